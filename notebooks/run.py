@@ -1,0 +1,135 @@
+"""Run notebooks with papermill, and publish into the book those runs that finished.
+
+    python notebooks/run.py                                         every notebook on the embedded models
+    python notebooks/run.py --notebook sec4_heads --model smol -p n 4
+
+A run whose source, code, data and parameters are those of the published one is not repeated.
+"""
+
+import argparse
+import ast
+import difflib
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import papermill
+
+from publish import Run, inputs, is_current, publish
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+def pick(given: str, valid: list[str], what: str) -> str:
+    """The name given, or a ValueError that restates it and tells the nearest valid one."""
+    if given in valid:
+        return given
+    near = difflib.get_close_matches(given, valid, n=1, cutoff=0)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"unknown {what} {given!r}{hint} Valid: {', '.join(valid) or 'none'}")
+
+
+def plan(notebooks, models, parameters, folder=HERE, known_models=()) -> list[Run]:
+    """Every requested run, checked before any of them starts.
+
+    Parameters
+    ----------
+    notebooks : list of str
+        Names without ending; empty means all in `folder`.
+    models : list of str
+    parameters : dict
+        Values for names of the notebooks' parameters cells; `model` is set from `models`.
+
+    Raises
+    ------
+    ValueError
+        On a notebook, model or parameter name that does not exist; the message names the nearest one that does.
+    """
+    sources = {path.stem: path for path in sorted(Path(folder).glob("*.ipynb"))}
+    chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
+    for name in models:
+        pick(name, list(known_models), "model")
+    for name in chosen:
+        declared = list(papermill.inspect_notebook(sources[name]))
+        for parameter in ("model", *parameters):
+            pick(parameter, declared, f"parameter of {name}")
+    return [Run(sources[name], model, {**parameters, "model": model}) for model in models for name in chosen]
+
+
+def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
+    """Run one notebook in a staging folder and publish it.
+
+    The notebook writes its tables and figures where `arbitration.folders.output` says, which is the staging folder here;
+    so a run that breaks off leaves the book with the last one that finished.
+
+    Raises
+    ------
+    papermill.PapermillExecutionError
+        When a cell raises; the message holds the cell and the traceback.
+    RuntimeError
+        When the run ended without finishing.
+    """
+    staging = executed / ".running" / f"{run.model}-{run.source.stem}"
+    shutil.rmtree(staging, ignore_errors=True)
+    (staging / "output").mkdir(parents=True)
+    os.environ.update(
+        ARBITRATION_OUTPUT=str(staging / "output"),
+        JUPYTER_PREFER_ENV_PATH="1",  # the kernel of this interpreter, also when the user has another python3 kernel
+        PYDEVD_DISABLE_FILE_VALIDATION="1",  # ipykernel's debugger warns about frozen modules at every start
+    )
+    try:
+        papermill.execute_notebook(
+            run.source, staging / run.source.name, run.parameters, kernel_name="python3", cwd=run.source.parent,
+            progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+            extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
+        publish(run, staging, executed, shared)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
+    """Execute the runs that are not current, one after the other, saying which and since when."""
+    shared, start = inputs(root), time.monotonic()
+    for number, run in enumerate(runs, 1):
+        minutes, seconds = divmod(int(time.monotonic() - start), 60)
+        current = is_current(run, executed, shared)
+        print(f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
+              f"({minutes}:{seconds:02d} elapsed)", flush=True)
+        if not current:
+            execute(run, executed, shared)
+
+
+def main(arguments=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
+    parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--into", type=Path, default=ROOT / "book" / "_executed", help="folder of the published runs")
+    given = parser.parse_args(arguments)
+    from arbitration import embedded, models  # only now, because it imports torch: --help and usage errors come at once
+
+    try:
+        parameters = {name: literal(value) for name, value in given.parameter}
+        runs = plan(given.notebook, given.model or list(embedded.NAMES), parameters, known_models=models.NAMES)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        run_all(runs, given.into.resolve())
+    except (papermill.PapermillExecutionError, RuntimeError) as error:
+        print(f"{error}\nerror: the run above broke off; the book keeps the last run that finished.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def literal(value: str):
+    """A Python literal when the text is one (12, 0.5, True), otherwise the text."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
