@@ -1,0 +1,21 @@
+"""Primitives of modality arbitration: every equation of the paper as one function.
+
+>>> import arbitration as arb
+>>> subject = arb.load("smol")
+>>> samples = arb.dataset.load("scenes", split="held")
+>>> prompt = subject.encode(samples[0], following="vision")
+"""
+
+from arbitration import dataset, entities, figures, following, heads, lens, metrics, prompts, results
+from arbitration.entities import EntityDictionary
+from arbitration.heads import Head, head_attribution, scale_heads
+from arbitration.knockout import STANDARD_PATHWAYS, LayerWindow, Pathway, knockout, knockout_sweep
+from arbitration.models import Subject, load
+from arbitration.prompts import Prompt, TokenGroups
+from arbitration.trace import Trace, trace
+
+__all__ = [
+    "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
+    "dataset", "entities", "figures", "following", "head_attribution", "heads", "knockout", "knockout_sweep", "lens", "load",
+    "metrics", "prompts", "results", "scale_heads", "trace",
+]

@@ -1,0 +1,78 @@
+"""What the model answers, and which modality the answer follows (the modality following ratio, §4.2.2)."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from arbitration.heads import scale_heads_by
+
+OUTCOMES = ("follow", "competitor", "other")
+MAX_NEW_TOKENS = 5
+
+
+def normalised(text: str) -> str:
+    """Lower case, one space between words, no punctuation or leading article."""
+    words = re.sub(r"[^\w\s]", " ", text.lower()).split()
+    return " ".join(words[1:] if words[:1] in (["a"], ["an"], ["the"]) else words)
+
+
+def outcome(answer: str, forms_followed, forms_competitor) -> str:
+    """Which answer was given: ``follow``, ``competitor``, or ``other`` for neither (or both).
+
+    Parameters
+    ----------
+    answer : str
+        As generated.
+    forms_followed, forms_competitor : iterable of str
+        Surface forms of the compliant answer and of its competitor.
+    """
+    words = f" {normalised(answer)} "
+    followed, competing = (any(f" {normalised(form)} " in words for form in forms) for forms in (forms_followed, forms_competitor))
+    if followed == competing:
+        return "other"
+    return "follow" if followed else "competitor"
+
+
+def mfr(outcomes) -> float:
+    """Modality following ratio: share of answers that follow the instruction."""
+    outcomes = list(outcomes)
+    if not outcomes:
+        raise ValueError("the modality following ratio of no answer is undefined")
+    return sum(value == "follow" for value in outcomes) / len(outcomes)
+
+
+@torch.no_grad()
+def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS) -> list[str]:
+    """Greedy answers of one prompt, one for each setting of the heads.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    gains : Tensor, optional, (n_settings, L, n_heads)
+        A factor for each head; the settings run as one batch. One plain answer unless given.
+    positions : Tensor, optional
+        Where the heads are scaled; all of the prompt unless given.
+
+    Returns
+    -------
+    list of str
+    """
+    settings = 1 if gains is None else len(gains)
+    inputs = {key: torch.cat([value] * settings) for key, value in prompt.inputs.items()}
+    tokenizer = subject.tokenizer
+    options = {"max_new_tokens": max_new_tokens, "do_sample": False, "pad_token_id": tokenizer.pad_token_id or tokenizer.eos_token_id}
+    if gains is None:
+        ids = subject.model.generate(**inputs, **options)
+    else:
+        with scale_heads_by(subject, gains, positions):
+            ids = subject.model.generate(**inputs, **options)
+    new = ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids
+    return tokenizer.batch_decode(new, skip_special_tokens=True)
+
+
+def judged(answer: str, prompt, dictionary) -> str:
+    """The outcome of an answer to a prompt, by the dictionary's surface forms of both answers."""
+    followed, competitor = prompt.sample.answers(prompt.following)
+    return outcome(answer, dictionary.forms(followed), dictionary.forms(competitor))

@@ -1,0 +1,166 @@
+"""Sets of attention heads, and blocking or amplifying them (§4.2)."""
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from arbitration.attribution import head_increments
+from arbitration.lens import phi
+from arbitration.trace import hooks, trace
+
+
+@dataclass(frozen=True, order=True)
+class Head:
+    """A query head: 0-based layer and index."""
+
+    layer: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.layer}.{self.index}"
+
+
+def head_attribution(subject, prompts, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False) -> pd.DataFrame:
+    """Contribution of every head to the arbitration margin at the instruction tokens (Eq. 12).
+
+    Parameters
+    ----------
+    subject : Subject
+    prompts : sequence of Prompt
+    dictionary : EntityDictionary
+    top_k, pooling, norm
+        As in `lens.phi`; ``norm=True`` applies the model's final norm first.
+
+    Returns
+    -------
+    DataFrame
+        One row per prompt × layer × head: model, sample, following, layer, head, margin (logits).
+    """
+    frames = []
+    for prompt in tqdm(prompts, desc=f"heads, {subject.name}"):
+        activations = trace(subject, prompt)
+        metric = margin(subject, prompt, dictionary, top_k, pooling, norm)
+        place = prompt.groups.instruction.to(activations.residual.device)
+        scores = torch.stack([
+            head_increments(activations.residual[layer, place], activations.heads[layer, place], subject.output_projection(layer).weight, metric)
+            for layer in range(subject.n_layers)
+        ])
+        layers, heads = np.indices(scores.shape)
+        frames.append(pd.DataFrame({
+            "model": subject.name, "sample": prompt.sample.id, "following": prompt.following,
+            "layer": layers.ravel(), "head": heads.ravel(), "margin": scores.detach().double().cpu().numpy().ravel(),
+        }))
+    return pd.concat(frames, ignore_index=True)
+
+
+def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False):
+    """Φ_f and Φ_c of one prompt as functions of (..., n_positions, d) residual streams (Eq. 8)."""
+    ids = dict(zip(("vision", "text"), dictionary.sample_ids(prompt.sample, subject.tokenizer)))
+    competitor = {"vision": "text", "text": "vision"}[prompt.following]
+    final = subject.norm if norm else None
+
+    def signal(modality):
+        rows = subject.unembedding[ids[modality].to(subject.device)].detach()
+        return lambda hidden: phi(hidden, rows, top_k, pooling, final)
+
+    return signal(prompt.following), signal(competitor)
+
+
+def margin(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False):
+    """The modality arbitration margin ΔS = Φ_f − Φ_c of one prompt as a function of residual streams (§4.1.1)."""
+    followed, competitor = signals(subject, prompt, dictionary, top_k, pooling, norm)
+    return lambda hidden: followed(hidden) - competitor(hidden)
+
+
+def ranking(scores: pd.DataFrame) -> list[Head]:
+    """All heads by their mean margin over the samples, strongest first (ties by layer and index)."""
+    mean = scores.groupby(["layer", "head"])["margin"].mean()
+    ordered = sorted(mean.items(), key=lambda item: (-item[1], item[0]))
+    return [Head(int(layer), int(index)) for (layer, index), _ in ordered]
+
+
+def share_count(subject, share: float) -> int:
+    """How many heads a share of all heads is (rounded down, at least one; 5 % of 270 is 13)."""
+    if not 0 < share <= 1:
+        raise ValueError(f"a share of heads lies in (0, 1]; got {share}")
+    return max(1, int(share * subject.n_layers * subject.n_heads))
+
+
+def random_heads(subject, count: int, seed: int) -> list[Head]:
+    """A control: `count` heads drawn from the whole model without replacement."""
+    total = subject.n_layers * subject.n_heads
+    chosen = np.random.default_rng([seed, count]).choice(total, size=count, replace=False)
+    return sorted(Head(int(c) // subject.n_heads, int(c) % subject.n_heads) for c in chosen)
+
+
+def shared_heads(first: Iterable[Head], second: Iterable[Head]) -> list[Head]:
+    """Modality-shared heads: those in both directions' top sets."""
+    return sorted(set(first) & set(second))
+
+
+def gain_table(subject, heads: Iterable[Head], factor: float) -> Tensor:
+    """Factor of every head, (L, n_heads): `factor` for the given heads, 1 elsewhere."""
+    gains = torch.ones(subject.n_layers, subject.n_heads)
+    for head in heads:
+        if not (0 <= head.layer < subject.n_layers and 0 <= head.index < subject.n_heads):
+            raise ValueError(f"head {head} does not exist: {subject.name} has {subject.n_layers} layers × {subject.n_heads} heads")
+        gains[head.layer, head.index] = factor
+    return gains
+
+
+def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor | None = None, generated: bool = False):
+    """Multiply the output of some heads while the body runs: 0 blocks, more than 1 amplifies (§4.2.2).
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    factor : float
+    positions : Tensor, optional
+        Absolute positions of the prompt, (n,) or one row per sequence of the batch, (batch, n); all unless given.
+    generated : bool
+        Also at every token generated after the prompt; cached decoding steps are left alone otherwise.
+
+    Returns
+    -------
+    context manager
+    """
+    return scale_heads_by(subject, gain_table(subject, heads, factor), positions, generated)
+
+
+@contextmanager
+def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, generated: bool = False):
+    """As `scale_heads`, with a factor for each head, (L, n_heads), or for each sequence too, (batch, L, n_heads)."""
+    gains = gains if gains.ndim == 3 else gains[None]
+    touched = (gains != 1).any(0).any(-1).nonzero().flatten().tolist()
+    seen = {layer: 0 for layer in touched}
+
+    def scale(layer):
+        def hook(module, args):
+            heads = args[0]
+            batch, length, width = heads.shape
+            prefill = seen[layer] == 0 or length > 1
+            start = seen[layer] = 0 if prefill else seen[layer]
+            seen[layer] += length
+            if not prefill and not generated:
+                return None
+            factors = torch.ones(batch, length, subject.n_heads)
+            own = gains[:, layer].expand(batch, -1)
+            if not prefill or positions is None:
+                factors[:] = own[:, None]
+            else:
+                rows = torch.atleast_2d(positions).expand(batch, -1).cpu() - start
+                factors[torch.arange(batch)[:, None], rows] = own[:, None]
+            factors = factors.to(heads.device, heads.dtype)
+            scaled = heads.reshape(batch, length, subject.n_heads, -1) * factors[..., None]
+            return (scaled.reshape(batch, length, width), *args[1:])
+
+        return hook
+
+    with hooks(subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in touched):
+        yield

@@ -1,0 +1,281 @@
+"""Causal attention knockout (Eq. 5): closing chosen attention edges in chosen layers, the plain way.
+
+The plain way runs the whole model once for each variant. `arbitration.resume` gives the same numbers without
+recomputing what cannot have changed; `knockout_sweep` uses it wherever it is exact.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from arbitration import metrics
+from arbitration.trace import hooks
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """All edges from the tokens of one group to those of another, 𝒫_{src→dst}.
+
+    Attributes
+    ----------
+    source, target : str
+        Names of token groups (`TokenGroups`).
+    control : int, optional
+        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed) from all that come
+        before the target's last token, except the first token of the prompt, on which attention rests by default.
+    """
+
+    source: str
+    target: str
+    control: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source}→{self.target}"
+
+    def edges(self, prompt) -> tuple[Tensor, Tensor]:
+        """Source and target positions in a prompt.
+
+        Raises
+        ------
+        ValueError
+            If no edge of the pathway exists: a group is empty, or causality already forbids them all.
+        """
+        source, target = prompt.groups.positions(self.source), prompt.groups.positions(self.target)
+        if len(source) == 0 or len(target) == 0 or source.min() > target.max():
+            raise ValueError(f"pathway {self} has no edge in {prompt.id}: {len(source)} source and {len(target)} target tokens, and attention only looks back")
+        if self.control is not None:
+            pool = torch.arange(1, int(target.max()))
+            rng = np.random.default_rng([self.control, prompt.groups.length, len(source)])
+            chosen = rng.choice(len(pool), size=min(len(source), len(pool)), replace=False)
+            source = pool[torch.from_numpy(chosen)].sort().values
+        return source, target
+
+
+@dataclass(frozen=True)
+class LayerWindow:
+    """`width` layers around a centre (0-based), clipped to the model."""
+
+    centre: int
+    width: int = 3
+
+    def __post_init__(self):
+        if self.width < 1 or self.width % 2 == 0:
+            raise ValueError(f"a layer window is centred, so its width is odd and positive; got {self.width}")
+
+    def layers(self, n_layers: int) -> range:
+        half = self.width // 2
+        return range(max(0, self.centre - half), min(n_layers, self.centre + half + 1))
+
+
+#: Figs. 3 and 4 of the paper, and the way out of the instruction.
+STANDARD_PATHWAYS = (
+    Pathway("vision", "text"), Pathway("vision", "last"), Pathway("text", "last"),
+    Pathway("context", "instruction"), Pathway("context", "last"), Pathway("vision", "instruction"),
+    Pathway("vision", "context"), Pathway("instruction", "last"),
+)
+
+
+@contextmanager
+def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]):
+    """Close the pathways' edges in the given layers while the body runs.
+
+    Works for forward passes over the prompt (a batch repeats it) and for `generate`: where the target is ``last``, every
+    new token is a target too. Nothing is left behind, also when the body raises.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    pathways : iterable of Pathway
+    layers : iterable of int
+        0-based.
+
+    Raises
+    ------
+    ValueError
+        If a pathway has no edge, a layer does not exist, or the attention implementation takes no mask.
+    """
+    pairs = [(*pathway.edges(prompt), pathway.target == "last") for pathway in pathways]
+    layers = sorted(set(layers))
+    if not all(0 <= layer < subject.n_layers for layer in layers):
+        raise ValueError(f"layers {layers} are outside 0..{subject.n_layers - 1} of {subject.name}")
+    implementation = subject.decoder.config._attn_implementation
+    if implementation not in ("sdpa", "eager"):
+        raise ValueError(f"knockout needs attention by 'sdpa' or 'eager', which take a mask; {subject.name} uses {implementation!r}")
+
+    def close(module, args, kwargs):
+        hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        past = kwargs.get("past_key_values")
+        seen = past.get_seq_length(module.layer_idx) if past is not None else 0
+        mask = open_mask(kwargs.get("attention_mask"), hidden, seen, implementation)
+        return args, {**kwargs, "attention_mask": _closed(mask, pairs, seen, prompt.groups.length)}
+
+    with hooks(subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True) for layer in layers):
+        yield
+
+
+def open_mask(mask: Tensor | None, hidden: Tensor, seen: int, implementation: str = "sdpa") -> Tensor:
+    """The causal mask in full: transformers passes none where sdpa's causal flag suffices.
+
+    Returns
+    -------
+    Tensor, (batch or 1, 1, n_queries, n_keys)
+        Boolean (True: may look) for sdpa, additive in the model's dtype for eager.
+    """
+    if mask is not None:
+        return mask
+    queries = torch.arange(seen, seen + hidden.shape[1], device=hidden.device)
+    keys = torch.arange(seen + hidden.shape[1], device=hidden.device)
+    allowed = (keys[None, :] <= queries[:, None])[None, None]
+    return allowed if implementation == "sdpa" else _additive(allowed, hidden.dtype)
+
+
+def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
+
+
+def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
+    """A copy of the mask with the edges closed; query row i stands for position `seen` + i."""
+    mask = mask.clone()
+    shut = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
+    n_queries = mask.shape[-2]
+    for source, target, generated in pairs:
+        rows = target - seen
+        if generated and seen + n_queries > prompt_length:
+            rows = torch.cat([rows, torch.arange(max(prompt_length - seen, 0), n_queries)])
+        rows = rows[(rows >= 0) & (rows < n_queries)].to(mask.device)
+        mask[:, :, rows[:, None], source.to(mask.device)[None, :]] = shut
+    return mask
+
+
+@torch.no_grad()
+def next_token_log_probabilities(subject, prompt) -> Tensor:
+    """Log-probabilities of the first answer token, (vocabulary,), float32 (float64 for a float64 model)."""
+    logits = subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0, -1]
+    return log_softmax(logits)
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+
+
+def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range]) -> Tensor:
+    """Log-probabilities of the first answer token for each window, one full pass each, (n_windows, vocabulary)."""
+    rows = []
+    for window in windows:
+        with knockout(subject, prompt, [pathway], window):
+            rows.append(next_token_log_probabilities(subject, prompt))
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def check_bites(subject, prompt, pathway: Pathway, layer: int = 0) -> None:
+    """Prove on one layer that closing a pathway changes its target's attention output and nothing before it.
+
+    Raises
+    ------
+    RuntimeError
+        If the mask does not bite (a mask of the wrong kind silently blocks nothing), or bites elsewhere.
+    """
+    outputs = []
+
+    def record(module, args, out):
+        outputs.append((out[0] if isinstance(out, tuple) else out)[0])
+
+    # Both passes with an explicit mask: under sdpa, mask and causal flag may be served by different kernels.
+    with knockout(subject, prompt, [], [layer]), hooks([subject.attention(layer).register_forward_hook(record)]):
+        subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
+    with knockout(subject, prompt, [pathway], [layer]), hooks([subject.attention(layer).register_forward_hook(record)]):
+        subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
+    source, target = pathway.edges(prompt)
+    moved = (outputs[0] != outputs[1]).any(-1).cpu()
+    sees = target[target >= source.min()]
+    if not moved[sees].any() or moved[: int(target.min())].any():
+        raise RuntimeError(
+            f"knockout of {pathway} in layer {layer} of {subject.name} changed {int(moved[sees].sum())} of {len(sees)} target rows"
+            f" and {int(moved[: int(target.min())].sum())} rows before them; it must change target rows only:"
+            " the model ignores the attention mask that it is given"
+        )
+
+
+def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3, engine: str = "auto", layers=None, progress: bool = True) -> pd.DataFrame:
+    """NSSD of every prompt × pathway × layer window (Figs. 3, 4, 10 and 11).
+
+    Parameters
+    ----------
+    subject : Subject
+    prompts : sequence of Prompt
+    pathways : sequence of Pathway
+    width : int
+        Layers per window, odd; clipped at both ends of the model.
+    engine : {"auto", "resume", "plain"}
+        ``plain`` is one full forward per variant; ``resume`` recomputes only what a variant changes; ``auto`` resumes
+        where that is exact and says so where it is not.
+    layers : iterable of int, optional
+        Centres of the windows; all layers unless given.
+
+    Returns
+    -------
+    DataFrame
+        One row per prompt × pathway × layer in the prompts' order: model, sample, following, pathway, control, layer,
+        width, engine, p_p, p_c, p_p_blocked, p_c_blocked and their natural logarithms (logp_…), token and
+        token_blocked (most likely next token), nssd (nats).
+
+    Raises
+    ------
+    ValueError
+        Before any pass, if a pathway has no edge in one of the prompts, or for an even width or unknown engine.
+    RuntimeError
+        If the model ignores the mask, or the engine disagrees with the plain way on the variant that is checked.
+    """
+    from arbitration import resume
+
+    centres = range(subject.n_layers) if layers is None else list(layers)
+    windows = [LayerWindow(centre, width).layers(subject.n_layers) for centre in centres]
+    if engine not in ("auto", "resume", "plain"):
+        raise ValueError(f"unknown engine {engine!r}; choose 'auto', 'resume' or 'plain'")
+    for prompt in prompts:
+        for pathway in pathways:
+            pathway.edges(prompt)
+    obstacle = resume.obstacle(subject)
+    if engine == "resume" and obstacle:
+        raise ValueError(f"engine='resume' is not exact for {subject.name}: {obstacle}; use 'plain'")
+    if engine == "auto":
+        engine = "plain" if obstacle else "resume"
+        if obstacle:
+            tqdm.write(f"{subject.name} needs the plain way: {obstacle}")
+    check_bites(subject, prompts[0], pathways[0])
+    rows = []
+    for number, prompt in enumerate(tqdm(prompts, desc=f"knockout, {subject.name}", disable=not progress)):
+        if engine == "plain":
+            clean = next_token_log_probabilities(subject, prompt)
+            blocked = [blocked_plain(subject, prompt, pathway, windows) for pathway in pathways]
+        else:
+            clean, blocked = resume.blocked(subject, prompt, pathways, windows)
+            if number == 0:
+                resume.check_against_plain(subject, prompt, pathways[-1], windows, blocked[-1])
+        for pathway, table in zip(pathways, blocked):
+            rows.extend(_rows(subject, prompt, pathway, centres, width, engine, clean.cpu(), table.cpu()))
+    return pd.DataFrame(rows)
+
+
+def _rows(subject, prompt, pathway, centres, width, engine, clean, blocked):
+    log_p, log_c = clean[prompt.y_p], clean[prompt.y_c]
+    log_p_blocked, log_c_blocked = blocked[:, prompt.y_p], blocked[:, prompt.y_c]
+    divergence = metrics.nssd(log_p, log_c, log_p_blocked, log_c_blocked)
+    for row, centre in enumerate(centres):
+        yield {
+            "model": subject.name, "sample": prompt.sample.id, "following": prompt.following, "pathway": str(pathway),
+            "control": pathway.control is not None, "layer": centre, "width": width, "engine": engine,
+            "p_p": log_p.exp().item(), "p_c": log_c.exp().item(),
+            "p_p_blocked": log_p_blocked[row].exp().item(), "p_c_blocked": log_c_blocked[row].exp().item(),
+            "logp_p": log_p.item(), "logp_c": log_c.item(),
+            "logp_p_blocked": log_p_blocked[row].item(), "logp_c_blocked": log_c_blocked[row].item(),
+            "token": int(clean.argmax()), "token_blocked": int(blocked[row].argmax()), "nssd": divergence[row].item(),
+        }

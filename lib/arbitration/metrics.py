@@ -1,0 +1,108 @@
+"""The paper's measures: pure functions of numbers, no model in sight."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def binary_subspace(log_p_p: Tensor, log_p_c: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of `y_p` and `y_c` renormalised to the decision subspace {y_p, y_c} (Eq. 6).
+
+    Parameters
+    ----------
+    log_p_p, log_p_c : Tensor, any common shape
+        Natural logarithms of P(y_p) and P(y_c); any common additive constant (unnormalised
+        probabilities, logits) drops out.
+
+    Returns
+    -------
+    tuple of Tensor
+        Logarithms of the two renormalised probabilities, in float64.
+    """
+    gap = log_p_p.double() - log_p_c.double()
+    return torch.nn.functional.logsigmoid(gap), torch.nn.functional.logsigmoid(-gap)
+
+
+def nssd(log_p_p: Tensor, log_p_c: Tensor, log_p_p_blocked: Tensor, log_p_c_blocked: Tensor) -> Tensor:
+    """Normalised signed structural divergence, in nats (Eq. 7).
+
+    The Kullback–Leibler divergence from the blocked to the clean decision, signed: positive when
+    blocking lowers the renormalised probability of `y_p` (the path helped the model to follow), negative
+    when it raises it, 0 when it changes nothing.
+
+    Parameters
+    ----------
+    log_p_p, log_p_c : Tensor, any common shape
+        Logarithms of the clean P(y_p) and P(y_c).
+    log_p_p_blocked, log_p_c_blocked : Tensor, same shape
+        The same under knockout.
+
+    Returns
+    -------
+    Tensor
+        float64, same shape.
+
+    Examples
+    --------
+    >>> t = lambda p: torch.tensor(p).double().log()
+    >>> round(nssd(t(.8), t(.2), t(.5), t(.5)).item(), 4)
+    0.1927
+    """
+    p, c = binary_subspace(log_p_p, log_p_c)
+    p_blocked, c_blocked = binary_subspace(log_p_p_blocked, log_p_c_blocked)
+    divergence = p.exp() * (p - p_blocked) + c.exp() * (c - c_blocked)
+    return torch.sign(p - p_blocked) * divergence.clamp_min(0.0)
+
+
+def ldar(phi_f, phi_c) -> float:
+    """Latent decision alignment rate: share of samples with Φ_f > Φ_c, a ratio in [0, 1] (Eq. 9).
+
+    Parameters
+    ----------
+    phi_f, phi_c : array_like, (n_samples,)
+        Signal of the followed modality and of its competitor at one layer, in logits.
+    """
+    phi_f, phi_c = np.asarray(phi_f), np.asarray(phi_c)
+    return float((phi_f > phi_c).mean())
+
+
+def synchronisation(margin_anchor, margin_last) -> float:
+    """Share of samples whose decision at the anchors equals that at the last position (§3.2.3).
+
+    Parameters
+    ----------
+    margin_anchor, margin_last : array_like, (n_samples,)
+        Φ_f − Φ_c at the instruction tokens and at the last position of the same layer, in logits.
+    """
+    return float((np.sign(margin_anchor) == np.sign(margin_last)).mean())
+
+
+def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95):
+    """Mean over samples with a percentile bootstrap interval.
+
+    Parameters
+    ----------
+    values : array_like, (n_samples, ...)
+        Resampled along the first axis; rows stay whole, so curves keep their correlation over layers.
+    seed, draws, confidence
+        Seed of the resampling, number of resamples, coverage of the interval.
+
+    Returns
+    -------
+    mean, low, high : ndarray, (...)
+
+    Raises
+    ------
+    ValueError
+        If there is no sample.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim == 0 or len(values) == 0:
+        raise ValueError("bootstrap needs at least one sample along the first axis; got none")
+    n = len(values)
+    # A resample is a multinomial count of each sample, so that all means are one matrix product.
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
+    means = (counts @ values.reshape(n, -1) / n).reshape(draws, *values.shape[1:])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    return values.mean(axis=0), low, high

@@ -1,0 +1,226 @@
+"""One sample as model inputs, and which of its tokens are image, text context, instruction and the rest (§3.1.1)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from arbitration import embedded
+from arbitration.dataset import Sample
+
+BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
+ANSWER_FORMAT = "Answer the question using a single word or phrase."
+
+
+@dataclass(frozen=True)
+class TokenGroups:
+    """Positions (0-based, in the sequence with the image expanded) of each part of a prompt.
+
+    `vision`, `context`, `instruction`, `last` and `template` are disjoint and together the whole prompt.
+    `modality`, `question` and `constraint` are parts of the instruction (a prompt may lack one);
+    `text` is context and instruction together. All are sorted 1-D LongTensors.
+    """
+
+    vision: Tensor
+    context: Tensor
+    instruction: Tensor
+    last: Tensor
+    template: Tensor
+    modality: Tensor
+    question: Tensor
+    constraint: Tensor
+
+    @property
+    def text(self) -> Tensor:
+        return torch.cat([self.context, self.instruction]).sort().values
+
+    @property
+    def length(self) -> int:
+        return sum(len(getattr(self, name)) for name in BASE_GROUPS)
+
+    def positions(self, name: str) -> Tensor:
+        """The positions of a group by its name.
+
+        Raises
+        ------
+        ValueError
+            For an unknown group; names the known ones.
+        """
+        known = (*BASE_GROUPS, "text", "modality", "question", "constraint")
+        if name not in known:
+            raise ValueError(f"unknown token group {name!r}; known groups: {', '.join(known)}")
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One sample under one instruction, ready for the model.
+
+    Attributes
+    ----------
+    inputs : dict of str to Tensor
+        Keyword arguments of the model's forward and `generate`, batch of one.
+    groups : TokenGroups
+    y_p, y_c : int
+        First token of the compliant answer and of its competitor.
+    sample : Sample
+    following : {"vision", "text"}
+    text : str
+        What the tokenizer saw, image placeholders included.
+    """
+
+    inputs: dict[str, Tensor] = field(repr=False)
+    groups: TokenGroups = field(repr=False)
+    y_p: int
+    y_c: int
+    sample: Sample
+    following: str
+    text: str = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return f"{self.sample.id}-{self.following}"
+
+
+def encode(subject, sample: Sample, following: str, instruction: str | None = None) -> Prompt:
+    """Build the prompt of one sample under one instruction.
+
+    Parameters
+    ----------
+    subject : Subject
+    sample : Sample
+    following : {"vision", "text"}
+    instruction : str, optional
+        Another wording than the sample's own.
+
+    Raises
+    ------
+    ValueError
+        If both answers begin with the same token (no binary decision), or the processor's tokens cannot be aligned.
+    """
+    if following not in ("vision", "text"):
+        raise ValueError(f"following={following!r}; choose 'vision' or 'text'")
+    pieces = _pieces(subject, sample, instruction or sample.instruction(following))
+    with Image.open(sample.image) as image:
+        inputs = subject.processor(images=image.convert("RGB"), text="".join(p for p, _ in pieces), return_tensors="pt")
+    ids = inputs["input_ids"][0]
+    spans, text = _expanded(subject, pieces, ids)
+    groups = _groups(subject, spans, text, ids)
+    y_p, y_c = (_first_token(subject, text, ids, answer) for answer in sample.answers(following))
+    if y_p == y_c:
+        raise ValueError(
+            f"sample {sample.id}: {sample.answer_vision!r} and {sample.answer_text!r} begin with the same token; drop it"
+        )
+    inputs = {key: value.to(subject.device) for key, value in inputs.items()}
+    return Prompt(inputs, groups, y_p, y_c, sample, following, text)
+
+
+def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
+    """A prompt whose instruction is part of one wording, part of its mirror image, in the embedding space.
+
+    Uses the paper's pair of wordings, whose tokens match one to one. Failures from such prompts come from the choice
+    and not from missing evidence.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Weight of the opposite instruction's embeddings; 0 is the plain prompt, 1 its opposite.
+
+    Raises
+    ------
+    ValueError
+        If the two wordings differ in their number of tokens, or the model derives positions from token ids (M-RoPE).
+    """
+    own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, _opposite(following)))
+    if hasattr(subject.model.model, "get_rope_index"):
+        raise ValueError(f"{subject.name} derives its positions from token ids, so embeddings cannot be mixed; use natural failures")
+    ids, other_ids = own.inputs["input_ids"], other.inputs["input_ids"]
+    if ids.shape != other_ids.shape:
+        raise ValueError(f"the two wordings have {ids.shape[1]} and {other_ids.shape[1]} tokens in {subject.name}; they must match")
+    embed = subject.model.get_input_embeddings()
+    with torch.no_grad():
+        mixed = torch.lerp(embed(ids), embed(other_ids), share)
+    inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
+    return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
+
+
+#: The wording of §2 and its mirror image.
+PAPER_INSTRUCTION = {
+    "vision": "You should follow the visual content rather than the textual context.",
+    "text": "You should follow the textual context rather than the visual content.",
+}
+
+
+def _opposite(following: str) -> str:
+    return {"vision": "text", "text": "vision"}[following]
+
+
+def _pieces(subject, sample: Sample, instruction: str) -> list[tuple[str, str]]:
+    """The prompt as (string, group) pieces in order, one image placeholder among them."""
+    image = subject.processor.image_token
+    if subject.name in embedded.NAMES:
+        return [
+            ("USER:", "template"), (image, "vision"), ("\n", "template"), (sample.context, "context"), ("\n", "template"),
+            (instruction, "modality"), (" ", "modality"), (sample.question, "question"), ("\nASSISTANT:", "template"),
+        ]
+    body = [
+        (f"Text context: {sample.context}", "context"), ("\n", "template"), (instruction, "modality"), (" ", "modality"),
+        (sample.question, "question"), (" ", "question"), (ANSWER_FORMAT, "constraint"),
+    ]
+    words = "".join(piece for piece, _ in body)
+    turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": words}]}]
+    rendered = subject.processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+    if rendered.count(words) != 1 or rendered.count(image) != 1:
+        raise ValueError(f"the chat template of {subject.name} does not hold the image and the user's words exactly once: {rendered!r}")
+    before, after = rendered.split(words)
+    head, between = before.split(image)
+    return [(head, "template"), (image, "vision"), (between, "template"), *body, (after, "template")]
+
+
+def _expanded(subject, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]], str]:
+    """Character spans of the pieces in the text with the image placeholder expanded as the processor did it.
+
+    Checked by tokenising that text: it must give the processor's ids, so offsets can be trusted.
+    """
+    tokenizer, image = subject.tokenizer, subject.processor.image_token
+    places = (ids == tokenizer.convert_tokens_to_ids(image)).nonzero().flatten().tolist()
+    first, last = places[0], places[-1] + 1
+    for margin in (0, 1):
+        wrapped = "".join(tokenizer.convert_ids_to_tokens(ids[first - margin : last + margin].tolist()))
+        spans, text = [], ""
+        for piece, group in pieces:
+            piece = wrapped if group == "vision" else piece
+            spans.append((len(text), len(text) + len(piece), group))
+            text += piece
+        if tokenizer(text)["input_ids"] == ids.tolist():
+            return spans, text
+    raise ValueError(f"cannot align the tokens of {subject.name} with its prompt text: expanding the image gives other ids than the processor's")
+
+
+def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
+    """Each token belongs to the group of its first non-space character."""
+    offsets = subject.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    image_id = subject.tokenizer.convert_tokens_to_ids(subject.processor.image_token)
+    found: dict[str, list[int]] = {}
+    for position, (start, end) in enumerate(offsets):
+        token = text[start:end]
+        start += len(token) - len(token.lstrip()) if token.strip() else 0
+        group = next((name for low, high, name in spans if low <= start < high), "template") if end > start else "template"
+        if group == "vision" and ids[position] != image_id:
+            group = "template"
+        if position == len(ids) - 1:
+            group = "last"
+        found.setdefault(group, []).append(position)
+    tensors = {name: torch.tensor(found.get(name, []), dtype=torch.long) for name in ("vision", "context", "last", "template", "modality", "question", "constraint")}
+    instruction = torch.cat([tensors[name] for name in ("modality", "question", "constraint")]).sort().values
+    return TokenGroups(instruction=instruction, **tensors)
+
+
+def _first_token(subject, text: str, ids: Tensor, answer: str) -> int:
+    """The first token of an answer as the model would write it after this prompt."""
+    form = f" {answer}" if subject.name in embedded.NAMES else answer
+    whole = subject.tokenizer(text + form)["input_ids"]
+    if whole[: len(ids)] != ids.tolist():
+        raise ValueError(f"in {subject.name} the answer {answer!r} merges with the end of the prompt")
+    return whole[len(ids)]

@@ -1,0 +1,92 @@
+"""The store: tidy tables with their provenance, computed part by part, resumable.
+
+A part is one prompt's rows. Its file name holds a hash of everything that the rows depend on (model and revision, code,
+package versions, parameters, seed), so that an interrupted run picks up where it stopped and a changed one never does.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from arbitration.folders import ROOT, cache, output
+
+PACKAGES = ("torch", "transformers", "numpy", "pandas")
+
+
+def code_version() -> str:
+    """Hash of the library's sources: what a number was computed with, also in a tree with local edits."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "lib" / "arbitration").glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def provenance(subject, **parameters) -> dict:
+    """Everything that a table depends on."""
+    return {
+        "model": subject.name,
+        "revision": subject.revision,
+        "dtype": str(subject.model.dtype).removeprefix("torch."),
+        "device": subject.device.type,
+        "code": code_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "parameters": parameters,
+    }
+
+
+def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], pd.DataFrame], **parameters) -> pd.DataFrame:
+    """Compute a table prompt by prompt, keeping each part, and publish it as parquet with its provenance.
+
+    Parameters
+    ----------
+    name : str
+        The table's name; the file is ``<output>/<model>/tables/<name>.parquet``, the provenance ``<name>.json`` beside it.
+    subject : Subject
+    prompts : iterable of Prompt
+        Their `id` names the parts.
+    rows_of : callable
+        Prompt → DataFrame.
+    **parameters
+        Whatever else the rows depend on (window, seed, …): part of the hash and of the provenance.
+
+    Returns
+    -------
+    DataFrame
+    """
+    origin = provenance(subject, **parameters)
+    key = hashlib.sha256(json.dumps([name, origin], sort_keys=True, default=str).encode()).hexdigest()[:16]
+    started, frames, fresh = time.perf_counter(), [], 0
+    parts = cache() / "parts" / f"{name}-{key}"
+    for prompt in tqdm(list(prompts), desc=f"{name}, {subject.name}"):
+        part = parts / f"{prompt.id}.parquet"
+        if not part.exists():
+            fresh += 1
+            write(rows_of(prompt), part)
+        frames.append(pd.read_parquet(part))
+    table = pd.concat(frames, ignore_index=True)
+    save(table, name, {**origin, "seconds": round(time.perf_counter() - started, 1), "parts": len(frames), "parts_computed": fresh}, subject.name)
+    return table
+
+
+def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:
+    """Publish a finished table and its provenance; returns the parquet file."""
+    folder = output() / model / "tables"
+    path = folder / f"{name}.parquet"
+    write(table, path)
+    (folder / f"{name}.json").write_text(json.dumps({**origin, "rows": len(table)}, indent=1, default=str))
+    return path
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a parquet file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    table.to_parquet(partial, index=False)
+    partial.replace(path)
