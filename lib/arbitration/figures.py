@@ -1,0 +1,213 @@
+"""One function per figure of the paper's Sections 2 to 4.1: a tidy table in, a matplotlib Figure out.
+
+Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
+number of samples in each panel, and its control in dashed grey. Figs. 8 and 9 are in `figures_heads`.
+"""
+
+import textwrap
+
+from matplotlib.image import imread
+from matplotlib.ticker import MaxNLocator
+
+from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
+from arbitration.metrics import bootstrap
+from arbitration.style import (
+    BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, band, below, check_columns, count, panels,
+    publish, styled, zero,
+)
+
+__all__ = ["fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
+           "publish"]
+
+PATHWAYS = {
+    "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),
+    "context→instruction": (RED, "D"), "context→last": (ORANGE, "v"), "vision→instruction": (BLUE, "o"),
+    "vision→context": (GREEN, "s"), "instruction→last": (PINK, "P"),
+}
+GROUPS = {"vision": BLUE, "context": ORANGE, "instruction": PINK, "last": RED, "template": GREY}
+
+
+@styled
+def fig2(sample, groups_table, forms):
+    """Fig. 2: one conflict sample, the groups of its tokens, and the answers' surface forms.
+
+    Parameters
+    ----------
+    sample : Sample
+    groups_table : pandas.DataFrame
+        One row per token: following, position, token, group.
+    forms : dict
+        Surface forms under ``"vision"`` and ``"text"``.
+    """
+    check_columns(groups_table, ("following", "position", "token", "group"), "fig2")
+    figure, axes = panels(2, f"one conflict sample, {sample.id} ({sample.task})", groups_table, rows=2, height=1.55)
+    answers = {"vision": sample.answer_vision, "text": sample.answer_text}
+    for column, following in enumerate(DIRECTIONS):
+        picture, prompt = axes[:, column]
+        picture.imshow(imread(sample.image), extent=(0, 1, 0, 1))
+        picture.set(xlim=(0, 2.6), ylim=(0, 1))
+        lines = [f"image says: {answers['vision']}", f"text says: {answers['text']}", f"right here: {answers[following]}", ""]
+        for source in ("vision", "text"):
+            lines += textwrap.wrap(f"{source} forms: " + ", ".join(forms[source]), 40)[:4]
+        picture.text(1.08, 1.0, "\n".join(lines), va="top", fontsize=7.5)
+        rows = groups_table[groups_table["following"] == following].sort_values("position")
+        count(picture, len(rows), "tokens")
+        _token_lines(prompt, rows)
+        for one in (picture, prompt):
+            one.axis("off")
+    for group, color in GROUPS.items():
+        axes[1, 0].plot([], [], "s", color=color, label=group)
+    below(figure, axes, 5)
+    return figure
+
+
+def _token_lines(axes, rows, width=58):
+    """Write the prompt's tokens in the colour of their group, runs of image tokens as one."""
+    runs = []
+    for token, group in zip(rows["token"], rows["group"]):
+        if runs and runs[-1][1] == group == "vision":
+            runs[-1][2] += 1
+        else:
+            runs.append([str(token), group, 1])
+    axes.set(xlim=(0, width), ylim=(6.5, -0.3))
+    x = y = 0
+    for token, group, length in runs:
+        shown = f"[{length} image tokens]" if group == "vision" else token.replace("\n", "↵")
+        if x + len(shown) > width:
+            x, y = 0, y + 1
+        axes.text(x, y, shown, color=GROUPS[group], family="DejaVu Sans Mono", fontsize=7.2, va="top")
+        x += len(shown)
+
+
+@styled
+def fig3(table):
+    """Fig. 3: signed divergence (Eq. 7, nats) when a path among vision, text and the last token is blocked, by layer."""
+    return _knockout(table, 3, "attention knockout: vision, text and the last token", ["vision→text", "vision→last", "text→last"])
+
+
+@styled
+def fig4(table):
+    """Fig. 4: signed divergence (Eq. 7, nats) with the text split into context and instruction, by layer."""
+    return _knockout(table, 4, "attention knockout: what reaches the instruction",
+                     ["context→instruction", "context→last", "vision→instruction", "vision→context", "vision→last",
+                      "instruction→last"])
+
+
+def _knockout(table, number, what, pathways):
+    check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"), f"fig{number}")
+    absent = sorted(set(pathways) - set(table["pathway"]))
+    if absent:
+        raise ValueError(f"fig{number} needs the pathways {', '.join(pathways)}; the table lacks {', '.join(absent)}: "
+                         "sweep them too.")
+    widths = ", ".join(str(width) for width in sorted(table["width"].unique()))
+    figure, axes = panels(number, f"{what} (window of {widths} layers)", table, height=3.3)
+    for panel, following in zip(axes[0], DIRECTIONS):
+        here = table[table["following"] == following]
+        zero(panel)
+        for pathway in pathways:
+            rows = here[here["pathway"] == pathway]
+            control = rows[rows["control"]]
+            if len(control):
+                band(panel, control, "nssd", label="control: as many random sources", color=GREY, dashes="--", fill=0.08)
+            color, marker = PATHWAYS[pathway]
+            n = band(panel, rows[~rows["control"]], "nssd", label=f"{pathway} blocked", color=color, marker=marker)
+        panel.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel="NSSD (nats; positive: the path helped)")
+        count(panel, n)
+    below(figure, axes, 4)
+    return figure
+
+
+@styled
+def fig5a(beliefs):
+    """Fig. 5a: share of samples whose instruction tokens already favour the followed modality (LDAR, Eq. 9), by layer."""
+    check_columns(beliefs, ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"), "fig5a")
+    table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
+    figure, axes = panels("5a", "latent decision alignment at the instruction tokens", table, sharey=True)
+    at = table[table["positions"] == "instruction"]
+    for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
+        here = at[at["following"] == following]
+        panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
+        band(panel, here[here["dictionary"] == "shuffled"], "aligned", label="control: another sample's answers", color=GREY,
+             dashes="--", fill=0.12)
+        n = band(panel, here[here["dictionary"] == "own"], "aligned", label=f"{following} following", color=color, marker="o")
+        panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
+        count(panel, n)
+    below(figure, axes, 4)
+    return figure
+
+
+@styled
+def fig5b(paths):
+    """Fig. 5b: what is answered when a direct path to the answer is closed in the critical layers."""
+    check_columns(paths, ("model", "sample", "following", "blocked", "outcome"), "fig5b")
+    figure, axes = panels("5b", "answers with a direct path to the generated tokens closed", paths, height=2.9, sharey=True)
+    parts = [("follow", None, ""), ("competitor", FAINT, "///"), ("other", FAINT, "")]
+    for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
+        here = paths[paths["following"] == following]
+        own = {"text": "context", "vision": "vision"}[following]
+        blocked = [("none", "nothing"), ("instruction→last", "instruction"), (f"{own}→last", own), ("random→last", "random\n(control)")]
+        for x, (name, _) in enumerate(blocked):
+            rows = here[here["blocked"] == name]
+            if not len(rows):
+                raise ValueError(f"fig5b has no {following}-following rows with blocked={name!r}; "
+                                 f"it has {', '.join(sorted(here['blocked'].unique()))}.")
+            floor = 0.0
+            for outcome, paint, hatch in parts:
+                values = (rows["outcome"] == outcome).groupby(rows["sample"]).mean().to_numpy(float)
+                mean, low, high = bootstrap(values)
+                control = name.startswith("random")
+                panel.bar(x, mean, bottom=floor, width=0.62, color=paint or (GREY if control else color), hatch=hatch,
+                          edgecolor=GREY if control else INK, linewidth=0.8, linestyle="--" if control else "-",
+                          label={"follow": "follows (control in grey)", "competitor": "the competitor's answer",
+                                 "other": "another answer"}[outcome] if x == 0 else None)
+                floor += mean
+                if outcome == "follow":
+                    panel.errorbar(x, mean, [[mean - low], [high - mean]], color=INK, capsize=4, linewidth=1.3, zorder=5)
+                    panel.text(x, 1.03, f"{mean:.2f}", ha="center", fontsize=8)
+        panel.set_xticks(range(4), [label for _, label in blocked])
+        panel.set(xlabel="tokens hidden from the answer", ylabel="share of samples", ylim=(0, 1.12))
+        count(panel, here["sample"].nunique())
+    below(figure, axes, 3)
+    return figure
+
+
+@styled
+def fig6a(components):
+    """Fig. 6a: signal (Eq. 8, logits) of the followed modality and of its competitor at the instruction tokens, by layer."""
+    return _components(components, "6a", "signal of both modalities at the instruction tokens", "signal Φ (logits)",
+                       [("signal_f", "followed modality", GREEN, "o"), ("signal_c", "competitor", PINK, "^")], ["signal_f"])
+
+
+@styled
+def fig6b(components):
+    """Fig. 6b: what attention and MLP of each layer add to the followed modality's signal (Eqs. 10–11, logits)."""
+    return _components(components, "6b", "what each sublayer adds to the followed modality's signal", "increment of Φ (logits)",
+                       [("attention_signal", "attention", BLUE, "o"), ("mlp_signal", "MLP", ORANGE, "s")],
+                       ["attention_signal", "mlp_signal"])
+
+
+@styled
+def fig7(components):
+    """Fig. 7: what attention and MLP of each layer add to the arbitration margin (Eqs. 10–11, logits)."""
+    return _components(components, 7, "what each sublayer adds to the arbitration margin",
+                       "increment of ΔS (logits)",
+                       [("attention_margin", "attention", BLUE, "o"), ("mlp_margin", "MLP", ORANGE, "s")],
+                       ["attention_margin", "mlp_margin"])
+
+
+def _components(table, number, what, unit, lines, controls):
+    check_columns(table, ("model", "sample", "following", "layer", "dictionary", *(name for name, *_ in lines)), f"fig{number}")
+    figure, axes = panels(number, what, table)
+    for panel, following in zip(axes[0], DIRECTIONS):
+        here = table[table["following"] == following]
+        own, shuffled = (here[here["dictionary"] == kind] for kind in ("own", "shuffled"))
+        zero(panel)
+        for name in controls:
+            band(panel, shuffled, name, label="control: another sample's answers", color=GREY, dashes="--", fill=0.1)
+        for name, label, color, marker in lines:
+            n = band(panel, own, name, label=label, color=color, marker=marker)
+        panel.set(xlabel="layer (0-based)", ylabel=unit)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        count(panel, n)
+    below(figure, axes, 3)
+    return figure

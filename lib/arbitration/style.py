@@ -1,0 +1,150 @@
+"""How figures look: colours, panels, intervals, and publishing in a light and a dark theme."""
+
+import functools
+import io
+import json
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from arbitration import folders
+from arbitration.metrics import bootstrap
+
+DIRECTIONS = ("text", "vision")
+
+# Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is replaced by a lighter sister.
+BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072b2", "#3aa0dc", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+INK, GREY, FAINT, PAPER = "#1f2328", "#767b81", "#d4d7db", "#ffffff"
+ALWAYS_DARK = "#000001"  # for marks on the heat map, whose cells stay light in both themes
+DARK = {
+    BLUE: "#4fb0ec", SKY: "#9ad4f7", GREEN: "#2fc79a", ORANGE: "#f0b429", RED: "#ff8a4c", PINK: "#e59ac4",
+    INK: "#e6e8eb", GREY: "#a3a9b0", FAINT: "#4a4f57", PAPER: "#14181e",
+}
+
+RC = {
+    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8,
+    "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.facecolor": PAPER, "figure.facecolor": PAPER, "legend.frameon": False, "lines.linewidth": 1.6,
+    "svg.fonttype": "path", "svg.hashsalt": "arbitration", "hatch.linewidth": 0.6,
+}
+
+
+def styled(draw):
+    """Run a drawing function under this module's settings, whatever the caller's are."""
+    @functools.wraps(draw)
+    def run(*arguments, **options):
+        with matplotlib.rc_context(RC):
+            figure = draw(*arguments, **options)
+            figure.draw_without_rendering()
+        return figure
+    return run
+
+
+def check_columns(table, needed, what):
+    """Refuse a table that cannot carry a figure.
+
+    Raises
+    ------
+    ValueError
+        When columns are missing or no row is left; the message names them and the table's function.
+    """
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise ValueError(f"{what} needs the columns {', '.join(needed)}; missing: {', '.join(missing)}. "
+                         f"The table given has: {', '.join(map(str, table.columns))}.")
+    if not len(table):
+        raise ValueError(f"{what} was given a table without rows: run the notebook with more samples.")
+
+
+def panels(number, what, table, rows=1, height=3.1, sharey=False):
+    """A figure with one column per direction, text following left and vision following right, titled by the paper's number."""
+    figure = Figure(figsize=(8.6, 0.9 + height * rows), layout="constrained")
+    axes = figure.subplots(rows, 2, sharey=sharey, squeeze=False)
+    model = ", ".join(map(str, table["model"].unique())) if "model" in table else ""
+    figure.suptitle(" · ".join(part for part in (f"Fig. {number}", model, what) if part), x=0.01, ha="left", fontsize=10.5,
+                    fontweight="bold")
+    for column, following in enumerate(DIRECTIONS):
+        axes[0, column].set_title(f"{following.capitalize()} following", loc="left")
+    return figure, axes
+
+
+def samples_by(table, columns, value):
+    """Values as one row per sample and one column per level of `columns`; rows with gaps raise."""
+    wide = table.pivot_table(index="sample", columns=columns, values=value, aggfunc="mean", observed=True)
+    if wide.isna().to_numpy().any():
+        raise ValueError(f"some samples lack a value of {value!r} at some {columns}: the run is not complete; resume it.")
+    return wide
+
+
+def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18):
+    """Mean over samples with its bootstrap 95 % interval, along `x`; returns the number of samples."""
+    wide = samples_by(table, x, column)
+    mean, low, high = bootstrap(wide.to_numpy(float))
+    axes.fill_between(wide.columns, low, high, color=color, alpha=fill, linewidth=0)
+    axes.plot(wide.columns, mean, color=color, marker=marker, markersize=3.6, linestyle=dashes, label=label)
+    return len(wide)
+
+
+def count(axes, n, unit="samples", corner="right"):
+    """Print n inside the panel's title line."""
+    axes.set_title(f"n = {n} {unit}", loc=corner, fontsize=8, color=GREY)
+
+
+def zero(axes, at=0.0):
+    axes.axhline(at, color=FAINT, linewidth=0.9, zorder=0)
+
+
+def below(figure, axes, columns):
+    """One legend for the whole figure, under the panels; labels met twice are named once."""
+    found = {}
+    for one in np.ravel(axes):
+        for handle, label in zip(*one.get_legend_handles_labels()):
+            found.setdefault(label, handle)
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
+
+
+def svg(figure, dark=False):
+    """The figure as SVG text, the same bytes for the same figure; `dark` swaps every colour for its sister."""
+    with matplotlib.rc_context(RC):
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    if dark:
+        for light, sister in DARK.items():
+            text = text.replace(light, sister)
+    return text
+
+
+def publish(figure, name, model, alt):
+    """Write a figure for the book in both themes, with its alternative text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str
+        File name without ending, such as ``"fig3"``.
+    model : str
+        Folder under `folders.output()`; the book's runner publishes it.
+    alt : str
+        What the figure shows, in words, for readers who do not see it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The same figure, to be shown as a cell's output.
+
+    Raises
+    ------
+    ValueError
+        When the alternative text is empty.
+    """
+    if not alt.strip():
+        raise ValueError(f"figure {name!r} has no alternative text: say in a sentence what it shows.")
+    target = folders.output() / model / "figures"
+    target.mkdir(parents=True, exist_ok=True)
+    (target / f"{name}-light.svg").write_text(svg(figure), encoding="utf-8")
+    (target / f"{name}-dark.svg").write_text(svg(figure, dark=True), encoding="utf-8")
+    (target / f"{name}.json").write_text(json.dumps({"alt": alt, "model": model}, ensure_ascii=False), encoding="utf-8")
+    return figure

@@ -1,0 +1,164 @@
+"""Figures of the paper: from tables with the promised columns, with intervals, n, control, and the same bytes every time."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from arbitration import figures, style
+
+DIRECTIONS = ("text", "vision")
+LAYERS, SAMPLES = 4, 5
+
+
+def grid(**levels):
+    """Every combination of the levels, as a table with model and sample."""
+    index = pd.MultiIndex.from_product([*levels.values(), [f"s{i}" for i in range(SAMPLES)]], names=[*levels, "sample"])
+    return index.to_frame(index=False).assign(model="smol")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    random = np.random.default_rng(0)
+    knockout = grid(following=DIRECTIONS, pathway=list(figures.PATHWAYS), control=[False, True], layer=range(LAYERS))
+    knockout = knockout.assign(width=3, nssd=random.normal(size=len(knockout)))
+    beliefs = grid(following=DIRECTIONS, layer=range(-1, LAYERS), positions=["instruction", "last"], dictionary=["own", "shuffled"])
+    beliefs = beliefs.assign(phi_f=random.normal(size=len(beliefs)), phi_c=0.0)
+    paths = pd.concat([grid(following=[following], blocked=["none", "instruction→last", f"{own}→last", "random→last"])
+                       for following, own in zip(DIRECTIONS, ("context", "vision"))])
+    paths = paths.assign(answer="", outcome=random.choice(["follow", "competitor", "other"], len(paths)))
+    components = grid(following=DIRECTIONS, layer=range(LAYERS), dictionary=["own", "shuffled"])
+    for name in ("attention_signal", "mlp_signal", "attention_margin", "mlp_margin", "signal_f", "signal_c"):
+        components[name] = random.normal(size=len(components))
+    heads = grid(following=DIRECTIONS, layer=range(LAYERS), head=range(9))
+    heads = heads.assign(margin=random.normal(size=len(heads)))
+    parts = []
+    for setting, share, factor in (("blocking", (0.025, 0.05), (0.0,)), ("amplification", (0.05,), (2.0, 3.0))):
+        parts += [grid(following=DIRECTIONS, setting=[setting], heads=["target", "random", "shared"], draw=[0, 1], share=share,
+                       factor=factor, positions=["instruction"]),
+                  grid(following=DIRECTIONS, setting=[setting], heads=["original"], draw=[0], share=[0.0], factor=[1.0],
+                       positions=["instruction"])]
+    interventions = pd.concat(parts, ignore_index=True).assign(count=2, answer="", source="natural")
+    interventions["outcome"] = random.choice(["follow", "competitor"], len(interventions))
+    groups = pd.DataFrame([{"following": following, "position": i, "token": token, "group": group, "model": "smol"}
+                           for following in DIRECTIONS
+                           for i, (token, group) in enumerate([("USER:", "template"), ("<img>", "vision"), ("<img>", "vision"),
+                                                              ("note", "context"), ("look", "instruction"), (":", "last")])])
+    return {"knockout": knockout, "beliefs": beliefs, "paths": paths, "components": components, "heads": heads,
+            "interventions": interventions, "groups": groups}
+
+
+CASES = [("fig3", "knockout", "3"), ("fig4", "knockout", "4"), ("fig5a", "beliefs", "5a"), ("fig5b", "paths", "5b"),
+         ("fig6a", "components", "6a"), ("fig6b", "components", "6b"), ("fig7", "components", "7"), ("fig8", "heads", "8"),
+         ("fig9_blocking", "interventions", "9 left"), ("fig9_amplification", "interventions", "9 right")]
+
+
+@pytest.fixture(scope="module")
+def drawn(tables):
+    return {name: getattr(figures, name)(tables[table]) for name, table, _ in CASES}
+
+
+@pytest.mark.parametrize(("name", "table", "number"), CASES)
+def test_panels_carry_number_directions_n_labels_and_control(drawn, name, table, number):
+    figure = drawn[name]
+    assert f"Fig. {number} · smol" in figure.get_suptitle()
+    left, right = figure.axes[:2]
+    assert (left.get_title("left"), right.get_title("left")) == ("Text following", "Vision following")
+    labels = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert "control" in labels
+    for axes in (left, right):
+        assert f"n = {SAMPLES}" in axes.get_title("right")
+        assert axes.get_xlabel() and axes.get_ylabel()
+
+
+def test_lines_are_means_over_samples_and_bands_their_bootstrap(tables, drawn):
+    rows = tables["knockout"].query("following == 'vision' and pathway == 'vision→text' and not control")
+    axes = drawn["fig3"].axes[1]
+    line = next(line for line in axes.get_lines() if line.get_label() == "vision→text blocked")
+    assert np.allclose(line.get_ydata(), rows.groupby("layer")["nssd"].mean())
+    color = line.get_color()
+    band = next(patch for patch in axes.collections if style.matplotlib.colors.to_hex(patch.get_facecolor()[0]) == color)
+    _, low, high = style.bootstrap(rows.pivot(index="sample", columns="layer", values="nssd").to_numpy())
+    height = band.get_paths()[0].vertices[:, 1]
+    assert np.isclose(height.min(), low.min()) and np.isclose(height.max(), high.max())
+
+
+def test_ldar_counts_strict_dominance(tables):
+    beliefs = tables["beliefs"].assign(phi_f=1.0, phi_c=lambda t: (t["sample"] == "s0") * 1.0)  # a tie is not alignment
+    line = next(line for line in figures.fig5a(beliefs).axes[0].get_lines() if line.get_label() == "text following")
+    assert np.allclose(line.get_ydata(), 4 / 5)
+
+
+def test_random_draws_are_averaged_within_their_sample(tables):
+    table = tables["interventions"].copy()
+    table["outcome"] = np.where((table["heads"] == "random") & (table["draw"] == 0), "follow", "competitor")
+    line = next(line for line in figures.fig9_blocking(table).axes[0].get_lines() if "random" in line.get_label())
+    assert np.allclose(line.get_ydata(), 0.5)
+
+
+def test_a_panel_without_failures_says_so(tables):
+    table = tables["interventions"].query("not (setting == 'amplification' and following == 'vision')")
+    assert "n = 0" in figures.fig9_amplification(table).axes[1].get_title("right")
+
+
+def test_fig2_shows_tokens_groups_and_forms(tables, tmp_path):
+    from matplotlib.image import imsave
+    imsave(tmp_path / "scene.png", np.zeros((4, 4, 3)))
+    sample = SimpleNamespace(id="held-000", task="count", image=tmp_path / "scene.png", answer_vision="three", answer_text="five")
+    figure = figures.fig2(sample, tables["groups"], {"vision": ("three", "3"), "text": ("five", "5")})
+    words = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert "[2 image tokens]" in words and "three, 3" in words and "right here: five" in words
+
+
+def test_a_lacking_column_is_named(tables):
+    with pytest.raises(ValueError, match="missing: nssd"):
+        figures.fig3(tables["knockout"].drop(columns="nssd"))
+
+
+def test_a_lacking_pathway_is_named(tables):
+    with pytest.raises(ValueError, match="lacks vision→context"):
+        figures.fig4(tables["knockout"].query("pathway != 'vision→context'"))
+
+
+def test_an_incomplete_run_is_refused(tables):
+    with pytest.raises(ValueError, match="not complete"):
+        figures.fig7(tables["components"].drop(index=0))
+
+
+def test_publish_writes_both_themes_with_the_same_bytes_each_time(tables, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path))
+    written = []
+    for _ in range(2):
+        figures.publish(figures.fig5b(tables["paths"]), "fig5b", "smol", "Bars.")
+        folder = tmp_path / "smol" / "figures"
+        written.append([(folder / f"fig5b-{theme}.svg").read_bytes() for theme in ("light", "dark")])
+    assert written[0] == written[1]
+    light, dark = (text.decode().lower() for text in written[0])
+    assert style.INK in light and style.INK not in dark and style.DARK[style.INK] in dark and style.PAPER not in dark
+    assert json.loads((folder / "fig5b.json").read_text(encoding="utf-8"))["alt"] == "Bars."
+
+
+def test_publish_wants_alternative_text(tables):
+    with pytest.raises(ValueError, match="alternative text"):
+        figures.publish(figures.fig5b(tables["paths"]), "fig5b", "smol", "  ")
+
+
+def test_both_themes_are_readable():
+    """Contrast against the page of at least 3 for marks and 4.5 for text (the web's accessibility guidelines)."""
+    def luminance(color):
+        channels = [int(part, 16) / 255 for part in re.findall("..", color[1:])]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one, other):
+        bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+        return (bright + 0.05) / (dim + 0.05)
+
+    for theme in ({name: name for name in style.DARK}, style.DARK):
+        page = theme[style.PAPER]
+        assert contrast(theme[style.INK], page) >= 7 and contrast(theme[style.GREY], page) >= 4.2
+        for color in (style.BLUE, style.RED, style.GREEN):
+            assert contrast(theme[color], page) >= 3
