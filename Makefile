@@ -1,0 +1,59 @@
+# Everything runs in .venv, which the first command makes. PYTHON chooses the interpreter it is made with.
+PYTHON ?= python3
+MODEL ?= smol
+BIN := .venv/bin
+INSTALLED := .venv/installed
+HTML := _build/html/index.html
+BUILT := _build/built
+# What the pages are made from; `make book` writes them again when one of these is newer.
+PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv) $(shell find book -not -path '*/.running*' -not -path '*/__pycache__*')
+
+.PHONY: help book html test slow-test browser-test notebook pair lab clean
+
+help:
+	@echo 'make book                                    measure everything on the embedded models and build the book'
+	@echo 'make test                                    run the tests'
+	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
+	@echo 'make lab                                     open the notebooks in Jupyter'
+	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take minutes'
+	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
+	@echo 'make clean                                   remove the book and every executed notebook'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("%s is Python %s; 3.11 or later is needed. Give another one: make PYTHON=python3.12 …" % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
+	@echo 'Installing into .venv (torch with its libraries is several GB; this happens once)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --no-input -c constraints.txt -e .
+	@touch $@
+
+book: $(INSTALLED)
+	$(BIN)/python notebooks/run.py </dev/null
+	@$(MAKE) --no-print-directory $(BUILT)
+	@echo 'The book: $(CURDIR)/$(HTML)'
+
+# --all, because an incremental build keeps old numbers on pages that glue them from a notebook.
+$(BUILT): $(INSTALLED) $(PAGES)
+	$(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
+	@touch $@
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest </dev/null
+
+slow-test: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow </dev/null
+
+browser-test: $(INSTALLED)
+	$(BIN)/python -m pytest -m browser </dev/null
+
+notebook: $(INSTALLED)
+	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }
+	$(BIN)/python notebooks/run.py --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
+
+pair: $(INSTALLED)
+	$(BIN)/python notebooks/pair.py
+
+lab: $(INSTALLED)
+	$(BIN)/python -m jupyterlab notebooks
+
+clean:
+	rm -rf _build book/_executed results

@@ -1,0 +1,81 @@
+"""The book, built from a tiny run and opened in a browser that has no network."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chromium import browser, visit
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def html(chromium, tmp_path_factory):
+    """The folder of the book's pages, measured on very few samples, away from the reader's own book."""
+    source = tmp_path_factory.mktemp("tiny")
+    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__"))
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, source)
+    command = [sys.executable, ROOT / "notebooks" / "run.py", "-p", "n", "2", "--into", source / "book" / "_executed"]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", source, "--all", "-W", "-n", "--keep-going"]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return source / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def visits(chromium, html):
+    """What each of the book's pages did, by its name."""
+    pages = sorted((html / "book").rglob("*.html"))
+    assert len(pages) >= 18, "eight pages of prose and five notebooks on each of two models"
+    return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
+
+
+def test_the_visitor_notices_what_these_tests_forbid(chromium, tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text('<script src="http://example.invalid/a.js"></script><script>throw new Error("broken")</script>'
+                    '<span class="math">x^2</span><img src="none.png">')
+    seen = visit(chromium, page)
+    assert seen.requests == ["http://example.invalid/a.js"]
+    assert any("broken" in message for message in seen.errors)
+    assert seen.formulas == [["x^2", False]]
+    assert seen.pictures == [[(tmp_path / "none.png").as_uri(), "", False]]
+
+
+def test_no_page_has_a_script_error_or_a_missing_file(visits):
+    assert {page: seen.errors for page, seen in visits.items() if seen.errors} == {}
+
+
+def test_no_request_leaves_the_machine(visits):
+    assert {page: seen.requests for page, seen in visits.items() if seen.requests} == {}
+
+
+def test_every_formula_is_drawn(visits):
+    assert sum(len(seen.formulas) for seen in visits.values()) >= 12, "the paper's twelve equations, at least"
+    assert {page: formula for page, seen in visits.items() for formula in seen.formulas if not formula[1]} == {}
+
+
+def test_every_picture_is_drawn_and_described(visits):
+    assert sum(len(seen.pictures) for seen in visits.values()) >= 40, "ten figures on two models in two themes"
+    assert [(page, *picture) for page, seen in visits.items() for picture in seen.pictures if not all(picture)] == []
+
+
+def test_every_page_is_in_the_table_of_contents(html, visits):
+    pages = {(html / page).as_uri() for page in visits}
+    assert pages - set(visits["book/index.html"].contents) == set()
+
+
+def test_the_front_page_leads_to_the_book(chromium, html):
+    visit(chromium, html / "index.html")
+    chromium.implicitly_wait(5)
+    assert chromium.find_elements("css selector", "nav.bd-links, .bd-sidebar-primary")
