@@ -74,5 +74,17 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
 
 def judged(answer: str, prompt, dictionary) -> str:
     """The outcome of an answer to a prompt, by the dictionary's surface forms of both answers."""
-    followed, competitor = prompt.sample.answers(prompt.following)
-    return outcome(answer, dictionary.forms(followed), dictionary.forms(competitor))
+    forms = dict(zip(("vision", "text"), dictionary.sample_forms(prompt.sample)))
+    return outcome(answer, forms.pop(prompt.following), *forms.values())
+
+
+def filtered(table, samples, direction: str, wanted: str = "follow") -> list:
+    """The samples whose recorded answer had the wanted outcome, in the samples' order (§2).
+
+    Parameters
+    ----------
+    table : DataFrame
+        sample, following, outcome.
+    """
+    own = table[table["following"] == direction].set_index("sample")["outcome"]
+    return [sample for sample in samples if own.get(sample.id) == wanted]

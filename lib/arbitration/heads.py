@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from arbitration import entities
 from arbitration.attribution import head_increments
 from arbitration.lens import phi
 from arbitration.trace import hooks, trace
@@ -26,14 +27,15 @@ class Head:
         return f"{self.layer}.{self.index}"
 
 
-def head_attribution(subject, prompts, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False) -> pd.DataFrame:
+def head_attribution(subject, prompts, dictionary=None, top_k: int = 1, pooling: str = "max", norm: bool = False) -> pd.DataFrame:
     """Contribution of every head to the arbitration margin at the instruction tokens (Eq. 12).
 
     Parameters
     ----------
     subject : Subject
     prompts : sequence of Prompt
-    dictionary : EntityDictionary
+    dictionary : EntityDictionary, optional
+        That of the shipped scenes unless given.
     top_k, pooling, norm
         As in `lens.phi`; ``norm=True`` applies the model's final norm first.
 
@@ -42,8 +44,9 @@ def head_attribution(subject, prompts, dictionary, top_k: int = 1, pooling: str 
     DataFrame
         One row per prompt × layer × head: model, sample, following, layer, head, margin (logits).
     """
+    dictionary = dictionary or entities.load("scenes")
     frames = []
-    for prompt in tqdm(prompts, desc=f"heads, {subject.name}"):
+    for prompt in tqdm(prompts, leave=False, disable=len(prompts) == 1, desc=f"heads, {subject.name}"):
         activations = trace(subject, prompt)
         metric = margin(subject, prompt, dictionary, top_k, pooling, norm)
         place = prompt.groups.instruction.to(activations.residual.device)
@@ -59,9 +62,12 @@ def head_attribution(subject, prompts, dictionary, top_k: int = 1, pooling: str 
     return pd.concat(frames, ignore_index=True)
 
 
-def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False):
-    """Φ_f and Φ_c of one prompt as functions of (..., n_positions, d) residual streams (Eq. 8)."""
-    ids = dict(zip(("vision", "text"), dictionary.sample_ids(prompt.sample, subject.tokenizer)))
+def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False, sample=None):
+    """Φ_f and Φ_c of one prompt as functions of (..., n_positions, d) residual streams (Eq. 8).
+
+    Another `sample` than the prompt's own gives the shuffled-dictionary control.
+    """
+    ids = dict(zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer)))
     competitor = {"vision": "text", "text": "vision"}[prompt.following]
     final = subject.norm if norm else None
 

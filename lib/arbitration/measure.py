@@ -1,0 +1,235 @@
+"""From one prompt to the rows of a table: what the notebooks collect and every figure is made from."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tqdm.auto import tqdm
+
+from arbitration import following, prompts as prompts_, results
+from arbitration.attribution import sublayer_increments
+from arbitration.dataset import Sample
+from arbitration.heads import Head, gain_table, random_heads, share_count, shared_heads, signals
+from arbitration.knockout import Pathway, knockout
+from arbitration.prompts import BASE_GROUPS
+from arbitration.trace import trace
+
+OWN, SHUFFLED = "own", "shuffled"
+
+
+def borrowed(dictionary, samples: list[Sample], seed: int) -> dict[str, Sample]:
+    """For each sample the one whose answers it borrows: the shuffled-dictionary control.
+
+    A sample whose answers are all different, of the same task where there is one, drawn by seed; Φ then reads words that nothing in the prompt supports.
+    """
+    rng = np.random.default_rng(seed)
+    forms = {sample.id: {form.lower() for side in dictionary.sample_forms(sample) for form in side} for sample in samples}
+    chosen = {}
+    for sample in samples:
+        others = [other for other in samples if not forms[sample.id] & forms[other.id]]
+        others = [other for other in others if other.task == sample.task] or others
+        if not others:
+            raise ValueError(f"no other sample's answers differ from those of {sample.id}; the shuffled-dictionary control needs more samples")
+        chosen[sample.id] = others[rng.integers(len(others))]
+    return chosen
+
+
+def grouped(subject, sample: Sample) -> pd.DataFrame:
+    """Every token of a sample's two prompts with its group (Fig. 2): following, position, token, group."""
+    frames = []
+    for direction in ("text", "vision"):
+        prompt = subject.encode(sample, direction)
+        tokens = subject.tokenizer.convert_ids_to_tokens(prompt.inputs["input_ids"][0].tolist())
+        of = {int(position): name for name in BASE_GROUPS for position in prompt.groups.positions(name)}
+        frame = pd.DataFrame({"position": range(len(tokens)), "token": tokens, "group": [of[position] for position in range(len(tokens))]})
+        frames.append(_identified(frame, subject, prompt))
+    return pd.concat(frames, ignore_index=True)
+
+
+def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
+    """What the model answers to every sample under both instructions; the table ``answers``.
+
+    Returns
+    -------
+    DataFrame
+        model, sample, following, task, split, answer, outcome, y_p, y_c.
+    """
+
+    def row(prompt):
+        answer = following.answers(subject, prompt)[0]
+        record = {
+            "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer,
+            "outcome": following.judged(answer, prompt, dictionary), "y_p": prompt.y_p, "y_c": prompt.y_c,
+        }
+        return _identified(pd.DataFrame([record]), subject, prompt)
+
+    prompts = [subject.encode(sample, direction) for direction in ("text", "vision") for sample in samples]
+    return results.collect("answers", subject, prompts, row)
+
+
+def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True, skip: int = 0) -> list:
+    """Prompts to measure: per direction the samples that the model answers as told (§2), `n` after the first `skip`.
+
+    With ``only_following=False`` any sample counts (for models that cannot follow, as one with random weights).
+    """
+    prompts = []
+    for direction in ("text", "vision"):
+        kept = following.filtered(answers, samples, direction) if only_following else samples
+        prompts += [subject.encode(sample, direction) for sample in kept[skip : skip + n]]
+    return prompts
+
+
+def failures(subject, samples, answers: pd.DataFrame, direction: str, n: int, dictionary, shares=(0.35, 0.4, 0.45, 0.5)):
+    """Prompts that the model answers with the competitor's answer: (prompt, source) pairs (§4.2.2).
+
+    Natural failures first; then samples whose instruction is weakened (`prompts.weaken`) by the smallest share at which the
+    answer turns.
+    """
+    found = [(subject.encode(sample, direction), "natural") for sample in following.filtered(answers, samples, direction, "competitor")][:n]
+    taken = {prompt.sample.id for prompt, _ in found}
+    with tqdm(total=n, initial=len(found), desc=f"failures to follow {direction}, {subject.name}") as bar:
+        for sample in samples:
+            if len(found) >= n:
+                break
+            if sample.id in taken:
+                continue
+            for share in shares:
+                prompt = prompts_.weaken(subject, sample, direction, share)
+                if following.judged(following.answers(subject, prompt)[0], prompt, dictionary) == "competitor":
+                    found.append((prompt, "weakened"))
+                    bar.update()
+                    break
+    return found
+
+
+def beliefs(subject, prompt, dictionary, stranger: Sample, **options) -> pd.DataFrame:
+    """Φ_f and Φ_c in every layer (Eq. 8), at the instruction tokens and the last position.
+
+    Parameters
+    ----------
+    stranger : Sample
+        Whose answers the control reads (see `borrowed`).
+    **options
+        ``top_k``, ``pooling``, ``norm`` of `lens.phi`.
+
+    Returns
+    -------
+    DataFrame
+        layer (−1 is the embedding), positions, dictionary ("own" or "shuffled"), phi_f, phi_c (logits).
+    """
+    residual = trace(subject, prompt).residual
+    frames = []
+    for source, sample in ((OWN, prompt.sample), (SHUFFLED, stranger)):
+        for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
+            place = prompt.groups.positions(name).to(residual.device)
+            followed, competitor = signals(subject, prompt, dictionary, sample=sample, **own_options)
+            frames.append(pd.DataFrame({
+                "layer": range(-1, subject.n_layers), "positions": name, "dictionary": source,
+                "phi_f": _numbers(followed(residual[:, place])), "phi_c": _numbers(competitor(residual[:, place])),
+            }))
+    return _identified(pd.concat(frames, ignore_index=True), subject, prompt)
+
+
+def components(subject, prompt, dictionary, stranger: Sample, positions: str = "instruction", **options) -> pd.DataFrame:
+    """Increments of the followed signal and of the margin by attention and MLP (Eqs. 10 and 11).
+
+    Returns
+    -------
+    DataFrame
+        layer, dictionary, attention_signal, mlp_signal, attention_margin, mlp_margin, and the signals after the layer
+        signal_f, signal_c; all in logits.
+    """
+    activations = trace(subject, prompt)
+    place = prompt.groups.positions(positions).to(activations.residual.device)
+    residual, attention, mlp = (part[:, place] for part in (activations.residual, activations.attention, activations.mlp))
+    frames = []
+    for source, sample in ((OWN, prompt.sample), (SHUFFLED, stranger)):
+        followed, competitor = signals(subject, prompt, dictionary, sample=sample, **options)
+        signal = sublayer_increments(residual[:-1], attention, mlp, followed)
+        rival = sublayer_increments(residual[:-1], attention, mlp, competitor)
+        frames.append(pd.DataFrame({
+            "layer": range(subject.n_layers), "dictionary": source,
+            "attention_signal": _numbers(signal[0]), "mlp_signal": _numbers(signal[1]),
+            "attention_margin": _numbers(signal[0] - rival[0]), "mlp_margin": _numbers(signal[1] - rival[1]),
+            "signal_f": _numbers(followed(residual[1:])), "signal_c": _numbers(competitor(residual[1:])),
+        }))
+    return _identified(pd.concat(frames, ignore_index=True), subject, prompt)
+
+
+def critical_layers(n_layers: int) -> range:
+    """The paper's layers 20–25 of 28, as the same part of any model's depth."""
+    return range(20 * n_layers // 28, 25 * n_layers // 28 + 1)
+
+
+def paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.DataFrame:
+    """Answers with the paths into the generated tokens closed across the deep layers (Fig. 5b).
+
+    Returns
+    -------
+    DataFrame
+        blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with as many random
+        sources as the instruction has tokens), answer, outcome.
+    """
+    own = {"vision": "vision", "text": "context"}[prompt.following]
+    cases = {
+        "none": [], "instruction→last": [Pathway("instruction", "last")], f"{own}→last": [Pathway(own, "last")],
+        "random→last": [Pathway("instruction", "last", control=seed)],
+    }
+    rows = []
+    for blocked, pathways in cases.items():
+        with knockout(subject, prompt, pathways, layers):
+            answer = following.answers(subject, prompt)[0]
+        rows.append({"blocked": blocked, "answer": answer, "outcome": following.judged(answer, prompt, dictionary)})
+    return _identified(pd.DataFrame(rows), subject, prompt)
+
+
+def head_sets(subject, rankings: dict[str, list[Head]], direction: str, share: float, draws: int, seed: int):
+    """The three sets of a share of all heads: target, shared, and `draws` random ones, as (name, draw, heads)."""
+    count = share_count(subject, share)
+    top = {way: ranking[:count] for way, ranking in rankings.items()}
+    yield "target", 0, top[direction]
+    yield "shared", 0, shared_heads(*top.values())
+    for draw in range(draws):
+        yield "random", draw, random_heads(subject, count, seed + draw)
+
+
+def interventions(subject, prompt, dictionary, rankings, cases, setting: str, positions: str = "instruction", draws: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Answers while heads are scaled (Fig. 9).
+
+    Parameters
+    ----------
+    rankings : dict of direction to list of Head
+        Strongest first; from samples other than this one.
+    cases : sequence of (share, factor)
+        Share of all heads and what their outputs are multiplied by.
+    setting : {"blocking", "amplification"}
+    positions : {"instruction", "last", "both"}
+    draws, seed
+        Random sets per case.
+
+    Returns
+    -------
+    DataFrame
+        setting, heads ("original", "target", "shared", "random"), draw, share, count, factor, positions, answer, outcome.
+    """
+    rows = [{"heads": "original", "draw": 0, "share": 0.0, "count": 0, "factor": 1.0}]
+    gains = [gain_table(subject, [], 1.0)]
+    for share, factor in cases:
+        for name, draw, heads in head_sets(subject, rankings, prompt.following, share, draws, seed):
+            rows.append({"heads": name, "draw": draw, "share": share, "count": len(heads), "factor": factor})
+            gains.append(gain_table(subject, heads, factor))
+    places = {"instruction": prompt.groups.instruction, "last": prompt.groups.last}
+    place = places[positions] if positions in places else torch.cat([*places.values()])
+    answers = following.answers(subject, prompt, torch.stack(gains), place)
+    table = pd.DataFrame(rows).assign(setting=setting, positions=positions, answer=answers)
+    table["outcome"] = [following.judged(answer, prompt, dictionary) for answer in answers]
+    return _identified(table, subject, prompt)
+
+
+def _identified(table: pd.DataFrame, subject, prompt) -> pd.DataFrame:
+    names = {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
+    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
+def _numbers(values: torch.Tensor) -> np.ndarray:
+    return values.detach().double().cpu().numpy()

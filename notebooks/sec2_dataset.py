@@ -1,0 +1,58 @@
+# %% [markdown]
+# # Section 2: the conflict set
+#
+# An image and a text support different answers to one question, and the instruction says which to trust. This notebook
+# shows one such sample (Fig. 2), asks the model all of them under both instructions, and reports what the answer
+# dictionary covers. The samples that the model answers as told are those that the later sections dissect.
+
+# %% tags=["parameters"]
+model = "smol"
+weights = "trained"  # "random": the same architecture with random weights, a control
+n = 96  # samples asked, each under both instructions
+seed = 0
+split = "held"  # held-out wordings; "iid": the training's; "held_style": a held-out art style
+
+# %%
+import pandas as pd
+from myst_nb import glue
+
+import arbitration as arb
+
+subject = arb.load(model, weights)
+dictionary = arb.entities.load("scenes")
+samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[:n]
+
+# %% [markdown]
+# ## Fig. 2: one sample
+#
+# Every token of the prompt belongs to one group; pathways between groups are what the next section closes.
+
+# %%
+groups = arb.measure.grouped(subject, samples[0])
+forms = dict(zip(("vision", "text"), dictionary.sample_forms(samples[0])))
+alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
+arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, alt=alt)
+
+# %% [markdown]
+# ## What the model answers
+#
+# Greedy answers, matched against the surface forms of both answers: `follow`, `competitor`, or `other`.
+
+# %%
+answers = arb.measure.answered(subject, samples, dictionary)
+answers.assign(kept=answers["outcome"] == "follow").pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
+
+# %% [markdown]
+# ## What the dictionary covers
+
+# %%
+coverage = dictionary.coverage(samples, subject.tokenizer)
+arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, split=split), model)
+coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+for key, value in arb.summary.dataset(answers, coverage, seed=seed).items():
+    glue(key, value, display=False)

@@ -1,0 +1,74 @@
+# %% [markdown]
+# # Section 3.2: where the decision forms
+#
+# The logit lens (Eq. 2) reads the answers' words from the residual stream of the instruction tokens (Φ, Eq. 8). Where the
+# followed modality's signal exceeds its competitor's, the latent state is aligned with the instruction (LDAR, Eq. 9).
+# The control reads the words of another sample's answers.
+
+# %% tags=["parameters"]
+model = "smol"
+weights = "trained"  # "random": the same architecture with random weights, a control
+n = 24  # samples per direction
+seed = 0
+split = "held"
+top_k = 1  # positions averaged in Φ
+pooling = "max"  # over the forms of an answer; "mean" averages
+norm = False  # True applies the model's final norm before the lens
+only_following = True  # False keeps samples that the model does not answer as told
+
+# %%
+from myst_nb import glue
+
+import arbitration as arb
+
+subject = arb.load(model, weights)
+dictionary = arb.entities.load("scenes")
+samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[: 2 * n]
+answers = arb.measure.answered(subject, samples, dictionary)
+prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
+
+# %% [markdown]
+# ## Signals in every layer
+
+# %%
+strangers = arb.measure.borrowed(dictionary, samples, seed)
+options = {"top_k": top_k, "pooling": pooling, "norm": norm}
+
+
+def rows(prompt):
+    return arb.measure.beliefs(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
+
+
+beliefs = arb.results.collect("beliefs", subject, prompts, rows, seed=seed, n=n, split=split, **options)
+
+# %% [markdown]
+# ## Fig. 5a: latent decision alignment
+
+# %%
+alt = "Latent decision alignment rate by layer at the instruction tokens, with the shuffled dictionary as control"
+arb.figures.publish(arb.figures.fig5a(beliefs), "fig5a", model, alt=alt)
+
+# %% [markdown]
+# ## Fig. 5b: closing the way out of the instruction
+#
+# The paths into the last prompt token and every generated one are closed in the layers that the paper calls critical
+# (20–25 of 28, here as the same part of the model's depth), and the model answers.
+
+# %%
+layers = arb.measure.critical_layers(subject.n_layers)
+
+
+def blocked(prompt):
+    return arb.measure.paths(subject, prompt, dictionary, layers, seed)
+
+
+paths = arb.results.collect("paths", subject, prompts, blocked, layers=list(layers), seed=seed)
+alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
+arb.figures.publish(arb.figures.fig5b(paths), "fig5b", model, alt=alt)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+for key, value in arb.summary.beliefs(beliefs, paths, seed=seed).items():
+    glue(key, value, display=False)

@@ -1,0 +1,63 @@
+# %% [markdown]
+# # Section 3.1: which paths carry the cues
+#
+# Attention knockout (Eq. 5) closes all edges from one group of tokens to another in a window of layers; the normalised
+# signed structural divergence (Eqs. 6 and 7) says how much the decision between the two answers suffers. Positive
+# values: the closed path helped the model to follow. Grey: as many source tokens drawn at random.
+
+# %% tags=["parameters"]
+model = "smol"
+weights = "trained"  # "random": the same architecture with random weights, a control
+n = 24  # samples per direction
+seed = 0
+split = "held"
+width = 3  # layers per window: the centre and its neighbours
+only_following = True  # False keeps samples that the model does not answer as told
+
+# %%
+from myst_nb import glue
+
+import arbitration as arb
+
+subject = arb.load(model, weights)
+dictionary = arb.entities.load("scenes")
+samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[: 2 * n]
+answers = arb.measure.answered(subject, samples, dictionary)
+prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
+
+# %% [markdown]
+# ## The sweep
+#
+# Every pathway of Figs. 3 and 4 and its control, in every layer; one row per sample × instruction × pathway × layer.
+
+# %%
+pathways = [arb.Pathway(p.source, p.target, control) for control in (None, seed) for p in arb.STANDARD_PATHWAYS]
+
+
+def sweep(prompt):
+    return arb.knockout_sweep(subject, [prompt], pathways, width, progress=False)
+
+
+table = arb.results.collect("knockout", subject, prompts, sweep, width=width, seed=seed, pathways=list(map(str, pathways)))
+table.tail(3)
+
+# %% [markdown]
+# ## Fig. 3: vision, text, and the last token
+
+# %%
+alt = "Layer-wise NSSD of vision to text, vision to last and text to last, for text following and vision following"
+arb.figures.publish(arb.figures.fig3(table), "fig3", model, alt=alt)
+
+# %% [markdown]
+# ## Fig. 4: the text split into context and instruction
+
+# %%
+alt = "Layer-wise NSSD of the paths among vision, context, instruction and last, for text following and vision following"
+arb.figures.publish(arb.figures.fig4(table), "fig4", model, alt=alt)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+for key, value in arb.summary.knockout(table, seed=seed).items():
+    glue(key, value, display=False)
