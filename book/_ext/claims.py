@@ -1,0 +1,77 @@
+"""The directive ``claims``: each claim of a section, with the paper's numbers beside those measured on each model.
+
+    ```{claims} 3.1
+    :models: smol, smol-relay
+    :only: relay, compensation
+    ```
+
+It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed notebook, and one that is
+missing is a warning like any other; the claims themselves are `arbitration.paper.claims`.
+"""
+
+import re
+
+from arbitration import paper
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+
+def glued(model, notebook, key, form):
+    return f"{{glue:text}}`_executed/{model}/{notebook}.ipynb::{key}:{form}`"
+
+
+def cell(quantity, model, notebook):
+    """A measured number with its interval and layer, as MyST."""
+    text = glued(model, notebook, quantity.key, quantity.format)
+    if quantity.interval:
+        text += f" [{glued(model, notebook, quantity.key + '_low', quantity.format)}, "
+        text += f"{glued(model, notebook, quantity.key + '_high', quantity.format)}]"
+    if quantity.layer:
+        text += f" at layer {glued(model, notebook, quantity.key + '_layer', '.0f')}"
+    return text
+
+
+def table(claim, models):
+    """One claim's table: a line for each quantity, the numbers of samples, and the verdicts."""
+    rows = [["measured", "paper", *models]]
+    rows += [[q.label, q.reported, *(cell(q, model, claim.notebook) for model in models)] for q in claim.quantities]
+    rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] + " following" for name in claim.samples), "–",
+              *(" / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples) for model in models)]]
+    rows += [[f"*{rule}?*", "", *("**" + glued(model, claim.notebook, key, "s") + "**" for model in models)]
+             for rule, key in claim.verdicts]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+
+
+class Claims(SphinxDirective):
+    """All claims of a section, or those named by `only`, each under its statement."""
+
+    required_arguments = 1
+    option_spec = {"models": directives.unchanged_required, "only": directives.unchanged_required}
+
+    def run(self):
+        models = re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip())
+        found = paper.of_section(self.arguments[0])
+        only = re.split(r"[,\s]+", self.options["only"].strip()) if "only" in self.options else [claim.id for claim in found]
+        unknown = sorted(set(only) - {claim.id for claim in found})
+        if unknown:
+            raise self.error(f"section {self.arguments[0]} has no claim {', '.join(unknown)}; "
+                             f"it has {', '.join(claim.id for claim in found)}")
+        self.env.note_dependency(str(paper.folders.DATA / "paper_reported.json"))
+        boxes = []
+        for claim in found:
+            if claim.id not in only:
+                continue
+            figure = f" (Fig. {claim.figure})" if claim.figure != "–" else ""
+            lines = [f"**The paper's claim{figure}.** {claim.statement}", "", *table(claim, models), ""]
+            box = nodes.container(classes=["claim"], ids=[nodes.make_id(f"claim-{claim.id}")])
+            self.state.nested_parse(StringList(lines, source=self.get_source_info()[0]), self.content_offset, box)
+            boxes.append(box)
+        return boxes
+
+
+def setup(app):
+    app.add_directive("claims", Claims)
+    return {"parallel_read_safe": True}

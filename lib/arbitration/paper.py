@@ -1,0 +1,110 @@
+"""What the paper reports, claim by claim, and the rule by which a measurement agrees with it or not."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from math import isnan
+
+from arbitration import folders
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One measured number beside the paper's.
+
+    Parameters
+    ----------
+    label : str
+        What is measured, with its unit.
+    key : str
+        Name in the notebook's glued numbers; its interval is ``key_low`` and ``key_high``.
+    reported : str
+        The paper's number, or an en dash where it gives none.
+    format : str
+        Python format of the number.
+    interval, layer : bool
+        Whether an interval, and a layer ``key_layer``, go with it.
+    """
+
+    label: str
+    key: str
+    reported: str = "–"
+    format: str = ".2f"
+    interval: bool = True
+    layer: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper: where it stands, what it says in our words, and what measures it.
+
+    `verdicts` are pairs of a rule in words and the key of the computed verdict; `samples` are the keys of the numbers of samples.
+    """
+
+    id: str
+    section: str
+    figure: str
+    statement: str
+    notebook: str
+    quantities: tuple[Quantity, ...]
+    verdicts: tuple[tuple[str, str], ...] = ()
+    samples: tuple[str, ...] = field(default=("n_text", "n_vision"))
+
+
+@cache
+def claims():
+    """All claims, in the paper's order, from ``data/paper_reported.json``."""
+    records = json.loads((folders.DATA / "paper_reported.json").read_text(encoding="utf-8"))["claims"]
+    return tuple(
+        Claim(**record | {"quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
+                          "verdicts": tuple(map(tuple, record.get("verdicts", ()))),
+                          "samples": tuple(record.get("samples", ("n_text", "n_vision")))})
+        for record in records)
+
+
+def of_section(section):
+    """Claims of one section, such as ``"3.1"`` with its subsections.
+
+    Raises
+    ------
+    ValueError
+        When the section has none; the message lists those that have.
+    """
+    found = [claim for claim in claims() if claim.section == section or claim.section.startswith(f"{section}.")]
+    if not found:
+        raise ValueError(f"no claim of section {section!r}; sections with claims: {', '.join(sorted({c.section for c in claims()}))}")
+    return found
+
+
+def verdict(low, high, above=None, below=None, within=None):
+    """Whether an interval bears out an expectation.
+
+    Parameters
+    ----------
+    low, high : float
+        The interval of what was measured.
+    above, below : float, optional
+        The expectation: more than, less than.
+    within : (float, float), optional
+        The expectation: inside this range.
+
+    Returns
+    -------
+    str
+        ``"agrees"`` when the whole interval meets the expectation, ``"disagrees"`` when none of it does, ``"undecided"``
+        when it reaches both sides, ``"not measured"`` when there is no interval (NaN).
+
+    Raises
+    ------
+    ValueError
+        Unless exactly one expectation is given.
+    """
+    given = [name for name, value in (("above", above), ("below", below), ("within", within)) if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"a verdict needs one of above, below, within; given: {', '.join(given) or 'none'}")
+    if isnan(low) or isnan(high):
+        return "not measured"
+    least, most = within if within else (above if above is not None else float("-inf"), below if below is not None else float("inf"))
+    if low > least and high < most:
+        return "agrees"
+    return "disagrees" if high <= least or low >= most else "undecided"

@@ -1,0 +1,192 @@
+"""The numbers that the book's pages quote, computed from the tables: one function per notebook, a dictionary out.
+
+A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 % interval over samples. Pathways are written
+``context_instruction``. Shallow and deep are the first and the last third of the layers; the critical layers are the paper's
+20 to 25 of 28, scaled to the model. A ``…_verdict`` is `paper.verdict` of an interval. What a run did not measure is NaN.
+"""
+
+import math
+
+import numpy as np
+
+from arbitration.metrics import bootstrap
+from arbitration.paper import verdict
+
+DIRECTIONS = ("text", "vision")
+OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
+MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
+
+
+def depth(layers):
+    """Ranges of shallow, deep and critical layers of a model with `layers` layers."""
+    return {"shallow": range(layers // 3), "deep": range(2 * layers // 3, layers),
+            "critical": range(20 * layers // 28, 25 * layers // 28 + 1)}
+
+
+def estimate(name, values, seed=0, **rule):
+    """Mean and interval of per-sample `values` as dictionary entries, with a verdict when a rule is given."""
+    values = np.asarray(values, float)
+    if not len(values):
+        found = {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
+    else:
+        mean, low, high = bootstrap(values, seed=seed)
+        found = {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
+    if rule:
+        found[f"{name}_verdict"] = verdict(found[f"{name}_low"], found[f"{name}_high"], **rule)
+    return found
+
+
+def wide(table, value, along="layer"):
+    """Values as samples × levels of `along`, samples in their sorted order."""
+    return table.pivot_table(index="sample", columns=along, values=value, aggfunc="mean", observed=True)
+
+
+def counts(table):
+    return {f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS}
+
+
+def dataset(answers, coverage, seed=0):
+    """Numbers of Section 2: how often each answer is given, before any sample is dropped.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``), kept (bool).
+    coverage : DataFrame
+        From `EntityDictionary.coverage`: one row per sample and answer.
+    """
+    found = counts(answers) | {"forms_mean": float(coverage["forms"].mean()), "ids_mean": float(coverage["ids"].mean()),
+                               "ids_min": float(coverage["ids"].min()), "fallback_share": float(coverage["fallback"].mean())}
+    for d in DIRECTIONS:
+        rows = answers[answers["following"] == d]
+        for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
+            found |= estimate(f"{name}_{d}", rows["outcome"] == outcome, seed)
+        found[f"kept_{d}"] = float(rows["kept"].sum())
+    return found
+
+
+def knockout(table, seed=0):
+    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, in nats, and what the paper contrasts."""
+    found, curves = counts(table) | {"layers": float(table["layer"].nunique())}, {}
+    for (pathway, d, control), rows in table.groupby(["pathway", "following", "control"], observed=True):
+        path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
+        curves[path] = curve = wide(rows, "nssd")
+        for name, layer in (("peak", curve.mean().idxmax()), ("trough", curve.mean().idxmin())):
+            found |= estimate(f"{name}_{path}", curve[layer], seed) | {f"{name}_{path}_layer": float(layer)}
+        if not control:
+            there = rows[rows["layer"] == curve.mean().idxmax()]
+            found |= estimate(f"keeps_{path}", (there["logp_p_blocked"] > there["logp_c_blocked"]), seed)
+
+    def at(path, extreme="peak"):
+        return curves[path][found[f"{extreme}_{path}_layer"]]
+
+    def contrast(name, more, less, extreme="peak", **rule):
+        return estimate(f"contrast_{name}", (at(more, extreme) - at(less, extreme)).to_numpy(), seed, **rule or {"above": MARGINAL})
+
+    found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
+    found |= contrast("compensation_text", "vision_text_text_control", "vision_text_text", "trough")
+    found |= contrast("anchor_text", "context_instruction_text", "context_last_text")
+    found |= contrast("anchor_vision", "vision_instruction_vision", "vision_last_vision")
+    found |= contrast("context_vision", "vision_instruction_vision", "vision_context_vision")
+    for d, own in OWN.items():
+        found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
+        found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
+        found |= contrast(f"direct_{d}", f"{own}_last_{d}", f"{own}_last_{d}_control", below=MARGINAL)
+    return found
+
+
+def beliefs(beliefs, paths, seed=0, critical=None):
+    """Numbers of Section 3.2 (Figs. 5a and 5b): alignment, synchronisation, and following with a path closed.
+
+    Parameters
+    ----------
+    beliefs, paths : DataFrame
+        The tables of Figs. 5a and 5b.
+    critical : iterable of int, optional
+        Layers of the synchronisation; the paper's 20 to 25 of 28, scaled, unless given.
+    """
+    layers = int(beliefs["layer"].max()) + 1
+    part = depth(layers) | ({"critical": critical} if critical is not None else {})
+    found = counts(beliefs) | {"layers": float(layers)}
+    table = beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"])
+    for d in DIRECTIONS:
+        rows = table[table["following"] == d]
+        anchors = rows[rows["positions"] == "instruction"]
+        for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
+            aligned = (wide(anchors[anchors["dictionary"] == kind], "margin") > 0).astype(float)
+            best = aligned.drop(columns=-1).mean().idxmax()
+            pieces = {name: aligned[list(chosen)].mean(axis=1) for name, chosen in part.items()}
+            pieces |= {"max": aligned[best], "final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
+            rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "max": {"above": 0.95}, "rise": {"above": 0.0}}
+            for name, values in pieces.items():
+                found |= estimate(f"ldar_{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
+            found[f"ldar_max_{d}{suffix}_layer"] = float(best)
+            if kind == "own":
+                found |= _transition(aligned, d) | _synchronisation(rows, aligned, list(part["critical"]), d, seed)
+        found |= _closed_paths(paths[paths["following"] == d], d, seed)
+    return found
+
+
+def _transition(aligned, d):
+    decided = aligned.mean() >= 0.9
+    lasting = decided[::-1].cummin()[::-1]
+    return {f"ldar_transition_{d}": f"layer {lasting.idxmax()}" if lasting.any() else "never"}
+
+
+def _synchronisation(rows, aligned, critical, d, seed):
+    own = rows[rows["dictionary"] == "own"]
+    signs = {where: np.sign(wide(own[own["positions"] == where], "margin")) for where in ("instruction", "last")}
+    same = (signs["instruction"] == signs["last"]).astype(float)[critical]
+    weak = [layer for layer in critical if aligned[layer].mean() < 0.7]
+    said = f"{same[weak].to_numpy().mean():.2f} in {len(weak)} layers" if weak else "no such layer"
+    return estimate(f"sync_critical_{d}", same.mean(axis=1), seed, above=0.9) | {f"sync_weak_{d}": said}
+
+
+def _closed_paths(rows, d, seed):
+    found, follows = {}, {}
+    for name, blocked in (("none", "none"), ("instruction_last", "instruction→last"), ("modality_last", f"{OWN[d]}→last"),
+                          ("random_last", "random→last")):
+        here = rows[rows["blocked"] == blocked]
+        for outcome, word in (("follow", "follow"), ("competitor", "compete"), ("other", "other")):
+            values = (here["outcome"] == outcome).groupby(here["sample"]).mean()
+            found |= estimate(f"{word}_{name}_{d}", values, seed)
+            follows[word, name] = values
+    kept = {name: values for (word, name), values in follows.items() if word == "follow"}
+    found |= estimate(f"contrast_collapse_{d}", kept["modality_last"] - kept["instruction_last"], seed, above=0.0)
+    found |= estimate(f"contrast_random_{d}", kept["random_last"] - kept["instruction_last"], seed, above=0.0)
+    return found | estimate(f"contrast_spared_{d}", kept["none"] - kept["modality_last"], seed, below=0.1)
+
+
+def components(table, seed=0):
+    """Numbers of Section 4.1 (Figs. 6 and 7), in logits: signals, and the increments summed over thirds of the layers."""
+    layers = int(table["layer"].max()) + 1
+    part = {name: list(chosen) for name, chosen in depth(layers).items()}
+    found = counts(table) | {"layers": float(layers)}
+    for d in DIRECTIONS:
+        for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
+            rows = table[(table["following"] == d) & (table["dictionary"] == kind)]
+            names = ("signal_f", "signal_c", "attention_signal", "mlp_signal", "attention_margin", "mlp_margin")
+            curve = {name: wide(rows, name) for name in names}
+            gap = curve["signal_f"] - curve["signal_c"]
+            shallow, deep = gap[part["shallow"]].mean(axis=1), gap[part["deep"]].mean(axis=1)
+            fifth = 0.2 * abs(float(deep.mean()))
+            values = {"gap_shallow": (shallow, {"within": (-fifth, fifth)}), "gap_deep": (deep, {}),
+                      "divergence": (deep - shallow, {"above": 0.0})}
+            for modality in "fc":
+                rise = curve[f"signal_{modality}"][part["deep"]].mean(axis=1) - curve[f"signal_{modality}"][part["shallow"]].mean(axis=1)
+                values[f"signal_rise_{modality}"] = (rise, {"above": 0.0})
+            for name in names[2:]:
+                for where in ("shallow", "deep"):
+                    values[f"{name}_{where}"] = (curve[name][part[where]].sum(axis=1), {})
+            drive = abs(float(values["attention_margin_deep"][0].mean()))
+            values["attention_margin_shallow"] = (values["attention_margin_shallow"][0], {"within": (-0.2 * drive, 0.2 * drive)})
+            values["attention_signal_shallow"] = (values["attention_signal_shallow"][0], {"above": 0.0})
+            values["mlp_signal"] = (curve["mlp_signal"].sum(axis=1), {"above": 0.0})
+            values["mlp_margin_deep"] = (values["mlp_margin_deep"][0], {"below": 0.0})
+            values["arbiter"] = (values["attention_margin_deep"][0] - values["attention_margin_shallow"][0], {"above": 0.0})
+            top = curve["attention_margin"].mean().idxmax()
+            values["attention_top"] = (curve["attention_margin"][top], {})
+            for name, (series, rule) in values.items():
+                found |= estimate(f"{name}_{d}{suffix}", series, seed, **({} if suffix else rule))
+            found[f"attention_top_{d}{suffix}_layer"] = float(top)
+    return found

@@ -1,0 +1,150 @@
+"""The paper's claims, the rule of agreement, and the numbers that the pages quote from the tables."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from arbitration import paper, summary, summary_heads
+
+SAMPLES = [f"s{i}" for i in range(6)]
+
+
+@pytest.mark.parametrize(("interval", "rule", "word"), [
+    ((0.2, 0.4), {"above": 0.1}, "agrees"), ((0.0, 0.05), {"above": 0.1}, "disagrees"), ((0.0, 0.4), {"above": 0.1}, "undecided"),
+    ((0.0, 0.0), {"above": 0.0}, "disagrees"), ((-0.4, -0.2), {"below": 0.0}, "agrees"), ((0.0, 0.3), {"below": 0.0}, "disagrees"),
+    ((-0.1, 0.1), {"below": 0.0}, "undecided"), ((0.4, 0.6), {"within": (0.35, 0.65)}, "agrees"),
+    ((0.7, 0.9), {"within": (0.35, 0.65)}, "disagrees"), ((0.1, 0.3), {"within": (0.35, 0.65)}, "disagrees"),
+    ((0.6, 0.9), {"within": (0.35, 0.65)}, "undecided"), ((math.nan, 1.0), {"above": 0.1}, "not measured"),
+])
+def test_verdict_reads_the_whole_interval(interval, rule, word):
+    assert paper.verdict(*interval, **rule) == word
+
+
+def test_verdict_wants_one_rule():
+    with pytest.raises(ValueError, match="exactly one|needs one"):
+        paper.verdict(0, 1, above=0, below=1)
+
+
+def test_claims_are_unique_and_found_by_section():
+    found = paper.claims()
+    assert len({claim.id for claim in found}) == len(found)
+    assert [claim.id for claim in paper.of_section("3")] == [c.id for c in found if c.section.startswith("3")]
+    with pytest.raises(ValueError, match="sections with claims: 2, 3.1"):
+        paper.of_section("9")
+
+
+def test_every_section_reports_the_numbers_of_the_paper():
+    reported = " ".join(quantity.reported for claim in paper.claims() for quantity in claim.quantities)
+    for number in ("0.81 at layer 15", "1.36 at layer 14", "> 0.95", "> 0.9", "784", "≈ 0.6"):
+        assert number in reported
+
+
+def rows(value, **levels):
+    """A table of every combination of the levels and samples; `value` gives its other columns."""
+    names = [*levels, "sample"]
+    return pd.DataFrame([dict(zip(names, level)) | {"model": "toy"} | value(**dict(zip(names, level)))
+                         for level in itertools.product(*levels.values(), SAMPLES)])
+
+
+DIRECTIONS = ["text", "vision"]
+PATHWAYS = ["vision→text", "vision→last", "text→last", "context→instruction", "context→last", "vision→instruction",
+            "vision→context", "instruction→last"]
+
+
+def knockout_value(following, pathway, control, layer, sample):
+    effect = 1.0 * (pathway == "vision→text" and layer == 2 and following == "vision" and not control)
+    effect -= 0.5 * (pathway == "vision→text" and layer == 1 and following == "text" and not control)
+    return {"nssd": effect, "logp_p_blocked": -effect, "logp_c_blocked": -0.5}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """The numbers of each notebook from tables whose answers are known."""
+    knockout = rows(knockout_value, following=DIRECTIONS, pathway=PATHWAYS, control=[False, True], layer=[0, 1, 2])
+    beliefs = rows(lambda following, layer, positions, dictionary, sample: {
+        "phi_f": float(layer >= 20 and dictionary == "own") + (sample in SAMPLES[:3]) * (layer < 20),
+        "phi_c": 0.5 * (layer < 20) + (positions == "last") * (layer == 22) * 2},
+        following=DIRECTIONS, layer=range(-1, 30), positions=["instruction", "last"], dictionary=["own", "shuffled"])
+    paths = pd.concat([
+        rows(lambda following, blocked, sample: {"outcome": "competitor" if blocked == "instruction→last" else "follow"},
+             following=[d], blocked=["none", "instruction→last", f"{summary.OWN[d]}→last", "random→last"]) for d in DIRECTIONS])
+    components = rows(lambda following, layer, dictionary, sample: {
+        "signal_f": layer + 10.0 * (layer >= 20), "signal_c": float(layer), "attention_signal": 1.0, "mlp_signal": 0.5,
+        "attention_margin": 2.0 * (layer == 23), "mlp_margin": -1.0 * (layer >= 28)},
+        following=DIRECTIONS, layer=range(30), dictionary=["own", "shuffled"])
+    heads = rows(lambda following, layer, head, sample: {
+        "margin": 5.0 * ((layer, head) == (29, 1)) + 4.0 * ((layer, head) == (28, 0) and following == "text")},
+        following=DIRECTIONS, layer=range(30), head=range(2))
+    parts = [rows(lambda sample, **level: {"outcome": "follow" if level["heads"] == "random" and level["draw"] else "competitor"},
+                  following=DIRECTIONS, setting=["blocking"], heads=["target", "random", "shared"], draw=[0, 1], share=[0.05],
+                  factor=[0.0], positions=["instruction", "last", "both"]),
+             rows(lambda sample, **level: {"outcome": "follow"}, following=DIRECTIONS, setting=["blocking"], heads=["original"],
+                  draw=[0], share=[0.0], factor=[1.0], positions=["instruction"]),
+             rows(lambda sample, **level: {"outcome": "follow" if level["heads"] == "target" and level["factor"] == 2 else "other"},
+                  following=["text"], setting=["amplification"], heads=["target", "random", "shared"], draw=[0], share=[0.05],
+                  factor=[2.0, 5.0], positions=["instruction"])]
+    interventions = pd.concat(parts, ignore_index=True).assign(source="natural")
+    answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other", "kept": sample != "s0"},
+                   following=DIRECTIONS)
+    coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
+    return {"sec2_dataset": summary.dataset(answers, coverage), "sec3_knockout": summary.knockout(knockout),
+            "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
+            "sec4_heads": summary_heads.heads(heads, interventions)}
+
+
+@pytest.mark.parametrize(("notebook", "expected"), [
+    ("sec2_dataset", {"follow_text": 5 / 6, "kept_vision": 5.0, "n_text": 6.0, "forms_mean": 4.0, "fallback_share": 0.5}),
+    ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
+                       "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,
+                       "contrast_relay_vision_verdict": "agrees", "contrast_compensation_text_verdict": "agrees",
+                       "contrast_anchor_text_verdict": "disagrees", "contrast_direct_text_verdict": "agrees"}),
+    ("sec3_beliefs", {"ldar_shallow_text": 0.5, "ldar_deep_text": 1.0, "ldar_max_text": 1.0, "ldar_max_text_layer": 20.0,
+                      "ldar_transition_text": "layer 20", "ldar_final_text_shuffled": 0.0, "sync_critical_text": 5 / 6,
+                      "sync_weak_text": "no such layer", "follow_none_vision": 1.0, "follow_instruction_last_vision": 0.0,
+                      "compete_instruction_last_vision": 1.0, "contrast_collapse_text_verdict": "agrees",
+                      "contrast_spared_text_verdict": "agrees", "ldar_rise_text_verdict": "agrees"}),
+    ("sec4_components", {"gap_shallow_text": 0.0, "gap_deep_text": 10.0, "signal_rise_f_text": 30.0, "signal_rise_c_text": 20.0,
+                         "attention_signal_shallow_text": 10.0, "mlp_signal_text": 15.0, "attention_margin_deep_text": 2.0,
+                         "mlp_margin_deep_text": -2.0, "attention_top_text_layer": 23.0, "mlp_margin_deep_text_verdict": "agrees",
+                         "arbiter_text_verdict": "agrees", "attention_margin_shallow_text_verdict": "agrees"}),
+    ("sec4_heads", {"heads_total": 60.0, "top_count": 3.0, "concentration_text": 1.0, "top_heads_vision": "29.1, 0.0, 0.1, 1.0, 1.1",
+                    "block_original_text": 1.0, "block_target_text": 0.0, "block_random_text": 0.5, "drop_target_text": 1.0,
+                    "contrast_necessity_text": 0.5, "contrast_necessity_text_both": 0.5, "failures_text": 6.0, "failures_vision": 0.0,
+                    "amplify_target_text": 1.0, "amplify_best_text_factor": 2.0, "plateau_text": -1.0,
+                    "plateau_text_verdict": "disagrees", "contrast_sufficiency_vision_verdict": "not measured"}),
+])
+def test_quoted_numbers_are_those_of_the_tables(measured, notebook, expected):
+    got = {key: measured[notebook][key] for key in expected}
+    for key, value in expected.items():
+        assert got[key] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-12)), key
+
+
+def test_shared_heads_are_those_in_both_top_sets(measured):
+    numbers = measured["sec4_heads"]
+    assert "29.1" in numbers["shared_heads"] and "28.0" not in numbers["shared_heads"]
+    assert numbers["overlap_top"] == 2  # 29.1, and 0.0 by the order of ties
+
+
+def test_every_number_of_a_claim_is_computed(measured):
+    for claim in paper.claims():
+        numbers = measured[claim.notebook]
+        wanted = [*claim.samples, *(key for _, key in claim.verdicts)]
+        for quantity in claim.quantities:
+            wanted += [quantity.key] + [quantity.key + end for end in ("_low", "_high") if quantity.interval]
+            wanted += [quantity.key + "_layer"] * quantity.layer
+        assert not set(wanted) - set(numbers), claim.id
+
+
+def test_numbers_are_plain(measured):
+    """What is glued must print as a number: a numpy scalar prints its type."""
+    assert all(type(value) in (float, str) for numbers in measured.values() for value in numbers.values())
+
+
+def test_another_seed_moves_the_interval_and_not_the_mean():
+    values = np.random.default_rng(0).normal(size=40)
+    one, two = (summary.estimate("x", values, seed) for seed in (0, 1))
+    assert one["x"] == two["x"] == pytest.approx(values.mean())
+    assert one["x_low"] != two["x_low"] and one["x_low"] < one["x"] < one["x_high"]
