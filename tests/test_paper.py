@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arbitration import paper, summary, summary_heads
+from arbitration import estimates, paper, summary
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -92,7 +92,7 @@ def measured():
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
     return {"sec2_dataset": summary.dataset(answers, coverage), "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
-            "sec4_heads": summary_heads.heads(heads, interventions)}
+            "sec4_heads": summary.heads(heads, interventions)}
 
 
 @pytest.mark.parametrize(("notebook", "expected"), [
@@ -145,6 +145,6 @@ def test_numbers_are_plain(measured):
 
 def test_another_seed_moves_the_interval_and_not_the_mean():
     values = np.random.default_rng(0).normal(size=40)
-    one, two = (summary.estimate("x", values, seed) for seed in (0, 1))
+    one, two = (estimates.estimate("x", values, seed) for seed in (0, 1))
     assert one["x"] == two["x"] == pytest.approx(values.mean())
     assert one["x_low"] != two["x_low"] and one["x_low"] < one["x"] < one["x_high"]

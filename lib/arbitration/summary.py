@@ -5,44 +5,15 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 20 to 25 of 28, scaled to the model. A ``…_verdict`` is `paper.verdict` of an interval. What a run did not measure is NaN.
 """
 
-import math
-
 import numpy as np
 
-from arbitration.metrics import bootstrap
-from arbitration.paper import verdict
+from arbitration.estimates import DIRECTIONS, counts, depth, estimate, wide
+from arbitration.summary_heads import heads
 
-DIRECTIONS = ("text", "vision")
+__all__ = ["beliefs", "components", "dataset", "heads", "knockout"]
+
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
 MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
-
-
-def depth(layers):
-    """Ranges of shallow, deep and critical layers of a model with `layers` layers."""
-    return {"shallow": range(layers // 3), "deep": range(2 * layers // 3, layers),
-            "critical": range(20 * layers // 28, 25 * layers // 28 + 1)}
-
-
-def estimate(name, values, seed=0, **rule):
-    """Mean and interval of per-sample `values` as dictionary entries, with a verdict when a rule is given."""
-    values = np.asarray(values, float)
-    if not len(values):
-        found = {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
-    else:
-        mean, low, high = bootstrap(values, seed=seed)
-        found = {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
-    if rule:
-        found[f"{name}_verdict"] = verdict(found[f"{name}_low"], found[f"{name}_high"], **rule)
-    return found
-
-
-def wide(table, value, along="layer"):
-    """Values as samples × levels of `along`, samples in their sorted order."""
-    return table.pivot_table(index="sample", columns=along, values=value, aggfunc="mean", observed=True)
-
-
-def counts(table):
-    return {f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS}
 
 
 def dataset(answers, coverage, seed=0):

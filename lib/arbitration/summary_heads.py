@@ -1,11 +1,11 @@
-"""The numbers that the book quotes about single heads (Figs. 8 and 9); see `summary` for how keys are named."""
+"""The numbers that the book quotes about single heads (Figs. 8 and 9); see `estimates` for how keys are named."""
 
 import math
 
 import numpy as np
 
+from arbitration.estimates import DIRECTIONS, counts, estimate, wide
 from arbitration.paper import verdict
-from arbitration.summary import DIRECTIONS, counts, estimate, wide
 
 SHARE, FACTOR = 0.05, 2.0  # the paper's 40 of 784 heads; the factor at which amplification is quoted
 DRAWS = 500

@@ -1,0 +1,38 @@
+"""Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables as samples × layers."""
+
+import math
+
+import numpy as np
+
+from arbitration.metrics import bootstrap
+from arbitration.paper import verdict
+
+DIRECTIONS = ("text", "vision")
+
+
+def depth(layers):
+    """Ranges of shallow, deep and critical layers of a model with `layers` layers."""
+    return {"shallow": range(layers // 3), "deep": range(2 * layers // 3, layers),
+            "critical": range(20 * layers // 28, 25 * layers // 28 + 1)}
+
+
+def estimate(name, values, seed=0, **rule):
+    """Mean and interval of per-sample `values` as dictionary entries, with a verdict when a rule is given."""
+    values = np.asarray(values, float)
+    if not len(values):
+        found = {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
+    else:
+        mean, low, high = bootstrap(values, seed=seed)
+        found = {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
+    if rule:
+        found[f"{name}_verdict"] = verdict(found[f"{name}_low"], found[f"{name}_high"], **rule)
+    return found
+
+
+def wide(table, value, along="layer"):
+    """Values as samples × levels of `along`, samples in their sorted order."""
+    return table.pivot_table(index="sample", columns=along, values=value, aggfunc="mean", observed=True)
+
+
+def counts(table):
+    return {f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS}
