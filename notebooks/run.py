@@ -21,6 +21,11 @@ from publish import Run, inputs, is_current, publish
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+KERNEL = {  # what a notebook's kernel finds in its environment
+    "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, also when the user has another python3 kernel
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger warns about frozen modules at every start
+    "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm looks for a widget; here its text bar is meant
+}
 def pick(given: str, valid: list[str], what: str) -> str:
     """The name given, or a ValueError that restates it and tells the nearest valid one."""
     if given in valid:
@@ -73,11 +78,8 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
     staging = executed / ".running" / f"{run.model}-{run.source.stem}"
     shutil.rmtree(staging, ignore_errors=True)
     (staging / "output").mkdir(parents=True)
-    os.environ.update(
-        ARBITRATION_OUTPUT=str(staging / "output"),
-        JUPYTER_PREFER_ENV_PATH="1",  # the kernel of this interpreter, also when the user has another python3 kernel
-        PYDEVD_DISABLE_FILE_VALIDATION="1",  # ipykernel's debugger warns about frozen modules at every start
-    )
+    before = dict(os.environ)
+    os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
     try:
         papermill.execute_notebook(
             run.source, staging / run.source.name, run.parameters, kernel_name="python3", cwd=run.source.parent,
@@ -85,6 +87,8 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
             extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
         publish(run, staging, executed, shared)
     finally:
+        os.environ.clear()
+        os.environ.update(before)
         shutil.rmtree(staging, ignore_errors=True)
 
 
