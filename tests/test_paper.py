@@ -87,7 +87,7 @@ def measured():
                   following=["text"], setting=["amplification"], heads=["target", "random", "shared"], draw=[0], share=[0.05],
                   factor=[2.0, 5.0], positions=["instruction"])]
     interventions = pd.concat(parts, ignore_index=True).assign(source="natural")
-    answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other", "kept": sample != "s0"},
+    answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other"},
                    following=DIRECTIONS)
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
     return {"sec2_dataset": summary.dataset(answers, coverage), "sec3_knockout": summary.knockout(knockout),

@@ -22,7 +22,7 @@ def dataset(answers, coverage, seed=0):
     Parameters
     ----------
     answers : DataFrame
-        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``), kept (bool).
+        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``).
     coverage : DataFrame
         From `EntityDictionary.coverage`: one row per sample and answer.
     """
@@ -32,7 +32,7 @@ def dataset(answers, coverage, seed=0):
         rows = answers[answers["following"] == d]
         for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
             found |= estimate(f"{name}_{d}", rows["outcome"] == outcome, seed)
-        found[f"kept_{d}"] = float(rows["kept"].sum())
+        found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
 
 
