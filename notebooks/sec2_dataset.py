@@ -13,7 +13,6 @@ seed = 0
 split = "held"  # held-out wordings; "iid": the training's; "held_style": a held-out art style
 
 # %%
-import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
@@ -40,7 +39,7 @@ arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, 
 
 # %%
 answers = arb.measure.answered(subject, samples, dictionary)
-answers.assign(kept=answers["outcome"] == "follow").pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
+answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
 
 # %% [markdown]
 # ## What the dictionary covers

@@ -74,7 +74,11 @@ arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", model,
 # is weakened by mixing its embeddings with its mirror image until the answer turns.
 
 # %%
-failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, samples, answers, way, n, dictionary)]
+used = {prompt.sample.id for prompt in ranked}
+unused = [sample for sample in samples if sample.id not in used]
+failed = [(prompt, "unfiltered") for prompt in tested]
+if only_following:
+    failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, answers, way, n, dictionary)]
 source = {prompt.id: origin for prompt, origin in failed}
 factors = [(0.05, factor) for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
 

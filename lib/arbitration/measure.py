@@ -52,14 +52,15 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, task, split, answer, outcome, y_p, y_c.
+        model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c.
     """
 
     def row(prompt):
         answer = following.answers(subject, prompt)[0]
+        outcome = following.judged(answer, prompt, dictionary)
         record = {
-            "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer,
-            "outcome": following.judged(answer, prompt, dictionary), "y_p": prompt.y_p, "y_c": prompt.y_c,
+            "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome,
+            "kept": outcome == "follow", "y_p": prompt.y_p, "y_c": prompt.y_c,
         }
         return _identified(pd.DataFrame([record]), subject, prompt)
 

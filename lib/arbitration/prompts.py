@@ -218,8 +218,8 @@ def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
 
 
 def _first_token(subject, text: str, ids: Tensor, answer: str) -> int:
-    """The first token of an answer as the model would write it after this prompt."""
-    form = f" {answer}" if subject.name in embedded.NAMES else answer
+    """The first token of an answer as the model would write it after this prompt: after a space unless one is there."""
+    form = answer if text[-1].isspace() else f" {answer}"
     whole = subject.tokenizer(text + form)["input_ids"]
     if whole[: len(ids)] != ids.tolist():
         raise ValueError(f"in {subject.name} the answer {answer!r} merges with the end of the prompt")
