@@ -10,12 +10,16 @@ missing is a warning like any other; the claims themselves are `arbitration.pape
 """
 
 import re
+from pathlib import Path
 
 from arbitration import paper
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
+
+
+STATIC = Path(__file__).resolve().parent.parent / "_static"
 
 
 def glued(model, notebook, key, form):
@@ -26,18 +30,18 @@ def cell(quantity, model, notebook):
     """A measured number with its interval and layer, as MyST."""
     text = glued(model, notebook, quantity.key, quantity.format)
     if quantity.interval:
-        text += f" [{glued(model, notebook, quantity.key + '_low', quantity.format)}, "
+        text += f" [{glued(model, notebook, quantity.key + '_low', quantity.format)},\N{NO-BREAK SPACE}"
         text += f"{glued(model, notebook, quantity.key + '_high', quantity.format)}]"
     if quantity.layer:
-        text += f" at layer {glued(model, notebook, quantity.key + '_layer', '.0f')}"
+        text += f" at\N{NO-BREAK SPACE}layer\N{NO-BREAK SPACE}{glued(model, notebook, quantity.key + '_layer', '.0f')}"
     return text
 
 
 def table(claim, models):
     """One claim's table: a line for each quantity, the numbers of samples, and the verdicts."""
-    rows = [["measured", "paper", *models]]
+    rows = [["measured", "paper", *(f"{model} (planted)" if model == "smol-relay" else model for model in models)]]
     rows += [[q.label, q.reported, *(cell(q, model, claim.notebook) for model in models)] for q in claim.quantities]
-    rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] + " following" for name in claim.samples), "–",
+    rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples) + " following", "–",
               *(" / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples) for model in models)]]
     rows += [[f"*{rule}?*", "", *("**" + glued(model, claim.notebook, key, "s") + "**" for model in models)]
              for rule, key in claim.verdicts]
@@ -66,7 +70,9 @@ class Claims(SphinxDirective):
                 continue
             figure = f" (Fig. {claim.figure})" if claim.figure != "–" else ""
             lines = [f"**The paper's claim{figure}.** {claim.statement}", "", *table(claim, models), ""]
-            box = nodes.container(classes=["claim"], ids=[nodes.make_id(f"claim-{claim.id}")])
+            name = f"claim-{claim.id}"
+            box = nodes.container(classes=["claim"], ids=[name])
+            self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, f"claim {claim.id}")
             self.state.nested_parse(StringList(lines, source=self.get_source_info()[0]), self.content_offset, box)
             boxes.append(box)
         return boxes
@@ -74,4 +80,6 @@ class Claims(SphinxDirective):
 
 def setup(app):
     app.add_directive("claims", Claims)
+    app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
+    app.add_css_file("claims.css")
     return {"parallel_read_safe": True}

@@ -69,14 +69,14 @@ def _token_lines(axes, rows, width=58):
             runs[-1][2] += 1
         else:
             runs.append([str(token), group, 1])
-    axes.set(xlim=(0, width), ylim=(6.5, -0.3))
     x = y = 0
     for token, group, length in runs:
-        shown = f"[{length} image tokens]" if group == "vision" else token.replace("\n", "↵")
+        shown = f"[{length} image tokens]" if group == "vision" else token.replace("Ġ", " ").replace("Ċ", "↵").replace("\n", "↵")
         if x + len(shown) > width:
             x, y = 0, y + 1
         axes.text(x, y, shown, color=GROUPS[group], family="DejaVu Sans Mono", fontsize=7.2, va="top")
         x += len(shown)
+    axes.set(xlim=(0, width), ylim=(max(y + 1.2, 5), -0.3))
 
 
 @styled
