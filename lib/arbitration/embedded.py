@@ -91,7 +91,7 @@ def build(name, weights="trained", dtype=torch.float32, seed=0):
             torch.manual_seed(seed)
             model = LlavaForConditionalGeneration(config).to(dtype)
     else:
-        model = assemble(config, load_file(_dequantised()), *_shipped(name), dtype)
+        model = assemble(config, load_file(dequantised()), *_shipped(name), dtype)
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
     return model.eval(), LlavaProcessor.from_pretrained(MODELS)
 
@@ -168,7 +168,7 @@ def _shipped(name):
     return load_file(path), scale, unpacked(load_file(MODELS / name / "vision.safetensors"))
 
 
-def _dequantised():
+def dequantised():
     """Path of the base model in float32. Kept, because dequantising costs more than everything else in `build`."""
     path = cache() / "base" / "SmolLM2-135M-Instruct.float32.safetensors"
     if not path.exists():

@@ -1,0 +1,56 @@
+"""Where training starts, and what it leaves."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+from arbitration import embedded
+from recipe.lowrank import SCALE, deltas
+from recipe.pack import packed
+
+
+def fresh(seed: int):
+    """The pretrained language model with a vision half that has seen nothing.
+
+    Returns
+    -------
+    model : LlavaForConditionalGeneration
+    processor : LlavaProcessor
+    """
+    model, processor = embedded.build("smol", weights="random", seed=seed)
+    base = {key.removeprefix("model."): value for key, value in load_file(embedded.dequantised()).items()}
+    model.model.language_model.load_state_dict(base)
+    return model, processor
+
+
+def toy(seed: int):
+    """A tiny model of the same make, from random numbers: two layers, 32 wide, pictures as large, words as many."""
+    config = LlavaConfig.from_pretrained(embedded.MODELS).to_dict()
+    config["text_config"] |= {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "head_dim": 16, "initializer_range": 0.3,
+    }  # fmt: skip
+    config["vision_config"] |= {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+    }  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlavaForConditionalGeneration(LlavaConfig.from_dict(config))
+    return model.eval(), LlavaProcessor.from_pretrained(embedded.MODELS)
+
+
+def save(model, folder: Path) -> None:
+    """Write the trained parts as `arbitration.embedded` reads them: deltas in float16, vision half in int8 rows."""
+    adapter = {name: value.half().contiguous() for name, value in deltas(model.model.language_model).items()}
+    rank = next(value.shape[0] for name, value in adapter.items() if name.endswith("lora_A"))
+    about = {"rank": str(rank), "scale": str(SCALE), "merge": "W + scale * lora_B @ lora_A"}
+    vision = {
+        f"{part}.{name}": value.detach().cpu()
+        for part in ("vision_tower", "multi_modal_projector")
+        for name, value in getattr(model.model, part).state_dict().items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(adapter, folder / "adapter.safetensors", metadata=about)
+    save_file(packed(vision), folder / "vision.safetensors")
