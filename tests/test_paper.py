@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -148,3 +149,17 @@ def test_another_seed_moves_the_interval_and_not_the_mean():
     one, two = (estimates.estimate("x", values, seed) for seed in (0, 1))
     assert one["x"] == two["x"] == pytest.approx(values.mean())
     assert one["x_low"] != two["x_low"] and one["x_low"] < one["x"] < one["x_high"]
+
+
+def test_every_number_of_the_pages_is_computed(measured):
+    found = []
+    for page in (paper.folders.ROOT / "book").glob("*.md"):
+        for notebook, key in re.findall(r"\{glue:text\}`_executed/[\w-]+/(\w+)\.ipynb::(\w+):", page.read_text(encoding="utf-8")):
+            assert key in measured[notebook], f"{page.name}: {key}"
+            found.append(key)
+    assert found
+
+
+def test_pages_name_the_equations_of_the_paper_in_order():
+    pages = [(paper.folders.ROOT / "book" / name).read_text(encoding="utf-8") for name in ("sec3_anchors.md", "sec4_arbitration.md")]
+    assert re.findall(r"\\tag\{(\d+)\}", "".join(pages)) == [str(number) for number in range(1, 13)]
