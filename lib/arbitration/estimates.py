@@ -17,7 +17,22 @@ def depth(layers):
 
 
 def estimate(name, values, seed=0, **rule):
-    """Mean and interval of per-sample `values` as dictionary entries, with a verdict when a rule is given."""
+    """Mean and interval of per-sample values as dictionary entries.
+
+    Parameters
+    ----------
+    name : str
+    values : array_like, (n_samples,)
+    seed : int
+        Of the bootstrap.
+    **rule
+        An expectation of `paper.verdict`, such as ``above=0.1``.
+
+    Returns
+    -------
+    dict
+        ``name``, ``name_low`` and ``name_high`` as plain floats, NaN without samples; ``name_verdict`` when there is a rule.
+    """
     values = np.asarray(values, float)
     if not len(values):
         found = {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
@@ -35,4 +50,5 @@ def wide(table, value, along="layer"):
 
 
 def counts(table):
+    """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``."""
     return {f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS}

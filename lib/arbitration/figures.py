@@ -81,13 +81,35 @@ def _token_lines(axes, rows, width=58):
 
 @styled
 def fig3(table):
-    """Fig. 3: signed divergence (Eq. 7, nats) when a path among vision, text and the last token is blocked, by layer."""
+    """Fig. 3: signed divergence (Eq. 7) when a path among vision, text and the last token is closed, by layer.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per sample, following, pathway, control and layer (`knockout_sweep`); nssd in nats.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing, or a pathway is.
+    """
     return _knockout(table, 3, "attention knockout: vision, text and the last token", ["vision→text", "vision→last", "text→last"])
 
 
 @styled
 def fig4(table):
-    """Fig. 4: signed divergence (Eq. 7, nats) with the text split into context and instruction, by layer."""
+    """Fig. 4: signed divergence (Eq. 7) with the text split into context and instruction, by layer.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per sample, following, pathway, control and layer (`knockout_sweep`); nssd in nats.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing, or a pathway is.
+    """
     return _knockout(table, 4, "attention knockout: what reaches the instruction",
                      ["context→instruction", "context→last", "vision→instruction", "vision→context", "vision→last",
                       "instruction→last"])
@@ -119,7 +141,18 @@ def _knockout(table, number, what, pathways):
 
 @styled
 def fig5a(beliefs):
-    """Fig. 5a: share of samples whose instruction tokens already favour the followed modality (LDAR, Eq. 9), by layer."""
+    """Fig. 5a: share of samples whose instruction tokens favour the followed modality (LDAR, Eq. 9), by layer.
+
+    Parameters
+    ----------
+    beliefs : pandas.DataFrame
+        One row per sample, following, layer (−1: embedding), positions and dictionary; phi_f, phi_c in logits.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing.
+    """
     check_columns(beliefs, ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"), "fig5a")
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
     figure, axes = panels("5a", "latent decision alignment at the instruction tokens", table, sharey=True)
@@ -138,7 +171,18 @@ def fig5a(beliefs):
 
 @styled
 def fig5b(paths):
-    """Fig. 5b: what is answered when a direct path to the answer is closed in the critical layers."""
+    """Fig. 5b: what is answered when a direct path to the answer is closed in the critical layers.
+
+    Parameters
+    ----------
+    paths : pandas.DataFrame
+        One row per sample, following and blocked path; outcome is follow, competitor or other.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing, or a path is.
+    """
     check_columns(paths, ("model", "sample", "following", "blocked", "outcome"), "fig5b")
     figure, axes = panels("5b", "answers with a direct path to the generated tokens closed", paths, height=2.9, sharey=True)
     parts = [("follow", None, ""), ("competitor", FAINT, "///"), ("other", FAINT, "")]
@@ -173,14 +217,36 @@ def fig5b(paths):
 
 @styled
 def fig6a(components):
-    """Fig. 6a: signal (Eq. 8, logits) of the followed modality and of its competitor at the instruction tokens, by layer."""
+    """Fig. 6a: signal (Eq. 8) of the followed modality and of its competitor at the instruction tokens, by layer.
+
+    Parameters
+    ----------
+    components : pandas.DataFrame
+        One row per sample, following, layer and dictionary (own, shuffled); signals and increments in logits.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing.
+    """
     return _components(components, "6a", "signal of both modalities at the instruction tokens", "signal Φ (logits)",
                        [("signal_f", "followed modality", GREEN, "o"), ("signal_c", "competitor", PINK, "^")], ["signal_f"])
 
 
 @styled
 def fig6b(components):
-    """Fig. 6b: what attention and MLP of each layer add to the followed modality's signal (Eqs. 10–11, logits)."""
+    """Fig. 6b: what attention and MLP of each layer add to the followed modality's signal (Eqs. 10 and 11).
+
+    Parameters
+    ----------
+    components : pandas.DataFrame
+        One row per sample, following, layer and dictionary (own, shuffled); signals and increments in logits.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing.
+    """
     return _components(components, "6b", "what each sublayer adds to the followed modality's signal", "increment of Φ (logits)",
                        [("attention_signal", "attention", BLUE, "o"), ("mlp_signal", "MLP", ORANGE, "s")],
                        ["attention_signal", "mlp_signal"])
@@ -188,7 +254,18 @@ def fig6b(components):
 
 @styled
 def fig7(components):
-    """Fig. 7: what attention and MLP of each layer add to the arbitration margin (Eqs. 10–11, logits)."""
+    """Fig. 7: what attention and MLP of each layer add to the arbitration margin (Eqs. 10 and 11).
+
+    Parameters
+    ----------
+    components : pandas.DataFrame
+        One row per sample, following, layer and dictionary (own, shuffled); signals and increments in logits.
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing.
+    """
     return _components(components, 7, "what each sublayer adds to the arbitration margin",
                        "increment of ΔS (logits)",
                        [("attention_margin", "attention", BLUE, "o"), ("mlp_margin", "MLP", ORANGE, "s")],

@@ -63,14 +63,40 @@ def _sorted_heads(axes, values, top):
 
 @styled
 def fig9_blocking(interventions, positions="instruction"):
-    """Fig. 9, left: modality-following ratio against the share of blocked heads."""
+    """Fig. 9, left: modality-following ratio against the share of blocked heads.
+
+    Parameters
+    ----------
+    interventions : pandas.DataFrame
+        One row per sample, following, setting, heads, draw, share, factor and positions; outcome is follow, competitor or other.
+    positions : str
+        Where the heads were changed: "instruction", "last" or "both".
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing.
+    """
     return _interventions(interventions, "9 left", "blocking heads at", "blocking", "share", positions,
                           "blocked heads (% of all)", 100)
 
 
 @styled
 def fig9_amplification(interventions, positions="instruction"):
-    """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads' outputs."""
+    """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads' outputs.
+
+    Parameters
+    ----------
+    interventions : pandas.DataFrame
+        One row per sample, following, setting, heads, draw, share, factor and positions; outcome is follow, competitor or other.
+    positions : str
+        Where the heads were changed: "instruction", "last" or "both".
+
+    Raises
+    ------
+    ValueError
+        When columns or rows are missing.
+    """
     return _interventions(interventions, "9 right", "amplifying heads at", "amplification", "factor", positions,
                           "factor on the heads' output", 1)
 

@@ -37,7 +37,17 @@ def dataset(answers, coverage, seed=0):
 
 
 def knockout(table, seed=0):
-    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, in nats, and what the paper contrasts."""
+    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, and what the paper contrasts.
+
+    A contrast compares two pathways sample by sample, each at the layer of its own extreme.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `knockout_sweep`, the eight standard pathways and their controls; nssd in nats.
+    seed : int
+        Of the bootstrap.
+    """
     found, curves = counts(table) | {"layers": float(table["layer"].nunique())}, {}
     for (pathway, d, control), rows in table.groupby(["pathway", "following", "control"], observed=True):
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
@@ -129,7 +139,15 @@ def _closed_paths(rows, d, seed):
 
 
 def components(table, seed=0):
-    """Numbers of Section 4.1 (Figs. 6 and 7), in logits: signals, and the increments summed over thirds of the layers."""
+    """Numbers of Section 4.1 (Figs. 6 and 7): signals, and the increments summed over thirds of the layers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per sample, following, layer and dictionary; signals and increments in logits.
+    seed : int
+        Of the bootstrap.
+    """
     layers = int(table["layer"].max()) + 1
     part = {name: list(chosen) for name, chosen in depth(layers).items()}
     found = counts(table) | {"layers": float(layers)}
