@@ -22,7 +22,7 @@ def fig2(sample, groups_table, forms):
         Surface forms under ``"vision"`` and ``"text"``.
     """
     check_columns(groups_table, ("following", "position", "token", "group"), "fig2")
-    figure, axes = panels(2, f"one conflict sample, {sample.id} ({sample.task})", groups_table, rows=2, height=1.55)
+    figure, axes = panels(2, f"one conflict sample, {sample.id} ({sample.task.replace('_', ' ')})", groups_table, rows=2, height=1.55)
     answers = {"vision": sample.answer_vision, "text": sample.answer_text}
     for column, following in enumerate(DIRECTIONS):
         picture, prompt = axes[:, column]
@@ -43,7 +43,7 @@ def fig2(sample, groups_table, forms):
     return figure
 
 
-def _token_lines(axes, rows, width=58):
+def _token_lines(axes, rows, width=68):
     """Write the prompt's tokens in the colour of their group, runs of image tokens as one."""
     runs = []
     for token, group in zip(rows["token"], rows["group"]):
@@ -56,6 +56,6 @@ def _token_lines(axes, rows, width=58):
         shown = f"[{length} image tokens]" if group == "vision" else token.replace("Ġ", " ").replace("Ċ", "↵").replace("\n", "↵")
         if x + len(shown) > width:
             x, y = 0, y + 1
-        axes.text(x, y, shown, color=GROUPS[group], family="DejaVu Sans Mono", fontsize=7.2, va="top")
+        axes.text(x, y, shown, color=GROUPS[group], family="DejaVu Sans Mono", fontsize=7.2)
         x += len(shown)
-    axes.set(xlim=(0, width), ylim=(max(y + 1.2, 5), -0.3))
+    axes.set(xlim=(0, width), ylim=(max(y + 0.6, 4.2), -0.8))
