@@ -20,8 +20,8 @@ from arbitration.models import Subject, checked
 ARCHITECTURES = ("llava", "qwen2.5-vl", "internvl")
 TEXT = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 5, "num_attention_heads": 6, "num_key_value_heads": 2}
 CHAT = (
-    "{% for m in messages %}[{{ m.role }}]{% for c in m.content %}{% if c.type == 'image' %}IMAGE\n{% else %}{{ c.text }}"
-    "{% endif %}{% endfor %}\n{% endfor %}{% if add_generation_prompt %}[assistant]\n{% endif %}"
+    "{% for m in messages %}[{{ m.role }}]{% for c in m.content %}{% if c.type == 'image' %}IMAGE{{ '\\n' }}{% else %}{{ c.text }}"
+    "{% endif %}{% endfor %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}[assistant]{{ '\\n' }}{% endif %}"
 )
 
 

@@ -19,7 +19,7 @@ from arbitration.folders import ROOT, cache, output
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables: a change in them cannot change a number that a table holds.
-READERS = ("figures", "style", "summary", "paper", "results")
+READERS = ("estimates", "figures", "paper", "results", "style", "summary")
 
 
 def code_version() -> str:

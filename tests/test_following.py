@@ -1,0 +1,55 @@
+"""What counts as following (§4.2.2), and which samples are kept (§2)."""
+
+import pandas as pd
+import pytest
+import tiny
+
+from arbitration import dataset, following
+
+
+@pytest.mark.parametrize("answer, expected", [
+    (" three", "follow"), ("Three.", "follow"), (" the three\n", "follow"), (" two", "competitor"), (" two or three", "other"),
+    (" threefold", "other"), ("", "other"), (" 3", "follow"), (" couple", "competitor"),
+])
+def test_outcome(answer, expected):
+    assert following.outcome(answer, ("three", "3"), ("two", "couple")) == expected
+
+
+def test_articles_and_punctuation_do_not_count():
+    assert following.normalised("  The  T-shirt! ") == "t shirt"
+
+
+def test_mfr():
+    assert following.mfr(["follow", "competitor", "other", "follow"]) == 0.5
+    with pytest.raises(ValueError, match="undefined"):
+        following.mfr([])
+
+
+def test_filtered_keeps_order_and_direction():
+    samples = list(tiny.samples(3))
+    table = pd.DataFrame({
+        "sample": [s.id for s in samples] * 2, "following": ["text"] * 3 + ["vision"] * 3,
+        "outcome": ["follow", "competitor", "follow", "other", "follow", "competitor"],
+    })
+    assert following.filtered(table, samples, "text") == [samples[0], samples[2]]
+    assert following.filtered(table, samples, "vision", "competitor") == [samples[2]]
+
+
+def test_answers_are_transformers_own_greedy_answers():
+    subject = tiny.subject("internvl")
+    prompt = subject.encode(tiny.samples()[0], "text")
+    ids = subject.model.generate(**prompt.inputs, max_new_tokens=5, do_sample=False, pad_token_id=2)
+    assert following.answers(subject, prompt) == [subject.tokenizer.decode(ids[0, prompt.groups.length:], skip_special_tokens=True)]
+
+
+def test_shuffled_samples_are_seeded_and_balanced():
+    samples = dataset.load("scenes", "held")
+    first, again, other = (dataset.shuffled(samples, seed) for seed in (0, 0, 1))
+    assert first == again and first != other and sorted(s.id for s in first) == sorted(s.id for s in samples)
+    assert {s.task for s in first[:8]} == {s.task for s in samples}
+
+
+@pytest.mark.parametrize("arguments, word", [(("scenes", "test"), "held_style"), (("mc3", "held"), "scenes")])
+def test_unknown_sets_are_named(arguments, word):
+    with pytest.raises(ValueError, match=word):
+        dataset.load(*arguments)

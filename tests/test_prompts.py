@@ -1,0 +1,95 @@
+"""Token groups of §3.1.1: exact, disjoint and complete, for every shipped sample and every architecture."""
+
+import pytest
+import torch
+import tiny
+
+from arbitration import dataset, embedded, prompts
+from arbitration.models import Subject
+from arbitration.prompts import BASE_GROUPS
+
+
+@pytest.fixture(scope="module")
+def smol():
+    model, processor = embedded.build("smol", weights="random")
+    return Subject("smol", model, processor, "random-0")
+
+
+def partition(prompt):
+    return torch.cat([prompt.groups.positions(name) for name in BASE_GROUPS]).sort().values
+
+
+def words(subject, prompt, group):
+    return subject.tokenizer.decode(prompt.inputs["input_ids"][0, prompt.groups.positions(group)])
+
+
+@pytest.mark.parametrize("split", dataset.SPLITS)
+def test_groups_partition_every_shipped_prompt(smol, split):
+    for sample in dataset.load("scenes", split):
+        for following in dataset.MODALITIES:
+            prompt = smol.encode(sample, following)
+            groups, ids = prompt.groups, prompt.inputs["input_ids"][0]
+            assert torch.equal(partition(prompt), torch.arange(len(ids)))
+            assert len(groups.vision) == 36 and (ids[groups.vision] == 5).all()
+            assert groups.last.tolist() == [len(ids) - 1]
+            assert words(smol, prompt, "context").strip() == sample.context
+            assert words(smol, prompt, "instruction").strip() == f"{sample.instruction(following)} {sample.question}"
+            assert words(smol, prompt, "modality").strip() == sample.instruction(following)
+            assert words(smol, prompt, "question").strip() == sample.question
+            assert prompt.y_p != prompt.y_c
+
+
+def test_prompt_is_the_one_of_training(smol):
+    sample = dataset.load("scenes", "held")[0]
+    prompt = smol.encode(sample, "vision")
+    picture = smol.processor.image_token * 36
+    assert prompt.text == f"USER:{picture}\n{sample.context}\n{sample.instruction_vision} {sample.question}\nASSISTANT:"
+    assert smol.tokenizer.decode([prompt.y_p, prompt.y_c]) == " laptop door"
+
+
+@pytest.mark.parametrize("architecture, images", [("llava", 16), ("qwen2.5-vl", 9), ("internvl", 4)])
+def test_groups_survive_image_expansion(architecture, images):
+    subject = tiny.subject(architecture)
+    for sample in tiny.samples():
+        prompt = subject.encode(sample, "text")
+        ids = prompt.inputs["input_ids"][0]
+        assert torch.equal(partition(prompt), torch.arange(len(ids)))
+        assert len(prompt.groups.vision) == images
+        assert words(subject, prompt, "vision") == subject.processor.image_token * images
+        assert words(subject, prompt, "context") == f"Text context: {sample.context}"
+        assert words(subject, prompt, "constraint").strip() == prompts.ANSWER_FORMAT
+        assert torch.equal(prompt.groups.text, torch.cat([prompt.groups.context, prompt.groups.instruction]).sort().values)
+
+
+def test_modality_question_and_constraint_make_the_instruction():
+    subject = tiny.subject("qwen2.5-vl")
+    groups = subject.encode(tiny.samples()[0], "text").groups
+    parts = torch.cat([groups.modality, groups.question, groups.constraint]).sort().values
+    assert torch.equal(parts, groups.instruction)
+
+
+def test_answers_with_one_first_token_are_refused():
+    import dataclasses
+
+    sample = dataclasses.replace(tiny.samples()[0], answer_text="laptop bag")
+    with pytest.raises(ValueError, match="same token"):
+        tiny.subject("llava").encode(sample, "text")
+    with pytest.raises(ValueError, match="choose 'vision' or 'text'"):
+        tiny.subject("llava").encode(sample, "image")
+
+
+def test_weakening_mixes_the_two_instructions():
+    subject, sample = tiny.subject("llava"), tiny.samples()[0]
+    own, half, opposite = (prompts.weaken(subject, sample, "vision", share) for share in (0.0, 0.5, 1.0))
+    plain = prompts.encode(subject, sample, "vision", prompts.PAPER_INSTRUCTION["vision"])
+    mirror = prompts.encode(subject, sample, "text", prompts.PAPER_INSTRUCTION["text"])
+    logits = [subject.model(**p.inputs).logits[0, -1] for p in (own, half, opposite, plain, mirror)]
+    assert torch.equal(logits[0], logits[3]) and torch.equal(logits[2], logits[4])
+    assert not torch.allclose(logits[1], logits[0]) and not torch.allclose(logits[1], logits[2])
+    outside = torch.ones(half.groups.length, dtype=bool).index_fill(0, half.groups.modality, False)
+    assert torch.equal(half.inputs["inputs_embeds"][0, outside], own.inputs["inputs_embeds"][0, outside])
+
+
+def test_weakening_refuses_positions_that_come_from_token_ids():
+    with pytest.raises(ValueError, match="natural failures"):
+        prompts.weaken(tiny.subject("qwen2.5-vl"), tiny.samples()[0], "vision", 0.5)

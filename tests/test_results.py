@@ -1,0 +1,66 @@
+"""The store: resumed where it stopped, recomputed when anything changed, published whole."""
+
+import json
+
+import pandas as pd
+import pytest
+import tiny
+
+from arbitration import results
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path / "out"))
+    monkeypatch.setattr(results, "cache", lambda: tmp_path / "cache")
+    return tmp_path
+
+
+@pytest.fixture
+def subject():
+    return tiny.subject("llava")
+
+
+def prompts(subject):
+    return [subject.encode(sample, "text") for sample in tiny.samples(3)]
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(store, subject):
+    done = []
+
+    def rows(prompt):
+        if len(done) == 2:
+            done.append("crash")
+            raise KeyboardInterrupt
+        done.append(prompt.id)
+        return pd.DataFrame({"sample": [prompt.sample.id], "value": [len(done)]})
+
+    with pytest.raises(KeyboardInterrupt):
+        results.collect("toy", subject, prompts(subject), rows, seed=0)
+    assert not (store / "out").exists()
+    table = results.collect("toy", subject, prompts(subject), rows, seed=0)
+    assert done == [prompts(subject)[0].id, prompts(subject)[1].id, "crash", prompts(subject)[2].id]
+    assert table["sample"].tolist() == [s.id for s in tiny.samples(3)]
+    published = store / "out" / subject.name / "tables"
+    pd.testing.assert_frame_equal(pd.read_parquet(published / "toy.parquet"), table)
+    origin = json.loads((published / "toy.json").read_text())
+    assert origin["parts_computed"] == 1 and origin["rows"] == 3 and origin["parameters"] == {"seed": 0}
+    assert {"model", "revision", "code", "packages", "seconds", "dtype"} <= set(origin)
+
+
+@pytest.mark.parametrize("change", ["parameters", "code", "model"])
+def test_whatever_a_number_depends_on_is_computed_anew(store, subject, monkeypatch, change):
+    calls = []
+
+    def rows(prompt):
+        calls.append(prompt.id)
+        return pd.DataFrame({"value": [1.0]})
+
+    results.collect("toy", subject, prompts(subject)[:1], rows, width=3)
+    results.collect("toy", subject, prompts(subject)[:1], rows, width=3)
+    assert len(calls) == 1
+    if change == "code":
+        monkeypatch.setattr(results, "code_version", lambda: "edited")
+    other = tiny.subject("llava", seed=1) if change == "model" else subject
+    results.collect("toy", other, prompts(subject)[:1], rows, width=5 if change == "parameters" else 3)
+    assert len(calls) == 2
