@@ -4,7 +4,7 @@ import pytest
 import torch
 import tiny
 
-from arbitration import Head, entities, following, head_attribution, heads, scale_heads, trace
+from arbitration import Head, Pathway, entities, following, head_attribution, heads, knockout, resume, scale_heads, trace
 from arbitration.attribution import head_increments
 from arbitration.knockout import next_token_log_probabilities
 from arbitration.lens import phi
@@ -83,13 +83,56 @@ def test_factor_one_is_the_identity_and_nothing_is_left_behind(architecture):
 
 
 @every_architecture
-def test_a_batch_of_settings_is_each_setting_alone(architecture):
+def test_answers_of_many_settings_are_each_setting_alone(architecture):
+    """Resumed side by side, generated side by side with hooks, and generated one by one."""
     subject, prompt = case(architecture)
-    gains = torch.stack([heads.gain_table(subject, [], 1.0), heads.gain_table(subject, [Head(2, 1)], 0.0), heads.gain_table(subject, [Head(0, 3), Head(4, 4)], 3.0)])
-    together = following.answers(subject, prompt, gains, prompt.groups.instruction)
-    alone = [following.answers(subject, prompt, one[None], prompt.groups.instruction)[0] for one in gains]
-    assert together == alone
-    assert together[0] == following.answers(subject, prompt)[0]
+    settings = [([], 1.0), ([Head(2, 1)], 0.0), ([Head(0, 3), Head(4, 4)], 3.0), ([Head(4, 0)], -2.0), ([Head(l, h) for l in range(5) for h in range(6)], 0.0)]
+    gains = torch.stack([heads.gain_table(subject, chosen, factor) for chosen, factor in settings])
+    for positions in (prompt.groups.instruction, prompt.groups.last, torch.cat([prompt.groups.instruction, prompt.groups.last])):
+        resumed = following.answers(subject, prompt, gains, positions)
+        batched = following.answers(subject, prompt, gains, positions, engine="plain")
+        alone = [following.answers(subject, prompt, one[None], positions, engine="plain")[0] for one in gains]
+        assert resumed == batched == alone
+        assert resumed[0] == following.answers(subject, prompt)[0]
+        assert len(set(resumed)) > 2
+
+
+@every_architecture
+def test_resumed_heads_give_the_plain_way_s_probabilities(architecture):
+    subject, prompt = case(architecture)
+    chosen, place = [Head(1, 2), Head(3, 5)], prompt.groups.instruction
+    for factor in (0.0, 2.5):
+        with scale_heads(subject, chosen, factor, place):
+            plain = next_token_log_probabilities(subject, prompt)
+        variant = resume.Variant(gains=heads.gain_table(subject, chosen, factor), positions=place)
+        logits, _ = resume._suffix_pass(subject, resume.clean_pass(subject, prompt), [variant])
+        assert (logits[0].log_softmax(-1) - plain).abs().max() < 1e-11
+
+
+@every_architecture
+def test_knockout_and_heads_together_resume_exactly(architecture):
+    subject, prompt = case(architecture)
+    chosen, place, pathway = [Head(1, 2), Head(3, 5)], prompt.groups.instruction, Pathway("context", "instruction")
+    with scale_heads(subject, chosen, 0.0, place), knockout(subject, prompt, [pathway], range(2, 4)):
+        plain = next_token_log_probabilities(subject, prompt)
+    edges = ((*pathway.edges(prompt), False),)
+    variant = resume.Variant(edges, range(2, 4), heads.gain_table(subject, chosen, 0.0), place)
+    logits, _ = resume._suffix_pass(subject, resume.clean_pass(subject, prompt), [variant])
+    assert (logits[0].log_softmax(-1) - plain).abs().max() < 1e-11
+
+
+@every_architecture
+def test_greedy_under_knockout_is_generate_under_knockout(architecture):
+    subject, prompt = case(architecture)
+    pathway = Pathway("text", "last")
+    variants = [resume.closing(prompt, pathway, range(start, start + 2)) for start in range(4)]
+    expected = []
+    for variant in variants:
+        with knockout(subject, prompt, [pathway], variant.layers):
+            expected.append(following.answers(subject, prompt)[0])
+    resumed = resume.greedy(subject, prompt, variants, following.MAX_NEW_TOKENS)
+    assert subject.tokenizer.batch_decode(resumed, skip_special_tokens=True) == expected
+    assert len(set(expected)) > 1
 
 
 @every_architecture

@@ -5,6 +5,7 @@ import re
 import torch
 from torch import Tensor
 
+from arbitration import resume
 from arbitration.heads import scale_heads_by
 
 OUTCOMES = ("follow", "competitor", "other")
@@ -42,8 +43,7 @@ def mfr(outcomes) -> float:
     return sum(value == "follow" for value in outcomes) / len(outcomes)
 
 
-@torch.no_grad()
-def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS) -> list[str]:
+def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:
     """Greedy answers of one prompt, one for each setting of the heads.
 
     Parameters
@@ -51,25 +51,37 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
     subject : Subject
     prompt : Prompt
     gains : Tensor, optional, (n_settings, L, n_heads)
-        A factor for each head; the settings run as one batch. One plain answer unless given.
+        A factor for each head; the settings run side by side. One plain answer unless given.
     positions : Tensor, optional
         Where the heads are scaled; all of the prompt unless given.
+    engine : {"auto", "plain"}
+        ``plain`` generates with hooks; ``auto`` resumes from one clean pass where that is exact.
 
     Returns
     -------
     list of str
     """
+    positions = torch.arange(prompt.groups.length) if positions is None else positions
+    if gains is None or engine == "plain" or resume.obstacle(subject):
+        ids = _generated(subject, prompt, gains, positions, max_new_tokens)
+    else:
+        variants = [resume.Variant(gains=one, positions=positions) for one in gains]
+        ids = resume.greedy(subject, prompt, variants, max_new_tokens)
+    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+@torch.no_grad()
+def _generated(subject, prompt, gains, positions, max_new_tokens) -> Tensor:
+    """Token ids after the prompt, the plain way: the settings as one batch, heads scaled by hooks."""
     settings = 1 if gains is None else len(gains)
     inputs = {key: torch.cat([value] * settings) for key, value in prompt.inputs.items()}
     tokenizer = subject.tokenizer
-    options = {"max_new_tokens": max_new_tokens, "do_sample": False, "pad_token_id": tokenizer.pad_token_id or tokenizer.eos_token_id}
-    if gains is None:
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    options = {"max_new_tokens": max_new_tokens, "do_sample": False, "repetition_penalty": 1.0, "pad_token_id": padding}
+    unchanged = torch.ones(subject.n_layers, subject.n_heads)
+    with scale_heads_by(subject, unchanged if gains is None else gains, positions):
         ids = subject.model.generate(**inputs, **options)
-    else:
-        with scale_heads_by(subject, gains, positions):
-            ids = subject.model.generate(**inputs, **options)
-    new = ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids
-    return tokenizer.batch_decode(new, skip_special_tokens=True)
+    return ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids
 
 
 def judged(answer: str, prompt, dictionary) -> str:
