@@ -165,7 +165,7 @@ def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) ->
     found: list[list[int]] = [[] for _ in variants]
     for pack in packs(variants, prompt.groups.length):
         chosen = [variants[index] for index in pack]
-        logits, branches = _suffix_pass(subject, clean, chosen)
+        logits, branches = _suffix_pass(subject, clean, chosen, keep=True)
         open_rows = torch.ones(len(pack), dtype=torch.bool)
         for step in range(max_new_tokens):
             tokens = logits.argmax(-1)
@@ -193,7 +193,7 @@ def packs(variants: Sequence[Variant], length: int) -> list[list[int]]:
     return found
 
 
-def _suffix_pass(subject, clean: Clean, variants: Sequence[Variant]) -> tuple[Tensor, Branches]:
+def _suffix_pass(subject, clean: Clean, variants: Sequence[Variant], keep: bool = False) -> tuple[Tensor, Branches]:
     """Variants with one first row, ordered by first layer, side by side from there to the end.
 
     Returns
@@ -201,7 +201,7 @@ def _suffix_pass(subject, clean: Clean, variants: Sequence[Variant]) -> tuple[Te
     logits : Tensor, (n_variants, vocabulary)
         Of the last position.
     branches : Branches
-        Every variant's keys and values, for tokens to come.
+        With `keep`, every variant's keys and values, for tokens to come.
     """
     first_row = variants[0].first_row
     length = clean.inputs[0].shape[1]
@@ -231,7 +231,10 @@ def _suffix_pass(subject, clean: Clean, variants: Sequence[Variant]) -> tuple[Te
                 if any(variant.edges and number in variant.layers for variant in here):
                     mask = torch.cat([closed[id(v)] if v.edges and number in v.layers else causal for v in here])
                 hidden = _through(layer, hidden, mask, clean.rotary[number], first_row, length, branches)
-            branches.complete(number, len(variants))
+            if keep:
+                branches.complete(number, len(variants))
+            else:
+                branches.own.clear()
     return subject.model.get_output_embeddings()(subject.norm(hidden[:, -1])), branches
 
 
