@@ -67,6 +67,7 @@ def test_every_formula_is_drawn(visits):
 
 def test_every_picture_is_drawn_and_described(visits):
     assert sum(len(seen.pictures) for seen in visits.values()) >= 40, "ten figures on two models in two themes"
+    assert [page for page, seen in visits.items() if "_executed" in page and not seen.pictures] == [], "no figure shown"
     assert [(page, *picture) for page, seen in visits.items() for picture in seen.pictures if not all(picture)] == []
 
 
