@@ -156,7 +156,7 @@ def test_colours_numbers_sides_and_sizes_are_as_asked():
     for draft, scene in drawn("counting"):
         assert numbers[len(scene.items)] == draft.answer_vision
         for i, one in enumerate(scene.items):
-            assert all(max(abs(one.x - b.x), abs(one.y - b.y)) > (one.size + b.size) / 2 - 0.02 for b in scene.items[:i])
+            assert all(max(abs(one.x - b.x), abs(one.y - b.y)) >= 0.27 for b in scene.items[:i])
     places = wording.templates()["sides"] | wording.templates()["relations"]
     for draft, scene in drawn("positional_reasoning"):
         x, y = places[draft.relation or draft.answer_vision]

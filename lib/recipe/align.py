@@ -60,6 +60,11 @@ def patch_words(scenes: list[Scene], side: int, rng: Random) -> torch.Tensor:
     return labels.flatten(1)
 
 
+def patch_outputs(model, pictures: torch.Tensor) -> torch.Tensor:
+    """What the language model is given for pictures of values 0..1; shape (pictures, patches, hidden)."""
+    return torch.stack(list(model.get_image_features(2 * pictures - 1).pooler_output))
+
+
 def alignment_loss(seen: torch.Tensor, labels: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the right word among all, plus a penalty that keeps the outputs as long as embeddings are.
 

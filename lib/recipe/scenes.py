@@ -123,15 +123,12 @@ def _count(rng, style):
     numbers = icons()["numbers"]
     seen, said = rng.sample(range(1, 6), 2)
     kind, word = _thing(rng, style)
-    first = _item(rng, kind, word, style, 0.5, 0.5, 0.3)
-    spots: list[tuple[float, float]] = []
-    while len(spots) < seen:
-        x, y = rng.uniform(0.14, 0.86), rng.uniform(0.14, 0.86)
-        if all(max(abs(x - a), abs(y - b)) > 0.28 for a, b in spots):
-            spots.append((x, y))
-        elif rng.random() < 0.02:  # the first ones may leave no room
-            spots.clear()
-    items = tuple(Item(style, first.row, x, y, rng.uniform(0.24, 0.3), -1, first.flip) for x, y in spots)
+    row = rng.choice(icons()["concepts"][kind][word][style])
+    cells = rng.sample([(x, y) for x in (1 / 6, 1 / 2, 5 / 6) for y in (1 / 6, 1 / 2, 5 / 6)], seen)
+    items = tuple(
+        Item(style, row, x + rng.uniform(-0.03, 0.03), y + rng.uniform(-0.03, 0.03), rng.uniform(0.24, 0.3), -1, rng.random() < 0.5)
+        for x, y in cells
+    )
     many = wording.plural(word)
     question = rng.choice(
         (f"How many {many} are there?", f"How many {many} can be seen?", f"How many {many} are in the photo?",

@@ -16,7 +16,7 @@ from accelerate.utils import set_seed
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from recipe.align import alignment_loss, patch_words, vocabulary_embeddings
+from recipe.align import alignment_loss, patch_outputs, patch_words, vocabulary_embeddings
 from recipe.examples import IGNORED, encode, training_batch
 from recipe.lowrank import adapt
 from recipe.mask import closed
@@ -143,9 +143,7 @@ def _alignment(model, processor, words, recipe, step, device):
     rng = Random(f"{recipe.seed} align {step}")
     examples = training_batch(rng, recipe.align_batch)
     scenes = [each.scene for each in examples if each.scene.items]
-    pixels = render(scenes, device) * 2 - 1
-    seen = model.get_image_features(pixels).pooler_output
-    seen = torch.stack(list(seen)) if not torch.is_tensor(seen) else seen
+    seen = patch_outputs(model, render(scenes, device))
     side = model.config.vision_config.image_size // model.config.vision_config.patch_size
     return alignment_loss(seen, patch_words(scenes, side, rng).to(device), words.to(device))
 
