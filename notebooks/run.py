@@ -90,6 +90,8 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(staging, ignore_errors=True)
+        if not any(staging.parent.iterdir()):
+            staging.parent.rmdir()
 
 
 def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
