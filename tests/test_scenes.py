@@ -14,7 +14,8 @@ from arbitration.folders import DATA
 from recipe import wording
 from recipe.examples import example
 from recipe.render import SCENES, Item, Scene, icons, render
-from recipe.scenes import TASKS, draw, words
+from recipe.draft import words
+from recipe.scenes import TASKS, draw
 
 RECORDS = [json.loads(line) for line in (SCENES / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
 HELD_STYLE = icons()["styles"].index(icons()["held_out_style"])

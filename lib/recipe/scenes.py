@@ -5,43 +5,15 @@ another one, of the same kind, for the text to claim.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from arbitration.entities import OBJECTS
 from recipe import wording
+from recipe.draft import Draft, item, middle, thing, towards, words
 from recipe.render import Item, Scene, icons
 
 PERSONS = ("person", "man", "woman", "child", "girl", "boy")
 FIGURES = ("person", "person", "person", "figure", "man", "woman")
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A question about a picture, before anything is said about it.
-
-    Attributes
-    ----------
-    question, answer_vision, answer_text : str
-    items : tuple of Item
-    sentences : str
-        Which context sentences suit it, a key of ``context`` in ``templates.json``.
-    about, relation : str
-        What the question is about, and a relation in space, where the sentences mention one.
-    """
-
-    question: str
-    answer_vision: str
-    answer_text: str
-    items: tuple[Item, ...]
-    sentences: str
-    about: str = ""
-    relation: str = ""
-
-    def stated(self, rng: Random, answer: str, held: bool) -> str:
-        """A text context that claims `answer`."""
-        other = self.answer_text if answer == self.answer_vision else self.answer_vision
-        return wording.context(rng, self.sentences, held, x=answer, y=other, o=self.about or answer, p=self.relation)
 
 
 def draw(rng: Random, task: str, held_style: bool = False) -> tuple[Draft, Scene]:
@@ -61,28 +33,8 @@ def draw(rng: Random, task: str, held_style: bool = False) -> tuple[Draft, Scene
     return draft, Scene(draft.items, tuple(rng.random() for _ in range(7)))
 
 
-def words(kind: str, style: int) -> list[str]:
-    """The words of a kind that have an icon in a style."""
-    return [word for word, rows in icons()["concepts"][kind].items() if rows[style]]
-
-
-def _item(rng, kind, word, style, x, y, size, tint=-1, flip=None):
-    row = rng.choice(icons()["concepts"][kind][word][style])
-    return Item(style, row, x, y, size, tint, rng.random() < 0.5 if flip is None else flip)
-
-
-def _thing(rng, style, kinds=OBJECTS, without=()):
-    """A kind and a word of it; every word equally likely."""
-    return rng.choice([(kind, word) for kind in kinds for word in words(kind, style) if word not in without])
-
-
-def _middle(rng):
-    """Place and size of an item that has the picture for itself."""
-    return rng.uniform(0.33, 0.67), rng.uniform(0.33, 0.67), rng.uniform(0.38, 0.6)
-
-
 def _object(rng, style):
-    kind, seen = _thing(rng, style, [kind for kind in OBJECTS if kind != "sky"])
+    kind, seen = thing(rng, style, [kind for kind in OBJECTS if kind != "sky"])
     said = rng.choice([word for word in words(kind, style) if word != seen])
     name = "object" if kind == "thing" else kind
     question = rng.choice(
@@ -90,13 +42,13 @@ def _object(rng, style):
          f"Which {name} can be seen here?", f"What {name} is shown in the photo?")
     )  # fmt: skip
     if rng.random() < 0.64:
-        items = [_item(rng, kind, seen, style, *_middle(rng))]
+        items = [item(rng, kind, seen, style, *middle(rng))]
     else:  # something of another kind at the edge
         left = rng.random() < 0.5
         where = (0.3 if left else 0.7, rng.uniform(0.35, 0.65), rng.uniform(0.38, 0.48))
         edge = (0.83 if left else 0.17, rng.uniform(0.25, 0.75), rng.uniform(0.25, 0.34))
-        aside = _thing(rng, style, [other for other in OBJECTS if other != kind])
-        items = [_item(rng, kind, seen, style, *where), _item(rng, *aside, style, *edge)]
+        aside = thing(rng, style, [other for other in OBJECTS if other != kind])
+        items = [item(rng, kind, seen, style, *where), item(rng, *aside, style, *edge)]
     return Draft(question, seen, said, tuple(items), "object")
 
 
@@ -109,11 +61,11 @@ def _color(rng, style):
         (f"What color is the {about}?", f"What is the color of the {about}?", f"Which color does the {about} have?")
     )
     if rng.random() < 0.6:
-        items = [_item(rng, kinds[about], about, style, *_middle(rng), names.index(seen))]
+        items = [item(rng, kinds[about], about, style, *middle(rng), names.index(seen))]
     else:
         places = rng.sample((0.28, 0.72), 2)
         items = [
-            _item(rng, kinds[word], word, style, x, rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.44), names.index(colour))
+            item(rng, kinds[word], word, style, x, rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.44), names.index(colour))
             for word, x, colour in zip((about, beside), places, (seen, third))
         ]
     return Draft(question, seen, said, tuple(items), "color", about)
@@ -122,7 +74,7 @@ def _color(rng, style):
 def _count(rng, style):
     numbers = icons()["numbers"]
     seen, said = rng.sample(range(1, 6), 2)
-    kind, word = _thing(rng, style)
+    kind, word = thing(rng, style)
     row = rng.choice(icons()["concepts"][kind][word][style])
     cells = rng.sample([(x, y) for x in (1 / 6, 1 / 2, 5 / 6) for y in (1 / 6, 1 / 2, 5 / 6)], seen)
     items = tuple(
@@ -141,34 +93,27 @@ def _position(rng, style):
     return (_side if rng.random() < 0.41 else _relation)(rng, style)
 
 
-def _at(rng, direction, low, high):
-    """A place towards a side, a little off its axis."""
-    return tuple(
-        0.5 + step * rng.uniform(low, high) if step else 0.5 + rng.uniform(-0.09, 0.09) for step in direction
-    )
-
-
 def _side(rng, style):
-    kind, about = _thing(rng, style)
+    kind, about = thing(rng, style)
     sides = wording.templates()["sides"]
     seen, said = rng.sample(sorted(sides), 2)
-    item = _item(rng, kind, about, style, *_at(rng, sides[seen], 0.26, 0.33), rng.uniform(0.33, 0.42))
+    shown = item(rng, kind, about, style, *towards(rng, sides[seen], 0.26, 0.33), rng.uniform(0.33, 0.42))
     question = rng.choice(
         (f"Where in the picture is the {about}?", f"On which side is the {about}?",
          f"At which side can the {about} be found?")
     )  # fmt: skip
-    return Draft(question, seen, said, (item,), "side", about)
+    return Draft(question, seen, said, (shown,), "side", about)
 
 
 def _relation(rng, style):
     relation, direction = rng.choice(sorted(wording.templates()["relations"].items()))
-    anchor = _thing(rng, style)
-    seen = _thing(rng, style, without=anchor[1:])
-    said = _thing(rng, style, without=(anchor[1], seen[1]))[1]
+    anchor = thing(rng, style)
+    seen = thing(rng, style, without=anchor[1:])
+    said = thing(rng, style, without=(anchor[1], seen[1]))[1]
     back = [-step for step in direction]
     items = (
-        _item(rng, *anchor, style, *_at(rng, back, 0.22, 0.27), rng.uniform(0.33, 0.42)),
-        _item(rng, *seen, style, *_at(rng, direction, 0.22, 0.28), rng.uniform(0.33, 0.42)),
+        item(rng, *anchor, style, *towards(rng, back, 0.22, 0.27), rng.uniform(0.33, 0.42)),
+        item(rng, *seen, style, *towards(rng, direction, 0.22, 0.28), rng.uniform(0.33, 0.42)),
     )
     opening = rng.choice(("What is", "What can be seen", "Which thing is"))
     return Draft(f"{opening} {relation} the {anchor[1]}?", seen[1], said, items, "pos", anchor[1], relation)
@@ -179,13 +124,13 @@ def _activity(rng, style):
     kind = "actp" if alone else "acti"
     seen, said = rng.sample(words(kind, style), 2)
     if alone:
-        about, items = rng.choice(FIGURES), (_item(rng, kind, seen, style, *_middle(rng)),)
+        about, items = rng.choice(FIGURES), (item(rng, kind, seen, style, *middle(rng)),)
     else:  # an animal beside the sign of an activity
         about = rng.choice(words("animal", style))
         places = rng.sample((0.28, 0.72), 2)
         items = (
-            _item(rng, "animal", about, style, places[0], rng.uniform(0.35, 0.65), rng.uniform(0.37, 0.48)),
-            _item(rng, kind, seen, style, places[1], rng.uniform(0.45, 0.63), rng.uniform(0.33, 0.42)),
+            item(rng, "animal", about, style, places[0], rng.uniform(0.35, 0.65), rng.uniform(0.37, 0.48)),
+            item(rng, kind, seen, style, places[1], rng.uniform(0.45, 0.63), rng.uniform(0.33, 0.42)),
         )
     question = rng.choice(
         (f"What activity is the {about} doing?", f"What is the {about} doing?", f"What is the {about} busy with?")
@@ -199,7 +144,7 @@ def _sport(rng, style):
         ("What sport is shown here?", "Which sport is being played?", "What sport is this?",
          "What sport is depicted in the picture?")
     )  # fmt: skip
-    return Draft(question, seen, said, (_item(rng, "sport", seen, style, *_middle(rng)),), "sport")
+    return Draft(question, seen, said, (item(rng, "sport", seen, style, *middle(rng)),), "sport")
 
 
 def _attribute(rng, style):
@@ -209,18 +154,18 @@ def _attribute(rng, style):
 def _shape(rng, style):
     seen, said = rng.sample(words("shape", style), 2)
     tint = rng.randrange(len(icons()["colours"]))
-    item = _item(rng, "shape", seen, style, *_middle(rng), tint, flip=False)
+    shown = item(rng, "shape", seen, style, *middle(rng), tint, flip=False)
     question = rng.choice(("What shape is the sign?", "What is the shape of the sign?", "Which shape can be seen?"))
-    return Draft(question, seen, said, (item,), "shape")
+    return Draft(question, seen, said, (shown,), "shape")
 
 
 def _size(rng, style):
-    large = _thing(rng, style)
-    small = _thing(rng, style, without=large[1:])
+    large = thing(rng, style)
+    small = thing(rng, style, without=large[1:])
     left = rng.random() < 0.5
     items = (
-        _item(rng, *large, style, 0.3 if left else 0.7, rng.uniform(0.4, 0.6), rng.uniform(0.5, 0.58)),
-        _item(rng, *small, style, 0.82 if left else 0.18, rng.uniform(0.35, 0.7), rng.uniform(0.2, 0.26)),
+        item(rng, *large, style, 0.3 if left else 0.7, rng.uniform(0.4, 0.6), rng.uniform(0.5, 0.58)),
+        item(rng, *small, style, 0.82 if left else 0.18, rng.uniform(0.35, 0.7), rng.uniform(0.2, 0.26)),
     )
     one, other = rng.sample((large[1], small[1]), 2)
     opening = rng.choice(("Which is bigger", "Which of the two is larger"))
@@ -234,7 +179,7 @@ def _sentiment(rng, style):
         (f"What is the {about} expressing?", f"What emotion is the {about} showing?",
          f"What is the mood of the {about}?", f"How does the {about} feel?")
     )  # fmt: skip
-    return Draft(question, seen, said, (_item(rng, "sent", seen, style, *_middle(rng)),), "sent", about)
+    return Draft(question, seen, said, (item(rng, "sent", seen, style, *middle(rng)),), "sent", about)
 
 
 TASKS: dict[str, Callable[[Random, int], Draft]] = {
