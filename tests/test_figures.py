@@ -141,6 +141,13 @@ def test_publish_writes_both_themes_with_the_same_bytes_each_time(tables, tmp_pa
     assert json.loads((folder / "fig5b.json").read_text(encoding="utf-8"))["alt"] == "Bars."
 
 
+def test_a_published_figure_is_a_picture_in_a_notebook(tables, tmp_path, monkeypatch):
+    from IPython.core.formatters import DisplayFormatter
+    monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path))
+    shown, _ = DisplayFormatter().format(figures.publish(figures.fig5b(tables["paths"]), "fig5b", "smol", "Bars."))
+    assert shown["image/png"].startswith(b"\x89PNG") and len(shown["image/png"]) > 10_000
+
+
 def test_publish_wants_alternative_text(tables):
     with pytest.raises(ValueError, match="alternative text"):
         figures.publish(figures.fig5b(tables["paths"]), "fig5b", "smol", "  ")

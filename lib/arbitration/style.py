@@ -117,6 +117,14 @@ def svg(figure, dark=False):
     return text
 
 
+def png(figure):
+    """The figure as PNG bytes on a white page, which reads in both themes."""
+    with matplotlib.rc_context(RC):
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=130, metadata={"Software": None})
+    return out.getvalue()
+
+
 def publish(figure, name, model, alt):
     """Write a figure for the book in both themes, with its alternative text.
 
@@ -133,7 +141,7 @@ def publish(figure, name, model, alt):
     Returns
     -------
     matplotlib.figure.Figure
-        The same figure, to be shown as a cell's output.
+        The same figure, which a notebook shows as a picture when it is a cell's last value.
 
     Raises
     ------
@@ -147,4 +155,5 @@ def publish(figure, name, model, alt):
     (target / f"{name}-light.svg").write_text(svg(figure), encoding="utf-8")
     (target / f"{name}-dark.svg").write_text(svg(figure, dark=True), encoding="utf-8")
     (target / f"{name}.json").write_text(json.dumps({"alt": alt, "model": model}, ensure_ascii=False), encoding="utf-8")
+    figure._repr_png_ = lambda: png(figure)  # Jupyter by itself draws only figures made with pyplot
     return figure
