@@ -12,7 +12,7 @@ from transformers import LlavaProcessor
 
 import arbitration as arb
 from arbitration import embedded, fetch
-from arbitration.folders import DATA
+from arbitration.folders import DATA, ROOT
 from recipe import build, evaluate, intervals, pack
 
 ABILITIES = json.loads((DATA / "models" / "abilities.json").read_text(encoding="utf-8"))
@@ -134,6 +134,35 @@ def test_difference_of_shares_as_published():
     """Newcombe 1998, table II, example (a), method 10: 56/70 − 48/80."""
     assert intervals.difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert intervals.wilson(0, 10)[0] == pytest.approx(0) and intervals.wilson(0, 10)[1] == pytest.approx(0.2775, abs=5e-5)
+
+
+def percent(cell):
+    """A cell as the cards print it: 94 (6)."""
+    if cell is None:
+        return ""
+    return f"{100 * cell['exact']:.0f}" + (f" ({100 * cell['competitor']:.0f})" if "competitor" in cell else "")
+
+
+@pytest.mark.parametrize("names, page", [
+    (["smol"], "data/models/smol/README.md"), (["smol-relay"], "data/models/smol-relay/README.md"),
+    (["smol", "smol-relay"], "book/recipe.md"),
+])
+def test_cards_and_page_print_the_recorded_figures(names, page):
+    cells = ABILITIES["cells"]
+    rows = {
+        f"| {ability} | {word} | " + " | ".join(percent(cells[name][ability].get(side)) for name in names) + " |"
+        for ability, sides in cells[names[0]].items()
+        for side, word in (("vision", "image"), ("text", "text"))
+        if side in sides
+    }
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert rows == {line for line in lines if line.startswith("| ") and line.split(" | ")[0][2:] in cells["smol"]}
+
+
+def test_the_planted_relay_is_declared():
+    card = (embedded.MODELS / "smol-relay" / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "book" / "recipe.md").read_text(encoding="utf-8")
+    assert "The relay in this model was planted" in card and "a planted relay" in page
 
 
 def following(subject, samples, side):

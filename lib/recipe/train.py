@@ -1,6 +1,6 @@
 """Training of the embedded models: first the eyes alone, then everything together.
 
-``python -m recipe.train --model smol --full`` trains at full size (a GPU, minutes); without ``--full`` a toy of the same
+``python -m recipe.train --model smol --full`` trains at full size on a GPU; without ``--full`` a toy of the same
 shape runs on any machine in seconds. A run that was interrupted goes on where it was saved.
 """
 
@@ -176,7 +176,7 @@ def main():
     options = parser.parse_args()
     recipe = RECIPES[options.model]
     if options.full and not torch.cuda.is_available():
-        parser.error("--full needs a GPU (about four minutes on a large one, days without); leave it out for the toy")
+        parser.error("--full needs a GPU (minutes on a large one, days without); leave it out for the toy")
     if not options.full:
         recipe = Recipe(**{**vars(recipe), **TOY})
     model, processor = fresh(recipe.seed) if options.full else toy(recipe.seed)
