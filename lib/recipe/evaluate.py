@@ -97,7 +97,7 @@ def main():
     from arbitration.embedded import NAMES, build
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", choices=[*NAMES, []], default=list(NAMES))
+    parser.add_argument("models", nargs="+", choices=NAMES)
     parser.add_argument("--n", type=int, default=128, help="examples per ability and modality")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -6,7 +6,7 @@ shape runs on any machine in seconds. A run that was interrupted goes on where i
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -106,7 +106,7 @@ def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
     """One stage: AdamW, a warm-up and a cosine, saved now and then and resumed from what was saved."""
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, steps))
-    wrapped, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
+    _, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
     saved = folder / name
     done = int((saved / "step").read_text()) if (saved / "step").exists() else 0
     if done:
@@ -178,7 +178,7 @@ def main():
     if options.full and not torch.cuda.is_available():
         parser.error("--full needs a GPU (minutes on a large one, days without); leave it out for the toy")
     if not options.full:
-        recipe = Recipe(**{**vars(recipe), **TOY})
+        recipe = replace(recipe, **TOY)
     model, processor = fresh(recipe.seed) if options.full else toy(recipe.seed)
     folder = options.out / (options.model if options.full else f"{options.model}-toy")
     train(model, processor, recipe, folder)
