@@ -149,6 +149,7 @@ def test_control_has_the_size_of_the_source_and_its_own_seed():
     assert all(len(drawn) == len(source) and torch.equal(rows, target) for drawn, rows in controls)
     assert torch.equal(controls[0][0], controls[1][0]) and not torch.equal(controls[0][0], controls[2][0])
     assert all(drawn.min() >= 1 and drawn.max() < target.max() for drawn, _ in controls)
+    assert not any(torch.isin(drawn, target).any() for drawn, _ in controls), "a token was kept from looking at itself"
 
 
 @every_architecture
@@ -178,3 +179,27 @@ def test_disagreement_between_engine_and_plain_way_stops_the_run(monkeypatch):
     monkeypatch.setattr(resume, "_close", lambda causal, edges, first_row: causal)
     with pytest.raises(RuntimeError, match="disagree"):
         knockout_sweep(subject, [prompt], progress=False)
+
+
+def test_the_pack_size_changes_the_memory_and_not_the_numbers():
+    subject, prompt = case("qwen2.5-vl")
+    whole, small = (knockout_sweep(subject, [prompt], pack_rows=rows, progress=False) for rows in (None, 100))
+    assert (whole["pack_rows"].unique().tolist(), small["pack_rows"].unique().tolist()) == ([resume.PACK_ROWS], [100])
+    assert (whole["nssd"] - small["nssd"]).abs().max() < 1e-11
+
+
+def test_out_of_memory_halves_the_packs_and_says_so(monkeypatch, capsys):
+    subject, prompt = case("llava")
+    expected = knockout_sweep(subject, [prompt], progress=False)["nssd"]
+    honest = resume._suffix_pass
+
+    def scarce(subject, clean, variants, keep=False):
+        if len(variants) * (prompt.groups.length - variants[0].first_row) > 300:
+            raise torch.cuda.OutOfMemoryError
+        return honest(subject, clean, variants, keep)
+
+    monkeypatch.setattr(resume, "_suffix_pass", scarce)
+    table = knockout_sweep(subject, [prompt], pack_rows=600, progress=False)
+    assert table["pack_rows"].unique().tolist() == [300]
+    assert (table["nssd"] - expected).abs().max() < 1e-11
+    assert "packs of 300 rows" in capsys.readouterr().out

@@ -27,8 +27,9 @@ class Pathway:
     source, target : str
         Names of token groups (`TokenGroups`).
     control : int, optional
-        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed) from all that come
-        before the target's last token, except the first token of the prompt, on which attention rests by default.
+        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed) from all before the
+        target's last token, except the targets themselves (no token is kept from looking at itself) and the first token of
+        the prompt, on which attention rests by default. Tokens of the source are among those drawn.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Pathway:
             raise ValueError(f"pathway {self} has no edge in {prompt.id}: {len(source)} source and {len(target)} target tokens, and attention only looks back")
         if self.control is not None:
             pool = torch.arange(1, int(target.max()))
+            pool = pool[~torch.isin(pool, target)]
             rng = np.random.default_rng([self.control, prompt.groups.length, len(source)])
             chosen = rng.choice(len(pool), size=min(len(source), len(pool)), replace=False)
             source = pool[torch.from_numpy(chosen)].sort().values
@@ -204,7 +206,7 @@ def check_bites(subject, prompt, pathway: Pathway, layer: int = 0) -> None:
         )
 
 
-def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3, engine: str = "auto", layers=None, progress: bool = True) -> pd.DataFrame:
+def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3, engine: str = "auto", layers=None, pack_rows: int | None = None, progress: bool = True) -> pd.DataFrame:
     """NSSD of every prompt × pathway × layer window (Figs. 3, 4, 10 and 11).
 
     Parameters
@@ -219,12 +221,14 @@ def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3,
         where that is exact and says so where it is not.
     layers : iterable of int, optional
         Centres of the windows; all layers unless given.
+    pack_rows : int, optional
+        Rows (variants × recomputed positions) that travel together, `resume.PACK_ROWS` unless given: bounds the memory.
 
     Returns
     -------
     DataFrame
         One row per prompt × pathway × layer in the prompts' order: model, sample, following, pathway, control, layer,
-        width, engine, p_p, p_c, p_p_blocked, p_c_blocked and their natural logarithms (logp_…), token and
+        width, engine, pack_rows, p_p, p_c, p_p_blocked, p_c_blocked and their natural logarithms (logp_…), token and
         token_blocked (most likely next token), nssd (nats).
 
     Raises
@@ -254,25 +258,26 @@ def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3,
     rows = []
     for number, prompt in enumerate(tqdm(prompts, desc=f"knockout, {subject.name}", disable=not progress)):
         if engine == "plain":
+            pack_rows = prompt.groups.length
             clean = next_token_log_probabilities(subject, prompt)
             blocked = [blocked_plain(subject, prompt, pathway, windows) for pathway in pathways]
         else:
-            clean, blocked = resume.blocked(subject, prompt, pathways, windows)
+            clean, blocked, pack_rows = resume.blocked(subject, prompt, pathways, windows, pack_rows or resume.PACK_ROWS)
             if number == 0:
                 resume.check_against_plain(subject, prompt, pathways[-1], windows, blocked[-1])
         for pathway, table in zip(pathways, blocked):
-            rows.extend(_rows(subject, prompt, pathway, centres, width, engine, clean.cpu(), table.cpu()))
+            rows.extend(_rows(subject, prompt, pathway, centres, width, engine, pack_rows, clean.cpu(), table.cpu()))
     return pd.DataFrame(rows)
 
 
-def _rows(subject, prompt, pathway, centres, width, engine, clean, blocked):
+def _rows(subject, prompt, pathway, centres, width, engine, pack_rows, clean, blocked):
     log_p, log_c = clean[prompt.y_p], clean[prompt.y_c]
     log_p_blocked, log_c_blocked = blocked[:, prompt.y_p], blocked[:, prompt.y_c]
     divergence = metrics.nssd(log_p, log_c, log_p_blocked, log_c_blocked)
     for row, centre in enumerate(centres):
         yield {
             "model": subject.name, "sample": prompt.sample.id, "following": prompt.following, "pathway": str(pathway),
-            "control": pathway.control is not None, "layer": centre, "width": width, "engine": engine,
+            "control": pathway.control is not None, "layer": centre, "width": width, "engine": engine, "pack_rows": pack_rows,
             "p_p": log_p.exp().item(), "p_c": log_c.exp().item(),
             "p_p_blocked": log_p_blocked[row].exp().item(), "p_c_blocked": log_c_blocked[row].exp().item(),
             "logp_p": log_p.item(), "logp_c": log_c.item(),

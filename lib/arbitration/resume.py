@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from arbitration.knockout import Pathway, blocked_plain, log_softmax, open_mask
 from arbitration.trace import hooks
@@ -135,22 +136,24 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
 
 
 @torch.no_grad()
-def blocked(subject, prompt, pathways, windows: Sequence[range]) -> tuple[Tensor, list[Tensor]]:
+def blocked(subject, prompt, pathways, windows: Sequence[range], pack_rows: int = PACK_ROWS) -> tuple[Tensor, list[Tensor], int]:
     """Log-probabilities of the first answer token, clean and for every pathway × window.
 
     Returns
     -------
     clean : Tensor, (vocabulary,)
     blocked : list of Tensor, (n_windows, vocabulary), one per pathway
+    pack_rows : int
+        The pack size used: the one given, or what memory left of it.
     """
     clean = clean_pass(subject, prompt)
     variants = [closing(prompt, pathway, window) for pathway in pathways for window in windows]
-    rows: list[Tensor | None] = [None] * len(variants)
-    for pack in packs(variants, prompt.groups.length):
-        logits, _ = _suffix_pass(subject, clean, [variants[index] for index in pack])
-        for index, row in zip(pack, log_softmax(logits)):
-            rows[index] = row
-    return clean.log_probabilities, list(torch.stack(rows).split(len(windows)))
+
+    def log_probabilities(pack):
+        return log_softmax(_suffix_pass(subject, clean, [variants[index] for index in pack])[0])
+
+    rows, pack_rows = _packed(variants, prompt.groups.length, pack_rows, log_probabilities)
+    return clean.log_probabilities, list(torch.stack(rows).split(len(windows))), pack_rows
 
 
 @torch.no_grad()
@@ -162,32 +165,48 @@ def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) ->
     clean = clean_pass(subject, prompt, max_new_tokens)
     ends = subject.model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
-    found: list[list[int]] = [[] for _ in variants]
-    for pack in packs(variants, prompt.groups.length):
+
+    def answers(pack):
         chosen = [variants[index] for index in pack]
         logits, branches = _suffix_pass(subject, clean, chosen, keep=True)
-        open_rows = torch.ones(len(pack), dtype=torch.bool)
+        found: list[list[int]] = [[] for _ in chosen]
+        going = set(range(len(chosen)))
         for step in range(max_new_tokens):
             tokens = logits.argmax(-1)
-            for place, index in enumerate(pack):
-                if open_rows[place] and int(tokens[place]) in ends:
-                    open_rows[place] = False
-                if open_rows[place]:
-                    found[index].append(int(tokens[place]))
-            if not open_rows.any() or step == max_new_tokens - 1:
-                break
+            going -= {row for row in going if int(tokens[row]) in ends}
+            for row in going:
+                found[row].append(int(tokens[row]))
+            if not going or step == max_new_tokens - 1:
+                return found
             logits = _next_token(subject, clean, chosen, branches, tokens, prompt.groups.length + step)
-    return found
+
+    return _packed(variants, prompt.groups.length, PACK_ROWS, answers)[0]
 
 
-def packs(variants: Sequence[Variant], length: int) -> list[list[int]]:
-    """Which variants travel together: those with the same first row, at most `PACK_ROWS` rows, by first layer."""
+def _packed(variants, length: int, pack_rows: int, run) -> tuple[list, int]:
+    """Results of `run` on every pack, in the variants' order; out of memory halves the packs and says so."""
+    while True:
+        results: list = [None] * len(variants)
+        try:
+            for pack in packs(variants, length, pack_rows):
+                for index, result in zip(pack, run(pack)):
+                    results[index] = result
+            return results, pack_rows
+        except torch.cuda.OutOfMemoryError:
+            if pack_rows < length:
+                raise
+            pack_rows //= 2
+            tqdm.write(f"out of GPU memory; going on with packs of {pack_rows} rows")
+
+
+def packs(variants: Sequence[Variant], length: int, pack_rows: int) -> list[list[int]]:
+    """Which variants travel together: those with the same first row, at most `pack_rows` rows, by first layer."""
     together: dict[int, list[int]] = {}
     for index, variant in enumerate(variants):
         together.setdefault(variant.first_row, []).append(index)
     found = []
     for first_row, indices in together.items():
-        size = max(1, PACK_ROWS // (length - first_row))
+        size = max(1, pack_rows // (length - first_row))
         indices.sort(key=lambda index: variants[index].first_layer)
         found += [indices[start : start + size] for start in range(0, len(indices), size)]
     return found
