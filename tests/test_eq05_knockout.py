@@ -5,7 +5,7 @@ import torch
 import tiny
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from arbitration import STANDARD_PATHWAYS, LayerWindow, Pathway, knockout, knockout_sweep, resume
+from arbitration import STANDARD_PATHWAYS, LayerWindow, Pathway, dataset, embedded, knockout, knockout_sweep, load, resume
 from arbitration.knockout import check_bites, next_token_log_probabilities
 from arbitration.trace import hooks
 
@@ -165,6 +165,39 @@ def test_resuming_gives_the_plain_way_s_numbers(architecture, width):
     identity = ["sample", "following", "pathway", "control", "layer", "token", "token_blocked"]
     assert tables[0][identity].equals(tables[1][identity])
     assert len(tables[0]) == 2 * len(pathways) * subject.n_layers
+
+
+def resumed_and_plain(name, n, layers):
+    """The tables of both engines on held-out samples drawn by seed."""
+    subject = load(name)
+    samples = dataset.shuffled(dataset.load("scenes", "held"), seed=5)[:n]
+    prompts = [subject.encode(sample, following) for following in dataset.MODALITIES for sample in samples]
+    return [knockout_sweep(subject, prompts, engine=engine, layers=layers, progress=False) for engine in ("resume", "plain")]
+
+
+def largest_difference(tables):
+    return max((tables[0][column] - tables[1][column]).abs().max() for column in ("nssd", "logp_p_blocked", "logp_c_blocked"))
+
+
+@pytest.mark.parametrize("name", embedded.NAMES)
+def test_resuming_is_exact_on_the_embedded_models(name):
+    tables = resumed_and_plain(name, n=1, layers=[0, 14, 26])
+    assert largest_difference(tables) < 1e-4
+    assert (tables[1]["logp_c_blocked"] - tables[1]["logp_c"]).abs().max() > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", embedded.NAMES)
+def test_resuming_is_exact_on_the_embedded_models_everywhere(name):
+    assert largest_difference(resumed_and_plain(name, n=4, layers=None)) < 1e-4
+
+
+def test_float32_agrees_to_its_rounding():
+    subject = tiny.subject("llava", dtype=torch.float32)
+    prompts = [subject.encode(tiny.samples()[0], "vision"), subject.encode(tiny.samples()[1], "text")]
+    tables = [knockout_sweep(subject, prompts, engine=engine, progress=False) for engine in ("resume", "plain")]
+    for column in ("logp_p_blocked", "logp_c_blocked"):
+        assert (tables[0][column] - tables[1][column]).abs().max() < 2e-5
 
 
 def test_the_sweep_is_ordered_and_complete():
