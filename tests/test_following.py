@@ -53,3 +53,18 @@ def test_shuffled_samples_are_seeded_and_balanced():
 def test_unknown_sets_are_named(arguments, word):
     with pytest.raises(ValueError, match=word):
         dataset.load(*arguments)
+
+
+def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatch, capsys):
+    import dataclasses
+
+    from arbitration import entities, measure, results
+
+    monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path))
+    monkeypatch.setattr(results, "cache", lambda: tmp_path)
+    good, other = tiny.samples(2)
+    undecided = dataclasses.replace(other, answer_vision="laptop", answer_text="laptop")
+    table = measure.answered(tiny.subject("llava"), [good, undecided], entities.load("scenes"))
+    assert set(table["sample"]) == {good.id} and sorted(table["following"]) == ["text", "vision"]
+    assert f"dropped 1 of 2 samples whose two answers begin with the same token: {undecided.id}" in capsys.readouterr().out
+    assert [p.sample for p in measure.cohort(tiny.subject("llava"), [undecided, good], table, 2, only_following=False)] == [good, good]

@@ -72,7 +72,7 @@ def test_answers_with_one_first_token_are_refused():
     import dataclasses
 
     sample = dataclasses.replace(tiny.samples()[0], answer_text="laptop bag")
-    with pytest.raises(ValueError, match="same token"):
+    with pytest.raises(prompts.NoDecision, match="same token"):
         tiny.subject("llava").encode(sample, "text")
     with pytest.raises(ValueError, match="choose 'vision' or 'text'"):
         tiny.subject("llava").encode(sample, "image")

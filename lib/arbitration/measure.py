@@ -11,7 +11,7 @@ from arbitration.attribution import sublayer_increments
 from arbitration.dataset import Sample
 from arbitration.heads import Head, gain_table, random_heads, share_count, shared_heads, signals
 from arbitration.knockout import Pathway, knockout
-from arbitration.prompts import BASE_GROUPS
+from arbitration.prompts import BASE_GROUPS, NoDecision
 from arbitration.trace import trace
 
 OWN, SHUFFLED = "own", "shuffled"
@@ -52,7 +52,8 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c.
+        model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c. Samples without a binary
+        decision are dropped; how many is printed.
     """
 
     def row(prompt):
@@ -64,8 +65,15 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
         }
         return _identified(pd.DataFrame([record]), subject, prompt)
 
-    prompts = [subject.encode(sample, direction) for direction in ("text", "vision") for sample in samples]
-    return results.collect("answers", subject, prompts, row)
+    prompts, dropped = [], []
+    for sample in samples:
+        try:
+            prompts += [subject.encode(sample, direction) for direction in ("text", "vision")]
+        except NoDecision:
+            dropped.append(sample.id)
+    if dropped:
+        tqdm.write(f"dropped {len(dropped)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(dropped)}")
+    return results.collect("answers", subject, sorted(prompts, key=lambda prompt: prompt.following), row)
 
 
 def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True, skip: int = 0) -> list:
@@ -74,8 +82,9 @@ def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool
     With ``only_following=False`` any sample counts (for models that cannot follow, as one with random weights).
     """
     prompts = []
+    decidable = [sample for sample in samples if sample.id in set(answers["sample"])]
     for direction in ("text", "vision"):
-        kept = following.filtered(answers, samples, direction) if only_following else samples
+        kept = following.filtered(answers, samples, direction) if only_following else decidable
         prompts += [subject.encode(sample, direction) for sample in kept[skip : skip + n]]
     return prompts
 

@@ -13,6 +13,10 @@ BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
 
 
+class NoDecision(ValueError):
+    """Both answers of a sample begin with the same token, so the first token decides nothing."""
+
+
 @dataclass(frozen=True)
 class TokenGroups:
     """Positions (0-based, in the sequence with the image expanded) of each part of a prompt.
@@ -96,8 +100,10 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
 
     Raises
     ------
+    NoDecision
+        If both answers begin with the same token.
     ValueError
-        If both answers begin with the same token (no binary decision), or the processor's tokens cannot be aligned.
+        If the processor's tokens cannot be aligned with the text.
     """
     if following not in ("vision", "text"):
         raise ValueError(f"following={following!r}; choose 'vision' or 'text'")
@@ -109,7 +115,7 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     groups = _groups(subject, spans, text, ids)
     y_p, y_c = (_first_token(subject, text, ids, answer) for answer in sample.answers(following))
     if y_p == y_c:
-        raise ValueError(
+        raise NoDecision(
             f"sample {sample.id}: {sample.answer_vision!r} and {sample.answer_text!r} begin with the same token; drop it"
         )
     inputs = {key: value.to(subject.device) for key, value in inputs.items()}
