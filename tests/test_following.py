@@ -68,3 +68,25 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
     assert set(table["sample"]) == {good.id} and sorted(table["following"]) == ["text", "vision"]
     assert f"dropped 1 of 2 samples whose two answers begin with the same token: {undecided.id}" in capsys.readouterr().out
     assert [p.sample for p in measure.cohort(tiny.subject("llava"), [undecided, good], table, 2, only_following=False)] == [good, good]
+
+
+def test_failures_are_natural_first_then_barely_weakened(monkeypatch):
+    from arbitration import entities, measure, prompts
+
+    subject, dictionary = tiny.subject("llava"), entities.load("scenes")
+    samples = list(tiny.samples(4))
+    answers = pd.DataFrame({"sample": [s.id for s in samples], "following": "text", "outcome": ["follow", "competitor", "other", "follow"]})
+    turns_at = {samples[0].id: 0.4, samples[2].id: 0.9, samples[3].id: 0.35}
+    asked = []
+
+    def weaken(subject, sample, following, share):
+        asked.append((sample.id, share))
+        return prompts.encode(subject, sample, following)
+
+    monkeypatch.setattr(prompts, "weaken", weaken)
+    monkeypatch.setattr(following, "answers", lambda *a: [""])
+    monkeypatch.setattr(following, "judged", lambda *a: "competitor" if asked[-1][1] >= turns_at[asked[-1][0]] else "follow")
+    found = measure.failures(subject, samples, answers, "text", 3, dictionary)
+    assert [(p.sample.id, source) for p, source in found] == [(samples[1].id, "natural"), (samples[0].id, "weakened"), (samples[3].id, "weakened")]
+    assert asked[:2] == [(samples[0].id, 0.35), (samples[0].id, 0.4)] and asked[-1] == (samples[3].id, 0.35)
+    assert measure.failures(tiny.subject("qwen2.5-vl"), samples, answers, "text", 3, dictionary)[1:] == []

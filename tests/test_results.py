@@ -64,3 +64,8 @@ def test_whatever_a_number_depends_on_is_computed_anew(store, subject, monkeypat
     other = tiny.subject("llava", seed=1) if change == "model" else subject
     results.collect("toy", other, prompts(subject)[:1], rows, width=5 if change == "parameters" else 3)
     assert len(calls) == 2
+
+
+def test_nothing_to_measure_is_said(store, subject):
+    with pytest.raises(ValueError, match="no prompt for the table 'toy'.*raise n"):
+        results.collect("toy", subject, [], None)

@@ -92,14 +92,14 @@ def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool
 def failures(subject, samples, answers: pd.DataFrame, direction: str, n: int, dictionary, shares=(0.35, 0.4, 0.45, 0.5)):
     """Prompts that the model answers with the competitor's answer: (prompt, source) pairs (§4.2.2).
 
-    Natural failures first; then samples whose instruction is weakened (`prompts.weaken`) by the smallest share at which the
-    answer turns.
+    Natural failures first; then, where the model allows it, samples whose instruction is weakened (`prompts.weaken`) by the
+    smallest share at which the answer turns. There may be fewer than `n`.
     """
     found = [(subject.encode(sample, direction), "natural") for sample in following.filtered(answers, samples, direction, "competitor")][:n]
     taken = {prompt.sample.id for prompt, _ in found}
     with tqdm(total=n, initial=len(found), desc=f"failures to follow {direction}, {subject.name}") as bar:
         for sample in samples:
-            if len(found) >= n:
+            if len(found) >= n or not prompts_.can_weaken(subject):
                 break
             if sample.id in taken:
                 continue

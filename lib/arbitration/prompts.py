@@ -138,9 +138,9 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
     ValueError
         If the two wordings differ in their number of tokens, or the model derives positions from token ids (M-RoPE).
     """
-    own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, _opposite(following)))
-    if hasattr(subject.model.model, "get_rope_index"):
+    if not can_weaken(subject):
         raise ValueError(f"{subject.name} derives its positions from token ids, so embeddings cannot be mixed; use natural failures")
+    own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, _opposite(following)))
     ids, other_ids = own.inputs["input_ids"], other.inputs["input_ids"]
     if ids.shape != other_ids.shape:
         raise ValueError(f"the two wordings have {ids.shape[1]} and {other_ids.shape[1]} tokens in {subject.name}; they must match")
@@ -149,6 +149,11 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
         mixed = torch.lerp(embed(ids), embed(other_ids), share)
     inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
     return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
+
+
+def can_weaken(subject) -> bool:
+    """Whether a model takes mixed embeddings: not if it derives positions from token ids, as M-RoPE does."""
+    return not hasattr(subject.model.model, "get_rope_index")
 
 
 #: The wording of §2 and its mirror image.

@@ -63,12 +63,20 @@ def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], p
     Returns
     -------
     DataFrame
+
+    Raises
+    ------
+    ValueError
+        If there is no prompt to measure.
     """
+    prompts = list(prompts)
+    if not prompts:
+        raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
     origin = provenance(subject, **parameters)
     key = hashlib.sha256(json.dumps([name, origin], sort_keys=True, default=str).encode()).hexdigest()[:16]
     started, frames, fresh = time.perf_counter(), [], 0
     parts = cache() / "parts" / f"{name}-{key}"
-    for prompt in tqdm(list(prompts), desc=f"{name}, {subject.name}"):
+    for prompt in tqdm(prompts, desc=f"{name}, {subject.name}"):
         part = parts / f"{prompt.id}.parquet"
         if not part.exists():
             fresh += 1
