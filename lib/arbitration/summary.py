@@ -61,18 +61,18 @@ def knockout(table, seed=0):
     def at(path, extreme="peak"):
         return curves[path][found[f"{extreme}_{path}_layer"]]
 
-    def contrast(name, more, less, extreme="peak", **rule):
-        return estimate(f"contrast_{name}", (at(more, extreme) - at(less, extreme)).to_numpy(), seed, **rule or {"above": MARGINAL})
+    def contrast(name, more, less):
+        return estimate(f"contrast_{name}", at(more) - at(less), seed, above=MARGINAL)
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
-    found |= contrast("compensation_text", "vision_text_text_control", "vision_text_text", "trough")
     found |= contrast("anchor_text", "context_instruction_text", "context_last_text")
     found |= contrast("anchor_vision", "vision_instruction_vision", "vision_last_vision")
     found |= contrast("context_vision", "vision_instruction_vision", "vision_context_vision")
     for d, own in OWN.items():
         found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
         found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
-        found |= contrast(f"direct_{d}", f"{own}_last_{d}", f"{own}_last_{d}_control", below=MARGINAL)
+        found |= estimate(f"size_direct_{d}", at(f"{own}_last_{d}"), seed, below=MARGINAL)
+    found |= estimate("size_compensation_text", at("vision_text_text", "trough"), seed, below=-MARGINAL)
     return found
 
 
