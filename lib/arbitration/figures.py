@@ -224,12 +224,13 @@ def _components(table, number, what, unit, lines, controls):
         here = table[table["following"] == following]
         own, shuffled = (here[here["dictionary"] == kind] for kind in ("own", "shuffled"))
         zero(panel)
-        for name in controls:
-            band(panel, shuffled, name, label="control: another sample's answers", color=GREY, dashes="--", fill=0.1)
+        for name, dashes in zip(controls, ("--", ":")):
+            word = f" ({dict((key, label) for key, label, *_ in lines)[name]})" if len(controls) > 1 else ""
+            band(panel, shuffled, name, label=f"control: another sample's answers{word}", color=GREY, dashes=dashes, fill=0.1)
         for name, label, color, marker in lines:
             n = band(panel, own, name, label=label, color=color, marker=marker)
         panel.set(xlabel="layer (0-based)", ylabel=unit)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         count(panel, n)
-    below(figure, axes, 3)
+    below(figure, axes, 2 + len(controls))
     return figure

@@ -14,6 +14,10 @@ __all__ = ["beliefs", "components", "dataset", "heads", "knockout"]
 
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
 MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
+COMPONENT_RULES = {"divergence": {"above": 0.0}, "signal_rise_f": {"above": 0.0}, "signal_rise_c": {"above": 0.0}, "arbiter": {"above": 0.0},
+                   "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0}, "mlp_margin_deep": {"below": 0.0}}
+OVER_CONTROL = {"signal_rise_f": {"above": 0.0}, "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0},
+                "attention_margin_deep": {"above": 0.0}, "mlp_margin_deep": {"below": 0.0}}
 
 
 def dataset(answers, coverage, seed=0):
@@ -149,33 +153,38 @@ def components(table, seed=0):
         Of the bootstrap.
     """
     layers = int(table["layer"].max()) + 1
-    part = {name: list(chosen) for name, chosen in depth(layers).items()}
     found = counts(table) | {"layers": float(layers)}
     for d in DIRECTIONS:
+        kinds = {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
             rows = table[(table["following"] == d) & (table["dictionary"] == kind)]
-            names = ("signal_f", "signal_c", "attention_signal", "mlp_signal", "attention_margin", "mlp_margin")
-            curve = {name: wide(rows, name) for name in names}
-            gap = curve["signal_f"] - curve["signal_c"]
-            shallow, deep = gap[part["shallow"]].mean(axis=1), gap[part["deep"]].mean(axis=1)
-            fifth = 0.2 * abs(float(deep.mean()))
-            values = {"gap_shallow": (shallow, {"within": (-fifth, fifth)}), "gap_deep": (deep, {}),
-                      "divergence": (deep - shallow, {"above": 0.0})}
-            for modality in "fc":
-                rise = curve[f"signal_{modality}"][part["deep"]].mean(axis=1) - curve[f"signal_{modality}"][part["shallow"]].mean(axis=1)
-                values[f"signal_rise_{modality}"] = (rise, {"above": 0.0})
-            for name in names[2:]:
-                for where in ("shallow", "deep"):
-                    values[f"{name}_{where}"] = (curve[name][part[where]].sum(axis=1), {})
-            drive = abs(float(values["attention_margin_deep"][0].mean()))
-            values["attention_margin_shallow"] = (values["attention_margin_shallow"][0], {"within": (-0.2 * drive, 0.2 * drive)})
-            values["attention_signal_shallow"] = (values["attention_signal_shallow"][0], {"above": 0.0})
-            values["mlp_signal"] = (curve["mlp_signal"].sum(axis=1), {"above": 0.0})
-            values["mlp_margin_deep"] = (values["mlp_margin_deep"][0], {"below": 0.0})
-            values["arbiter"] = (values["attention_margin_deep"][0] - values["attention_margin_shallow"][0], {"above": 0.0})
-            top = curve["attention_margin"].mean().idxmax()
-            values["attention_top"] = (curve["attention_margin"][top], {})
-            for name, (series, rule) in values.items():
-                found |= estimate(f"{name}_{d}{suffix}", series, seed, **({} if suffix else rule))
-            found[f"attention_top_{d}{suffix}_layer"] = float(top)
+            kinds[kind], best = _component_values(rows, layers)
+            rules = {} if suffix else COMPONENT_RULES | _fifths(kinds[kind])
+            for name, values in kinds[kind].items():
+                found |= estimate(f"{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
+            found[f"attention_top_{d}{suffix}_layer"] = float(best)
+        for name, rule in OVER_CONTROL.items():
+            found |= estimate(f"over_{name}_{d}", kinds["own"][name] - kinds["shuffled"][name], seed, **rule)
     return found
+
+
+def _component_values(rows, layers):
+    """Per-sample values of everything that Section 4.1 quotes, and the layer whose attention adds most margin."""
+    part = {name: list(chosen) for name, chosen in depth(layers).items()}
+    increments = ("attention_signal", "mlp_signal", "attention_margin", "mlp_margin")
+    curve = {name: wide(rows, name) for name in ("signal_f", "signal_c", *increments)}
+    curve["gap"] = curve["signal_f"] - curve["signal_c"]
+    mean = {(name, where): curve[name][part[where]].mean(axis=1) for name in ("signal_f", "signal_c", "gap") for where in ("shallow", "deep")}
+    values = {"gap_shallow": mean["gap", "shallow"], "gap_deep": mean["gap", "deep"], "divergence": mean["gap", "deep"] - mean["gap", "shallow"]}
+    values |= {f"signal_rise_{m}": mean[f"signal_{m}", "deep"] - mean[f"signal_{m}", "shallow"] for m in "fc"}
+    values |= {f"{name}_{where}": curve[name][part[where]].sum(axis=1) for name in increments for where in ("shallow", "deep")}
+    values["mlp_signal"] = curve["mlp_signal"].sum(axis=1)
+    values["arbiter"] = values["attention_margin_deep"] - values["attention_margin_shallow"]
+    best = curve["attention_margin"].mean().idxmax()
+    return values | {"attention_top": curve["attention_margin"][best]}, best
+
+
+def _fifths(values):
+    """What is called close to zero in shallow layers: less than a fifth of what the deep layers show."""
+    limits = {name: 0.2 * abs(float(values[f"{name}_deep"].mean())) for name in ("gap", "attention_margin")}
+    return {f"{name}_shallow": {"within": (-limit, limit)} for name, limit in limits.items()}
