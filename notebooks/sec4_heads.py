@@ -25,7 +25,8 @@ import arbitration as arb
 
 subject = arb.load(model, weights)
 dictionary = arb.entities.load("scenes")
-samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[: 6 * n]
+everything = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)
+samples = everything[: 6 * n]
 answers = arb.measure.answered(subject, samples, dictionary)
 ranked = arb.measure.cohort(subject, samples, answers, n, only_following)
 tested = arb.measure.cohort(subject, samples, answers, n, only_following, skip=n)
@@ -70,15 +71,15 @@ arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", model,
 # %% [markdown]
 # ## Fig. 9, right: amplification
 #
-# Only prompts that the model answers with the competitor's answer: those of the set first, then samples whose instruction
-# is weakened by mixing its embeddings with its mirror image until the answer turns.
+# Only prompts that the model answers with the competitor's answer: those of the set first, as far as it has them, then samples whose
+# instruction is weakened by mixing its embeddings with its mirror image until the answer turns.
 
 # %%
 used = {prompt.sample.id for prompt in ranked}
-unused = [sample for sample in samples if sample.id not in used]
+unused = [sample for sample in everything[: 24 * n] if sample.id not in used]
 failed = [(prompt, "unfiltered") for prompt in tested]
 if only_following:
-    failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, answers, way, n, dictionary)]
+    failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, way, n, dictionary)]
 source = {prompt.id: origin for prompt, origin in failed}
 factors = [(0.05, factor) for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
 

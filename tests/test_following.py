@@ -70,23 +70,26 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
     assert [p.sample for p in measure.cohort(tiny.subject("llava"), [undecided, good], table, 2, only_following=False)] == [good, good]
 
 
-def test_failures_are_natural_first_then_barely_weakened(monkeypatch):
-    from arbitration import entities, measure, prompts
+def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
+    from arbitration import entities, measure, prompts, results
 
-    subject, dictionary = tiny.subject("llava"), entities.load("scenes")
-    samples = list(tiny.samples(4))
-    answers = pd.DataFrame({"sample": [s.id for s in samples], "following": "text", "outcome": ["follow", "competitor", "other", "follow"]})
-    turns_at = {samples[0].id: 0.4, samples[2].id: 0.9, samples[3].id: 0.35}
-    asked = []
+    monkeypatch.setattr(results, "cache", lambda: tmp_path)
+    subject, dictionary, samples = tiny.subject("llava"), entities.load("scenes"), list(tiny.samples(4))
+    turns_at = {samples[0].id: 0.4, samples[1].id: 0.0, samples[2].id: 0.9, samples[3].id: 0.35}
+    share_of = {}
 
     def weaken(subject, sample, following, share):
-        asked.append((sample.id, share))
-        return prompts.encode(subject, sample, following)
+        prompt = prompts.encode(subject, sample, following)
+        share_of[id(prompt)] = share
+        return prompt
+
+    def judged(answer, prompt, dictionary):
+        return "competitor" if share_of.get(id(prompt), 0.0) >= turns_at[prompt.sample.id] else "follow"
 
     monkeypatch.setattr(prompts, "weaken", weaken)
     monkeypatch.setattr(following, "answers", lambda *a: [""])
-    monkeypatch.setattr(following, "judged", lambda *a: "competitor" if asked[-1][1] >= turns_at[asked[-1][0]] else "follow")
-    found = measure.failures(subject, samples, answers, "text", 3, dictionary)
+    monkeypatch.setattr(following, "judged", judged)
+    found = measure.failures(subject, samples, "text", 3, dictionary)
     assert [(p.sample.id, source) for p, source in found] == [(samples[1].id, "natural"), (samples[0].id, "weakened"), (samples[3].id, "weakened")]
-    assert asked[:2] == [(samples[0].id, 0.35), (samples[0].id, 0.4)] and asked[-1] == (samples[3].id, 0.35)
-    assert measure.failures(tiny.subject("qwen2.5-vl"), samples, answers, "text", 3, dictionary)[1:] == []
+    assert [share_of[id(p)] for p, _ in found[1:]] == [0.4, 0.35]
+    assert [source for _, source in measure.failures(tiny.subject("qwen2.5-vl"), samples, "text", 3, dictionary)] == ["natural"]

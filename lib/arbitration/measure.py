@@ -56,15 +56,6 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
         decision are dropped; how many is printed.
     """
 
-    def row(prompt):
-        answer = following.answers(subject, prompt)[0]
-        outcome = following.judged(answer, prompt, dictionary)
-        record = {
-            "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome,
-            "kept": outcome == "follow", "y_p": prompt.y_p, "y_c": prompt.y_c,
-        }
-        return _identified(pd.DataFrame([record]), subject, prompt)
-
     prompts, dropped = [], []
     for sample in samples:
         try:
@@ -73,7 +64,17 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
             dropped.append(sample.id)
     if dropped:
         tqdm.write(f"dropped {len(dropped)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(dropped)}")
-    return results.collect("answers", subject, sorted(prompts, key=lambda prompt: prompt.following), row)
+    return results.collect("answers", subject, sorted(prompts, key=lambda prompt: prompt.following), lambda prompt: _answer(subject, prompt, dictionary))
+
+
+def _answer(subject, prompt, dictionary) -> pd.DataFrame:
+    answer = following.answers(subject, prompt)[0]
+    outcome = following.judged(answer, prompt, dictionary)
+    record = {
+        "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome,
+        "kept": outcome == "follow", "y_p": prompt.y_p, "y_c": prompt.y_c,
+    }
+    return _identified(pd.DataFrame([record]), subject, prompt)
 
 
 def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True, skip: int = 0) -> list:
@@ -89,21 +90,29 @@ def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool
     return prompts
 
 
-def failures(subject, samples, answers: pd.DataFrame, direction: str, n: int, dictionary, shares=(0.35, 0.4, 0.45, 0.5)):
+def failures(subject, samples: list[Sample], direction: str, n: int, dictionary, shares=(0.35, 0.4, 0.45, 0.5)):
     """Prompts that the model answers with the competitor's answer: (prompt, source) pairs (§4.2.2).
 
-    Natural failures first; then, where the model allows it, samples whose instruction is weakened (`prompts.weaken`) by the
-    smallest share at which the answer turns. There may be fewer than `n`.
+    Natural failures first, as far as the samples reach; then, where the model allows it, samples whose instruction is
+    weakened (`prompts.weaken`) by the smallest share at which the answer turns. There may be fewer than `n`.
     """
-    found = [(subject.encode(sample, direction), "natural") for sample in following.filtered(answers, samples, direction, "competitor")][:n]
-    taken = {prompt.sample.id for prompt, _ in found}
-    with tqdm(total=n, initial=len(found), desc=f"failures to follow {direction}, {subject.name}") as bar:
+    ask = results.remembered("answers", subject, lambda prompt: _answer(subject, prompt, dictionary))
+    found, others = [], []
+    with tqdm(total=n, desc=f"failures to follow {direction}, {subject.name}") as bar:
         for sample in samples:
-            if len(found) >= n or not prompts_.can_weaken(subject):
-                break
-            if sample.id in taken:
+            if len(found) == n:
+                return found
+            try:
+                prompt = subject.encode(sample, direction)
+            except NoDecision:
                 continue
-            for share in shares:
+            if ask(prompt)["outcome"].item() == "competitor":
+                found.append((prompt, "natural"))
+                bar.update()
+            else:
+                others.append(sample)
+        for sample in others if prompts_.can_weaken(subject) else ():
+            for share in shares if len(found) < n else ():
                 prompt = prompts_.weaken(subject, sample, direction, share)
                 if following.judged(following.answers(subject, prompt)[0], prompt, dictionary) == "competitor":
                     found.append((prompt, "weakened"))

@@ -72,19 +72,25 @@ def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], p
     prompts = list(prompts)
     if not prompts:
         raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
-    origin = provenance(subject, **parameters)
-    key = hashlib.sha256(json.dumps([name, origin], sort_keys=True, default=str).encode()).hexdigest()[:16]
-    started, frames, fresh = time.perf_counter(), [], 0
-    parts = cache() / "parts" / f"{name}-{key}"
-    for prompt in tqdm(prompts, desc=f"{name}, {subject.name}"):
-        part = parts / f"{prompt.id}.parquet"
-        if not part.exists():
-            fresh += 1
-            write(rows_of(prompt), part)
-        frames.append(pd.read_parquet(part))
-    table = pd.concat(frames, ignore_index=True)
-    save(table, name, {**origin, "seconds": round(time.perf_counter() - started, 1), "parts": len(frames), "parts_computed": fresh}, subject.name)
+    rows, started = remembered(name, subject, rows_of, **parameters), time.perf_counter()
+    table = pd.concat([rows(prompt) for prompt in tqdm(prompts, desc=f"{name}, {subject.name}")], ignore_index=True)
+    origin = {**provenance(subject, **parameters), "seconds": round(time.perf_counter() - started, 1), "parts": len(prompts)}
+    save(table, name, origin, subject.name)
     return table
+
+
+def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **parameters) -> Callable[[object], pd.DataFrame]:
+    """`rows_of` with a memory: a prompt's rows are computed once for everything they depend on, and read from disk after that."""
+    key = hashlib.sha256(json.dumps([name, provenance(subject, **parameters)], sort_keys=True, default=str).encode()).hexdigest()[:16]
+    folder = cache() / "parts" / f"{name}-{key}"
+
+    def rows(prompt):
+        part = folder / f"{prompt.id}.parquet"
+        if not part.exists():
+            write(rows_of(prompt), part)
+        return pd.read_parquet(part)
+
+    return rows
 
 
 def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:
