@@ -72,23 +72,24 @@ arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", model,
 # ## Fig. 9, right: amplification
 #
 # Only prompts that the model answers with the competitor's answer: those of the set first, as far as it has them, then samples whose
-# instruction is weakened by mixing its embeddings with its mirror image until the answer turns.
+# instruction is weakened by mixing its embeddings with its mirror image until the answer turns (`mix` is the mirror's share).
 
 # %%
 used = {prompt.sample.id for prompt in ranked}
 unused = [sample for sample in everything[: 24 * n] if sample.id not in used]
-failed = [(prompt, "unfiltered") for prompt in tested]
+failed = [(prompt, 0.0) for prompt in tested]
 if only_following:
     failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, way, n, dictionary)]
-source = {prompt.id: origin for prompt, origin in failed}
+mix = {prompt.id: share for prompt, share in failed}
 factors = [(0.05, factor) for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
 
 
 def amplify(prompt):
-    return arb.measure.interventions(subject, prompt, cases=factors, setting="amplification", **sweep).assign(source=source[prompt.id])
+    table = arb.measure.interventions(subject, prompt, cases=factors, setting="amplification", **sweep)
+    return table.assign(mix=mix[prompt.id], source="weakened" if mix[prompt.id] else "natural")
 
 
-amplification = arb.results.collect("amplification", subject, [prompt for prompt, _ in failed], amplify, sources=source, **origin)
+amplification = arb.results.collect("amplification", subject, [prompt for prompt, _ in failed], amplify, mix=mix, **origin)
 alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads"
 arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", model, alt=alt)
 

@@ -90,6 +90,6 @@ def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
     monkeypatch.setattr(following, "answers", lambda *a: [""])
     monkeypatch.setattr(following, "judged", judged)
     found = measure.failures(subject, samples, "text", 3, dictionary)
-    assert [(p.sample.id, source) for p, source in found] == [(samples[1].id, "natural"), (samples[0].id, "weakened"), (samples[3].id, "weakened")]
+    assert [(p.sample.id, share) for p, share in found] == [(samples[1].id, 0.0), (samples[0].id, 0.4), (samples[3].id, 0.35)]
     assert [share_of[id(p)] for p, _ in found[1:]] == [0.4, 0.35]
-    assert [source for _, source in measure.failures(tiny.subject("qwen2.5-vl"), samples, "text", 3, dictionary)] == ["natural"]
+    assert [share for _, share in measure.failures(tiny.subject("qwen2.5-vl"), samples, "text", 3, dictionary)] == [0.0]

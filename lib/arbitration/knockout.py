@@ -28,8 +28,8 @@ class Pathway:
         Names of token groups (`TokenGroups`).
     control : int, optional
         If given, the source is replaced by as many tokens drawn at random (this is the draw's seed) from all before the
-        target's last token, except the targets themselves (no token is kept from looking at itself) and the first token of
-        the prompt, on which attention rests by default. Tokens of the source are among those drawn.
+        target's last token, except the first token of the prompt, on which attention rests by default. Tokens of source
+        and target are among those drawn; a token's edge to itself is never closed.
     """
 
     source: str
@@ -52,7 +52,6 @@ class Pathway:
             raise ValueError(f"pathway {self} has no edge in {prompt.id}: {len(source)} source and {len(target)} target tokens, and attention only looks back")
         if self.control is not None:
             pool = torch.arange(1, int(target.max()))
-            pool = pool[~torch.isin(pool, target)]
             rng = np.random.default_rng([self.control, prompt.groups.length, len(source)])
             chosen = rng.choice(len(pool), size=min(len(source), len(pool)), replace=False)
             source = pool[torch.from_numpy(chosen)].sort().values
@@ -152,8 +151,16 @@ def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
         if generated and seen + n_queries > prompt_length:
             rows = torch.cat([rows, torch.arange(max(prompt_length - seen, 0), n_queries)])
         rows = rows[(rows >= 0) & (rows < n_queries)].to(mask.device)
-        mask[:, :, rows[:, None], source.to(mask.device)[None, :]] = shut
+        close_edges(mask, rows, source.to(mask.device), seen, shut)
     return mask
+
+
+def close_edges(mask: Tensor, rows: Tensor, source: Tensor, seen: int, shut: bool | float = False) -> None:
+    """Close source columns in some rows of a mask in place; row i stands for position `seen` + i and keeps sight of itself."""
+    edges = torch.zeros(mask.shape[-2:], dtype=torch.bool, device=mask.device)
+    edges[rows[:, None], source[None, :]] = True
+    edges.diagonal(seen).fill_(False)
+    mask.masked_fill_(edges, shut)
 
 
 @torch.no_grad()

@@ -90,11 +90,12 @@ def cohort(subject, samples, answers: pd.DataFrame, n: int, only_following: bool
     return prompts
 
 
-def failures(subject, samples: list[Sample], direction: str, n: int, dictionary, shares=(0.35, 0.4, 0.45, 0.5)):
-    """Prompts that the model answers with the competitor's answer: (prompt, source) pairs (§4.2.2).
+def failures(subject, samples: list[Sample], direction: str, n: int, dictionary, shares=(0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)):
+    """Prompts that the model answers with the competitor's answer: (prompt, share) pairs (§4.2.2).
 
-    Natural failures first, as far as the samples reach; then, where the model allows it, samples whose instruction is
-    weakened (`prompts.weaken`) by the smallest share at which the answer turns. There may be fewer than `n`.
+    Natural failures first (share 0), as far as the samples reach; then, where the model allows it, samples whose
+    instruction is weakened (`prompts.weaken`) by the smallest share of its mirror image at which the answer turns. There
+    may be fewer than `n`.
     """
     ask = results.remembered("answers", subject, lambda prompt: _answer(subject, prompt, dictionary))
     found, others = [], []
@@ -107,7 +108,7 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
             except NoDecision:
                 continue
             if ask(prompt)["outcome"].item() == "competitor":
-                found.append((prompt, "natural"))
+                found.append((prompt, 0.0))
                 bar.update()
             else:
                 others.append(sample)
@@ -115,7 +116,7 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
             for share in shares if len(found) < n else ():
                 prompt = prompts_.weaken(subject, sample, direction, share)
                 if following.judged(following.answers(subject, prompt)[0], prompt, dictionary) == "competitor":
-                    found.append((prompt, "weakened"))
+                    found.append((prompt, share))
                     bar.update()
                     break
     return found

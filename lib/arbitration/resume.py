@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from arbitration.knockout import Pathway, blocked_plain, log_softmax, open_mask
+from arbitration.knockout import Pathway, blocked_plain, close_edges, log_softmax, open_mask
 from arbitration.trace import hooks
 
 #: Rows (variants × positions) that travel in one pass: bounds the memory, whatever the number of variants.
@@ -282,7 +282,7 @@ def _through(layer, hidden, mask, rotary, start: int, stop: int, branches) -> Te
 def _close(causal: Tensor, edges, first_row: int) -> Tensor:
     mask = causal.clone()
     for source, target, _ in edges:
-        mask[:, :, (target - first_row)[:, None].to(mask.device), source[None, :].to(mask.device)] = False
+        close_edges(mask, (target - first_row).to(mask.device), source.to(mask.device), first_row)
     return mask
 
 

@@ -96,6 +96,8 @@ def _amplification(table, d, seed):
     rows = table[table["setting"] == "amplification"]
     sources = sorted({str(source) for source in rows["source"].dropna() if source}) if "source" in rows else []
     found = {f"failures_{d}": float(rows["sample"].nunique()), f"failures_source_{d}": ", ".join(sources) or "none"}
+    mixed = rows.loc[rows["mix"] > 0] if "mix" in rows else rows[:0]
+    found |= {f"weakened_{d}": float(mixed["sample"].nunique()), f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan}
     found |= estimate(f"amplify_original_{d}", _following(rows[rows["heads"] == "original"]), seed)
     rows = rows[rows["positions"] == "instruction"]
     here = rows[np.isclose(rows["factor"].astype(float), FACTOR)]
