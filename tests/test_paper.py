@@ -123,6 +123,15 @@ def test_quoted_numbers_are_those_of_the_tables(measured, notebook, expected):
         assert got[key] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-12)), key
 
 
+def test_where_nothing_is_restored_there_is_no_plateau(measured):
+    failed = rows(lambda sample, **level: {"outcome": "competitor"}, following=DIRECTIONS, setting=["amplification"],
+                  heads=["original", "target", "random", "shared"], draw=[0], share=[0.05], factor=[2.0, 5.0], positions=["instruction"])
+    scores = rows(lambda **level: {"margin": 1.0}, following=DIRECTIONS, layer=[0, 1], head=[0, 1])
+    numbers = summary.heads(scores, failed)
+    assert numbers["amplify_best_text"] == 0 and math.isnan(numbers["amplify_best_text_factor"])
+    assert numbers["plateau_text_verdict"] == "not measured"
+
+
 def test_shared_heads_are_those_in_both_top_sets(measured):
     numbers = measured["sec4_heads"]
     assert "29.1" in numbers["shared_heads"] and "28.0" not in numbers["shared_heads"]

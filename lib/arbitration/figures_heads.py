@@ -8,8 +8,9 @@ from arbitration.style import (
 )
 
 TOP_SHARE = 0.05  # the paper's 40 heads of 784
-HEAD_SETS = {"target": ("top heads", RED, "o", "-"), "shared": ("heads in both directions' top", GREEN, "D", "-"),
-             "random": ("control: as many random heads", GREY, "x", "--")}
+# Drawn in this order; the rings of the top heads stay visible where curves coincide.
+HEAD_SETS = {"random": ("control: as many random heads", GREY, "x", "--", 4), "shared": ("heads in both directions' top", GREEN, "D", "-", 3.5),
+             "target": ("top heads", RED, "o", "-", 8)}
 
 
 @styled
@@ -116,11 +117,11 @@ def _interventions(table, number, what, setting, along, positions, label, scale)
             continue
         here = here.assign(followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale)
         start = here[here["heads"] == "original"].groupby("sample")["followed"].mean()
-        for name, (text, color, marker, dashes) in HEAD_SETS.items():
+        for name, (text, color, marker, dashes, size) in HEAD_SETS.items():
             rows = here[here["heads"] == name]
             if len(rows):
                 band(panel, rows, "followed", x="at", label=text, color=color, marker=marker, dashes=dashes,
-                     fill=0.2 if name == "random" else 0.13)
+                     fill=0.2 if name == "random" else 0.13, markersize=size, markerfacecolor="none")
         if len(start):
             panel.axhline(start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention")
         sources = [str(source) for source in here["source"].dropna().unique() if source] if "source" in here else []

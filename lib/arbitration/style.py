@@ -78,12 +78,12 @@ def samples_by(table, columns, value):
     return wide
 
 
-def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18):
+def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18, **line):
     """Mean over samples with its bootstrap 95 % interval, along `x`; returns the number of samples."""
     wide = samples_by(table, x, column)
     mean, low, high = bootstrap(wide.to_numpy(float))
     axes.fill_between(wide.columns, low, high, color=color, alpha=fill, linewidth=0)
-    axes.plot(wide.columns, mean, color=color, marker=marker, markersize=3.6, linestyle=dashes, label=label)
+    axes.plot(wide.columns, mean, color=color, marker=marker, linestyle=dashes, label=label, **{"markersize": 3.6} | line)
     return len(wide)
 
 

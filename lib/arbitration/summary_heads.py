@@ -108,8 +108,8 @@ def _amplification(table, d, seed):
     found |= estimate(f"contrast_hubs_{d}", (follows["target"] - follows["shared"]).dropna(), seed, above=0.0)
     target = rows[rows["heads"] == "target"]
     curve = {factor: _following(part) for factor, part in target.groupby("factor")}
-    if not curve:
-        return found | {f"amplify_best_{d}_factor": math.nan} | estimate(f"amplify_best_{d}", []) | estimate(f"plateau_{d}", [], above=-0.1)
-    best = max(curve, key=lambda factor: curve[factor].mean())
-    found |= estimate(f"amplify_best_{d}", curve[best], seed) | {f"amplify_best_{d}_factor": float(best)}
-    return found | estimate(f"plateau_{d}", curve[max(curve)] - curve[best], seed, above=-0.1)
+    best = max(curve, key=lambda factor: curve[factor].mean(), default=math.nan)
+    found |= estimate(f"amplify_best_{d}", curve.get(best, []), seed)
+    restored = found[f"amplify_best_{d}"] > 0  # where nothing is restored there is no best factor and no plateau
+    found[f"amplify_best_{d}_factor"] = float(best) if restored else math.nan
+    return found | estimate(f"plateau_{d}", curve[max(curve)] - curve[best] if restored else [], seed, above=-0.1)
