@@ -28,10 +28,11 @@ prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 # %% [markdown]
 # ## The sweep
 #
-# Every pathway of Figs. 3 and 4 and its control, in every layer; one row per sample × instruction × pathway × layer.
+# Every pathway of Figs. 3 and 4 and its control, in every layer; one row per sample × instruction × pathway × layer. One
+# more is measured for completeness: the template's tokens after the question could relay to the last one too.
 
 # %%
-pathways = [arb.Pathway(p.source, p.target, control) for control in (None, seed) for p in arb.STANDARD_PATHWAYS]
+pathways = [arb.Pathway(p.source, p.target, control) for control in (None, seed) for p in (*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last"))]
 
 
 def sweep(prompt):
