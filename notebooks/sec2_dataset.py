@@ -39,6 +39,7 @@ arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, 
 
 # %%
 answers = arb.measure.answered(subject, samples, dictionary)
+arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, split=split), model)
 answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
 
 # %% [markdown]

@@ -28,6 +28,8 @@ def html(chromium, tmp_path_factory):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, ROOT / "notebooks" / "run.py", "-p", "n", "2", "--into", source / "book" / "_executed"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    again = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    assert again.count("unchanged") == 10, f"runs repeat themselves although nothing changed:\n{again}"
     command = [sys.executable, "-m", "jupyter_book.cli.main", "build", source, "--all", "-W", "-n", "--keep-going"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return source / "_build" / "html"

@@ -99,3 +99,10 @@ def test_nothing_committed_names_a_folder_of_this_machine_or_a_registry():
 def test_the_package_is_not_ignored():
     done = subprocess.run(["git", "check-ignore", "lib/arbitration/metrics.py", "data/scenes/samples.jsonl"], cwd=ROOT)
     assert done.returncode == 1
+
+
+def test_the_book_is_measured_once():
+    """A prerequisite that names the folder `book` would make the target of that name run again, and again."""
+    done = subprocess.run(["make", "-n", "-W", "README.md", "book"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("notebooks/run.py") == 1

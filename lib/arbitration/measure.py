@@ -47,7 +47,7 @@ def grouped(subject, sample: Sample) -> pd.DataFrame:
 
 
 def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
-    """What the model answers to every sample under both instructions; the table ``answers``.
+    """What the model answers to every sample under both instructions.
 
     Returns
     -------
@@ -64,7 +64,13 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
             dropped.append(sample.id)
     if dropped:
         tqdm.write(f"dropped {len(dropped)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(dropped)}")
-    return results.collect("answers", subject, sorted(prompts, key=lambda prompt: prompt.following), lambda prompt: _answer(subject, prompt, dictionary))
+    ask = _asking(subject, dictionary)
+    prompts.sort(key=lambda prompt: prompt.following)
+    return pd.concat([ask(prompt) for prompt in tqdm(prompts, desc=f"answers, {subject.name}")], ignore_index=True)
+
+
+def _asking(subject, dictionary):
+    return results.remembered("answers", subject, lambda prompt: _answer(subject, prompt, dictionary))
 
 
 def _answer(subject, prompt, dictionary) -> pd.DataFrame:
@@ -97,7 +103,7 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
     instruction is weakened (`prompts.weaken`) by the smallest share of its mirror image at which the answer turns. There
     may be fewer than `n`.
     """
-    ask = results.remembered("answers", subject, lambda prompt: _answer(subject, prompt, dictionary))
+    ask = _asking(subject, dictionary)
     found, others = [], []
     with tqdm(total=n, desc=f"failures to follow {direction}, {subject.name}") as bar:
         for sample in samples:
