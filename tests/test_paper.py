@@ -52,7 +52,7 @@ def rows(value, **levels):
 
 DIRECTIONS = ["text", "vision"]
 PATHWAYS = ["vision→text", "vision→last", "text→last", "context→instruction", "context→last", "vision→instruction",
-            "vision→context", "instruction→last"]
+            "vision→context", "instruction→last", "template→last"]
 
 
 def knockout_value(following, pathway, control, layer, sample):
