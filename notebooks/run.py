@@ -87,6 +87,7 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
         papermill.execute_notebook(
             run.source, staging / run.source.name, run.parameters, kernel_name="python3", cwd=run.source.parent,
             progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+            iopub_timeout=300,  # a cell that glues hundreds of numbers on a busy machine needs more than the default 4 s
             extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
         publish(run, staging, executed, shared)
     finally:

@@ -43,7 +43,7 @@ DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 
 def is_share(value: float) -> bool:
     """A count divided by a few samples, layers or draws: two of them may be equal by chance."""
-    return abs(value * 600 - round(value * 600)) < 1e-6
+    return value == value and abs(value * 600 - round(value * 600)) < 1e-6
 
 
 def unchanged(before: dict, after: dict) -> tuple[list, float]:
