@@ -1,0 +1,293 @@
+"""The knockout sweep, resumed against plain, side by side in one run.
+
+    python benchmarks/knockout.py                 two CPU cores: smol on a shipped scene and on a prompt of 200 tokens
+    python benchmarks/knockout.py --gpu           real-size text decoders with random bfloat16 weights, 700 tokens
+    python benchmarks/knockout.py --growth        cost against prompt length, layers, pathways and samples
+
+Every line says what the operation count allows and which share of it was reached; the numbers go to ``data/benchmarks``.
+"""
+
+import argparse
+import dataclasses
+import json
+import platform
+import statistics
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import arbitration as arb
+from arbitration import resume
+from arbitration.knockout import log_softmax, next_token_log_probabilities, open_mask
+from arbitration.models import Subject, checked
+from arbitration.prompts import Prompt, TokenGroups
+from arbitration.style import BLUE, ORANGE, styled, svg
+from arbitration.trace import hooks
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
+
+
+def operations(subject: Subject, prompt: Prompt, pathways, windows) -> dict[str, float]:
+    """Floating-point operations of the sweep, plain and resumed.
+
+    Two per multiplication with a weight and row, four per query, key and channel in attention; the unembedding counts for the
+    last row only, and in the last layer the resumed way still computes all of its rows.
+    """
+    layer = subject.layers[0]
+    weights = sum(p.numel() for p in layer.parameters() if p.ndim == 2)
+    channels = subject.output_projection(0).in_features
+    length, depth = prompt.groups.length, subject.n_layers
+    unembedding = 2 * subject.unembedding.numel()
+
+    def rows(count: int, first: int) -> float:
+        keys = sum(range(first + 1, first + count + 1))
+        return 2 * weights * count + 4 * channels * keys
+
+    picture = "pixel_values" in prompt.inputs
+    vision = 2 * 37 * sum(p.numel() for p in subject.model.model.vision_tower.parameters() if p.ndim == 2) if picture else 0
+    forward = depth * rows(length, 0) + unembedding + vision
+    resumed = forward
+    for pathway in pathways:
+        first = int(pathway.edges(prompt)[1].min())
+        resumed += sum((depth - window.start) * rows(length - first, first) + unembedding for window in windows)
+    return {"plain": forward * (1 + len(pathways) * len(windows)), "resumed": resumed}
+
+
+def plain(subject, prompt, pathways, windows) -> torch.Tensor:
+    """One full pass per variant: (n_variants, 2) log-probabilities of y_p and y_c."""
+    found = []
+    for pathway in tqdm(pathways, desc="plain", leave=False):
+        for window in windows:
+            with arb.knockout(subject, prompt, [pathway], window):
+                found.append(next_token_log_probabilities(subject, prompt)[[prompt.y_p, prompt.y_c]])
+    return torch.stack(found)
+
+
+@torch.no_grad()
+def batched(subject, prompt, pathways, windows, size: int = 10) -> torch.Tensor:
+    """Full passes over many variants at once, each row with its own masks."""
+    variants = [resume.closing(prompt, pathway, window) for pathway in pathways for window in windows]
+    found = []
+    for start in tqdm(range(0, len(variants), size), desc="batched", leave=False):
+        pack = variants[start : start + size]
+        inputs = {key: torch.cat([value] * len(pack)) for key, value in prompt.inputs.items()}
+        with _closed_by_row(subject, pack):
+            logits = subject.model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1]
+        found.append(log_softmax(logits)[:, [prompt.y_p, prompt.y_c]])
+    return torch.cat(found)
+
+
+@contextmanager
+def _closed_by_row(subject, pack):
+    def close(module, args, kwargs):
+        layer, hidden = module.layer_idx, kwargs["hidden_states"]
+        if not any(layer in variant.layers for variant in pack):
+            return None
+        mask = open_mask(None, hidden, 0).repeat(len(pack), 1, 1, 1)
+        for row, variant in enumerate(pack):
+            for source, target, _ in variant.edges if layer in variant.layers else ():
+                mask[row, :, target[:, None], source[None, :]] = False
+        return args, {**kwargs, "attention_mask": mask}
+
+    with hooks(subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True) for layer in range(subject.n_layers)):
+        yield
+
+
+def resumed(subject, prompt, pathways, windows) -> torch.Tensor:
+    _, rows, _ = resume.blocked(subject, prompt, pathways, windows)
+    return torch.cat(rows)[:, [prompt.y_p, prompt.y_c]]
+
+
+def timed(way, *arguments, repeats: int) -> tuple[float, torch.Tensor]:
+    """Median seconds of some repetitions, and the numbers themselves."""
+    seconds = []
+    for _ in range(repeats):
+        _wait()
+        started = time.perf_counter()
+        numbers = way(*arguments)
+        _wait()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), numbers
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def measure(subject, prompt, name: str, repeats: int = 3, plain_share: int = 1, peak: float | None = None) -> dict:
+    """One line of the table: all layers × the standard pathways, three ways, the same numbers from each."""
+    pathways = arb.STANDARD_PATHWAYS
+    windows = [arb.LayerWindow(centre, 3).layers(subject.n_layers) for centre in range(subject.n_layers)]
+    count = operations(subject, prompt, pathways, windows)
+    resumed(subject, prompt, pathways[:2], windows[:2])
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    above = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    fast, numbers = timed(resumed, subject, prompt, pathways, windows, repeats=repeats)
+    memory = (torch.cuda.max_memory_allocated() - above) / 2**30 if torch.cuda.is_available() else None
+    one, reference = timed(plain, subject, prompt, pathways, windows[::plain_share], repeats=1)
+    many, _ = timed(batched, subject, prompt, pathways, windows[::plain_share], repeats=1)
+    one, many = one * plain_share, many * plain_share
+    numbers = torch.cat([rows[::plain_share] for rows in numbers.split(len(windows))])
+    allowed = count["plain"] / count["resumed"]
+    groups = {group: len(prompt.groups.positions(group)) for group in ("vision", "context", "instruction", "last", "template")}
+    line = {
+        "case": name, "model": subject.name, "tokens": prompt.groups.length, "groups": groups, "layers": subject.n_layers,
+        "variants": len(pathways) * len(windows), "dtype": str(subject.model.dtype).removeprefix("torch."),
+        "plain_s": one, "batched_s": many, "resumed_s": fast, "over_plain": one / fast, "over_batched": many / fast,
+        "allowed": allowed, "share_of_allowed": one / fast / allowed, "share_of_allowed_batched": many / fast / allowed,
+        "teraflop_plain": count["plain"] / 1e12, "teraflop_resumed": count["resumed"] / 1e12,
+        "gigaflops_resumed": count["resumed"] / fast / 1e9, "largest_difference": (numbers - reference).abs().max().item(),
+        "memory_above_weights_gib": memory,
+    }
+    return line | ({"share_of_peak": count["resumed"] / fast / peak, "floor_s": count["resumed"] / peak} if peak else {})
+
+
+def lengthened(sample, subject, tokens: int):
+    """A sample whose context is repeated until its prompt has about as many tokens."""
+    while subject.encode(sample, "vision").groups.length < tokens:
+        sample = dataclasses.replace(sample, context=f"{sample.context} The air smelled of rain.")
+    return sample
+
+
+def on_cpu() -> list[dict]:
+    subject = arb.load("smol", device="cpu")
+    sample = arb.dataset.shuffled(arb.dataset.load("scenes", "held"), 0)[1]
+    return [
+        measure(subject, subject.encode(sample, "vision"), "smol, a shipped scene"),
+        measure(subject, subject.encode(lengthened(sample, subject, 200), "vision"), "smol, 200 tokens"),
+    ]
+
+
+def on_gpu() -> list[dict]:
+    """Needs no weights and no network: random bfloat16 weights at the real sizes of two text decoders."""
+    if not torch.cuda.is_available():
+        sys.exit("no GPU here; --gpu needs one with at least 24 GB")
+    left = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    best = min(timed(lambda: left @ left, repeats=20)[0] for _ in range(3))
+    peak = 2 * 8192**3 / best
+    lines = []
+    for name, text in REAL_SIZES.items():
+        subject = real_size(name, text)
+        lines.append(measure(subject, synthetic_prompt(subject, 700), name, repeats=5, plain_share=4, peak=peak))
+        del subject
+        torch.cuda.empty_cache()
+    return lines
+
+
+REAL_SIZES = {
+    "Qwen2.5-VL-7B decoder": {
+        "model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+        "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064,
+    },
+    "LLaVA-1.5-7B decoder": {
+        "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32064,
+    },
+}
+
+
+def real_size(name: str, text: dict) -> Subject:
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+    vision = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda"):
+        model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=3))
+    torch.set_default_dtype(torch.float32)
+    return checked(Subject(name, model.to(torch.bfloat16).eval(), None, "random"))
+
+
+def synthetic_prompt(subject, tokens: int) -> Prompt:
+    """Token ids drawn at random, in groups of realistic size: an image of 576 tokens, context 50, instruction 50."""
+    ids = torch.randint(10, 30000, (1, tokens), generator=torch.Generator().manual_seed(0)).to(subject.device)
+    edges = [5, 581, 582, 632, 633, 683, tokens - 1]
+    part = [torch.arange(a, b) for a, b in zip(edges[:-1], edges[1:])]
+    empty = torch.empty(0, dtype=torch.long)
+    template = torch.cat([torch.arange(5), part[1], part[3], part[5]])
+    groups = TokenGroups(part[0], part[2], part[4], torch.tensor([tokens - 1]), template, part[4], empty, empty)
+    return Prompt({"input_ids": ids}, groups, 11, 12, None, "vision", "")
+
+
+def growth() -> list[dict]:
+    """Seconds of the resumed sweep as one thing grows and the others stay."""
+    subject = arb.load("smol", device="cpu")
+    sample = arb.dataset.shuffled(arb.dataset.load("scenes", "held"), 0)[1]
+    lines = []
+
+    def line(what, value, prompts, pathways, centres):
+        windows = [arb.LayerWindow(centre, 3).layers(subject.n_layers) for centre in centres]
+        seconds, _ = timed(lambda: [resumed(subject, prompt, pathways, windows) for prompt in prompts], repeats=3)
+        plain_one, _ = timed(next_token_log_probabilities, subject, prompts[0], repeats=5)
+        variants = len(prompts) * len(pathways) * len(windows)
+        lines.append({"what": what, "value": value, "resumed_s": seconds, "plain_s": plain_one * variants})
+        tqdm.write(f"{what} {value}: {seconds:.2f} s (plain {plain_one * variants:.1f} s)")
+
+    every, some = range(subject.n_layers), arb.STANDARD_PATHWAYS
+    prompt = subject.encode(sample, "vision")
+    for tokens in (80, 120, 160, 240, 320):
+        line("tokens", tokens, [subject.encode(lengthened(sample, subject, tokens), "vision")], some, every)
+    for layers in (5, 10, 20, 30):
+        line("layers", layers, [prompt], some, range(layers))
+    for number in (1, 2, 4, 8):
+        line("pathways", number, [prompt], some[:number], every)
+    for number in (1, 2, 4):
+        line("samples", number, [prompt] * number, some, every)
+    return lines
+
+
+@styled
+def growth_figure(lines: list[dict]) -> Figure:
+    """Seconds of the sweep against what grows; the plain way from the time of one pass times the number of variants."""
+    figure = Figure(figsize=(9, 2.9), layout="constrained")
+    panels = figure.subplots(1, 4)
+    for panel, (what, unit) in zip(panels, {"tokens": "prompt tokens", "layers": "window centres", "pathways": "pathways", "samples": "samples"}.items()):
+        here = [line for line in lines if line["what"] == what]
+        for key, color, label in (("plain_s", ORANGE, "plain"), ("resumed_s", BLUE, "resumed")):
+            panel.plot([l["value"] for l in here], [l[key] for l in here], color=color, marker="o", markersize=3.5, label=label)
+        panel.set_xlabel(unit)
+        panel.set_yscale("log")
+    panels[0].set_ylabel("seconds")
+    panels[0].legend()
+    return figure
+
+
+def table(lines: list[dict]) -> str:
+    head = "| case | tokens | variants | plain s | batched s | resumed s | × plain | × batched | allowed × | share reached | largest difference |\n"
+    rule = "|" + "---|" * 11 + "\n"
+    return head + rule + "\n".join(
+        f"| {l['case']} | {l['tokens']} | {l['variants']} | {l['plain_s']:.1f} | {l['batched_s']:.1f} | {l['resumed_s']:.2f} | {l['over_plain']:.1f} "
+        f"| {l['over_batched']:.1f} | {l['allowed']:.1f} | {l['share_of_allowed']:.0%} | {l['largest_difference']:.1e} |"
+        for l in lines
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--gpu", action="store_true")
+    kind.add_argument("--growth", action="store_true")
+    chosen = parser.parse_args()
+    name = "gpu" if chosen.gpu else "growth" if chosen.growth else "cpu"
+    lines = {"gpu": on_gpu, "growth": growth, "cpu": on_cpu}[name]()
+    machine = torch.cuda.get_device_name() if chosen.gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    origin = {"machine": machine, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
+    (RESULTS / f"knockout_{name}.json").write_text(json.dumps({**origin, "lines": lines}, indent=1) + "\n")
+    if name == "growth":
+        for theme in ("light", "dark"):
+            (RESULTS / f"growth-{theme}.svg").write_text(svg(growth_figure(lines), dark=theme == "dark"), encoding="utf-8")
+    else:
+        print(table(lines))
+        (RESULTS / f"knockout_{name}.md").write_text(f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{table(lines)}\n")
+    print(f"written: data/benchmarks/knockout_{name}.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The benchmark counts operations right, and its three ways give the same numbers."""
+
+import importlib.util
+
+import pytest
+import tiny
+
+import arbitration as arb
+from arbitration.folders import ROOT
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("benchmark_knockout", ROOT / "benchmarks" / "knockout.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_operations_of_one_variant_by_hand(benchmark):
+    """Closing vision→last in the last layer alone: one row through one layer, and one row through the unembedding."""
+    subject = tiny.subject("internvl")
+    prompt = subject.encode(tiny.samples()[0], "text")
+    count = benchmark.operations(subject, prompt, [arb.Pathway("vision", "last")], [range(4, 5)])
+    d, hidden, heads, kv, width, n = 48, 64, 6, 2, 8, prompt.groups.length
+    weights = d * width * (2 * heads + 2 * kv) + 3 * d * hidden
+    one_row = 2 * weights + 4 * heads * width * n
+    unembedding = 2 * subject.unembedding.shape[0] * d
+    assert count["resumed"] - count["plain"] / 2 == pytest.approx(one_row + unembedding)
+    clean = 5 * sum(2 * weights + 4 * heads * width * keys for keys in range(1, n + 1)) + unembedding
+    assert count["plain"] / 2 >= clean, "the vision tower comes on top"
+
+
+def test_the_three_ways_agree(benchmark):
+    subject = tiny.subject("llava")
+    line = benchmark.measure(subject, subject.encode(tiny.samples()[0], "vision"), "tiny", repeats=1)
+    assert line["largest_difference"] < 1e-11
+    assert line["variants"] == 8 * subject.n_layers
+    assert f"| tiny | {line['tokens']} | 40 |" in benchmark.table([line])
