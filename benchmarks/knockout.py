@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 import arbitration as arb
 from arbitration import resume
-from arbitration.knockout import log_softmax, next_token_log_probabilities, open_mask
+from arbitration.knockout import close_edges, log_softmax, next_token_log_probabilities, open_mask
 from arbitration.models import Subject, checked
 from arbitration.prompts import Prompt, TokenGroups
 from arbitration.style import BLUE, ORANGE, styled, svg
@@ -91,7 +91,7 @@ def _closed_by_row(subject, pack):
         mask = open_mask(None, hidden, 0).repeat(len(pack), 1, 1, 1)
         for row, variant in enumerate(pack):
             for source, target, _ in variant.edges if layer in variant.layers else ():
-                mask[row, :, target[:, None], source[None, :]] = False
+                close_edges(mask[row], target.to(mask.device), source.to(mask.device), 0)
         return args, {**kwargs, "attention_mask": mask}
 
     with hooks(subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True) for layer in range(subject.n_layers)):

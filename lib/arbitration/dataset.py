@@ -48,6 +48,11 @@ class Sample:
         return {"vision": pair, "text": pair[::-1]}[following]
 
 
+def opposite(modality: str) -> str:
+    """The competitor of a modality."""
+    return {"vision": "text", "text": "vision"}[modality]
+
+
 def load(name: str = "scenes", split: str = "held") -> list[Sample]:
     """The samples of a data set in their stored order.
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from arbitration.measure import critical_layers
 from arbitration.metrics import bootstrap
 from arbitration.paper import verdict
 
@@ -13,7 +14,7 @@ DIRECTIONS = ("text", "vision")
 def depth(layers):
     """Ranges of shallow, deep and critical layers of a model with `layers` layers."""
     return {"shallow": range(layers // 3), "deep": range(2 * layers // 3, layers),
-            "critical": range(20 * layers // 28, 25 * layers // 28 + 1)}
+            "critical": critical_layers(layers)}
 
 
 def estimate(name, values, seed=0, **rule):

@@ -8,7 +8,6 @@ from torch import Tensor
 from arbitration import resume
 from arbitration.heads import scale_heads_by
 
-OUTCOMES = ("follow", "competitor", "other")
 MAX_NEW_TOKENS = 5
 
 

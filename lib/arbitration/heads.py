@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from arbitration import entities
 from arbitration.attribution import head_increments
+from arbitration.dataset import opposite
 from arbitration.lens import phi
 from arbitration.trace import hooks, trace
 
@@ -68,14 +69,13 @@ def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", n
     Another `sample` than the prompt's own gives the shuffled-dictionary control.
     """
     ids = dict(zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer)))
-    competitor = {"vision": "text", "text": "vision"}[prompt.following]
     final = subject.norm if norm else None
 
     def signal(modality):
         rows = subject.unembedding[ids[modality].to(subject.device)].detach()
         return lambda hidden: phi(hidden, rows, top_k, pooling, final)
 
-    return signal(prompt.following), signal(competitor)
+    return signal(prompt.following), signal(opposite(prompt.following))
 
 
 def margin(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False):

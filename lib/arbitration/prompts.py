@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from arbitration import embedded
-from arbitration.dataset import Sample
+from arbitration.dataset import Sample, opposite
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
@@ -140,7 +140,7 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
     """
     if not can_weaken(subject):
         raise ValueError(f"{subject.name} derives its positions from token ids, so embeddings cannot be mixed; use natural failures")
-    own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, _opposite(following)))
+    own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, opposite(following)))
     ids, other_ids = own.inputs["input_ids"], other.inputs["input_ids"]
     if ids.shape != other_ids.shape:
         raise ValueError(f"the two wordings have {ids.shape[1]} and {other_ids.shape[1]} tokens in {subject.name}; they must match")
@@ -161,10 +161,6 @@ PAPER_INSTRUCTION = {
     "vision": "You should follow the visual content rather than the textual context.",
     "text": "You should follow the textual context rather than the visual content.",
 }
-
-
-def _opposite(following: str) -> str:
-    return {"vision": "text", "text": "vision"}[following]
 
 
 def _pieces(subject, sample: Sample, instruction: str) -> list[tuple[str, str]]:
