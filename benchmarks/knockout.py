@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import arbitration as arb
-from arbitration import resume
-from arbitration.knockout import close_edges, log_softmax, next_token_log_probabilities, open_mask
+from arbitration import plan, resume
+from arbitration.knockout import close_edges, decision, next_token_logits, open_mask
 from arbitration.models import Subject, checked
 from arbitration.prompts import Prompt, TokenGroups
 from arbitration.style import BLUE, ORANGE, styled, svg
@@ -33,10 +33,10 @@ RESULTS = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
 
 
 def operations(subject: Subject, prompt: Prompt, pathways, windows) -> dict[str, float]:
-    """Floating-point operations of the sweep, plain and resumed.
+    """Floating-point operations of the sweep, plain and resumed, counting nothing that could be left out.
 
-    Two per multiplication with a weight and row, four per query, key and channel in attention; the unembedding counts for the
-    last row only, and in the last layer the resumed way still computes all of its rows.
+    Two per multiplication with a weight and row, four per query, key and channel in attention. The unembedding counts for the
+    last row only. So does the last layer of a resumed variant, but for the keys and values of its other rows.
     """
     layer = subject.layers[0]
     weights = sum(p.numel() for p in layer.parameters() if p.ndim == 2)
@@ -52,9 +52,12 @@ def operations(subject: Subject, prompt: Prompt, pathways, windows) -> dict[str,
     vision = 2 * 37 * sum(p.numel() for p in subject.model.model.vision_tower.parameters() if p.ndim == 2) if picture else 0
     forward = depth * rows(length, 0) + unembedding + vision
     resumed = forward
+    attention = subject.attention(depth - 1)
+    key_value = 2 * sum(projection.weight.numel() for projection in (attention.k_proj, attention.v_proj))
     for pathway in pathways:
         first = int(pathway.edges(prompt)[1].min())
-        resumed += sum((depth - window.start) * rows(length - first, first) + unembedding for window in windows)
+        last_layer = rows(1, length - 1) + key_value * (length - first - 1)
+        resumed += sum((depth - 1 - window.start) * rows(length - first, first) + last_layer + unembedding for window in windows)
     return {"plain": forward * (1 + len(pathways) * len(windows)), "resumed": resumed}
 
 
@@ -64,21 +67,21 @@ def plain(subject, prompt, pathways, windows) -> torch.Tensor:
     for pathway in tqdm(pathways, desc="plain", leave=False):
         for window in windows:
             with arb.knockout(subject, prompt, [pathway], window):
-                found.append(next_token_log_probabilities(subject, prompt)[[prompt.y_p, prompt.y_c]])
-    return torch.stack(found)
+                found.append(decision(next_token_logits(subject, prompt), prompt).log_probabilities)
+    return torch.cat(found)
 
 
 @torch.no_grad()
 def batched(subject, prompt, pathways, windows, size: int = 10) -> torch.Tensor:
     """Full passes over many variants at once, each row with its own masks."""
-    variants = [resume.closing(prompt, pathway, window) for pathway in pathways for window in windows]
+    variants = [variant for pathway in pathways for variant in plan.closing(prompt, [pathway], windows)]
     found = []
     for start in tqdm(range(0, len(variants), size), desc="batched", leave=False):
         pack = variants[start : start + size]
         inputs = {key: torch.cat([value] * len(pack)) for key, value in prompt.inputs.items()}
         with _closed_by_row(subject, pack):
             logits = subject.model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1]
-        found.append(log_softmax(logits)[:, [prompt.y_p, prompt.y_c]])
+        found.append(decision(logits, prompt).log_probabilities)
     return torch.cat(found)
 
 
@@ -99,8 +102,8 @@ def _closed_by_row(subject, pack):
 
 
 def resumed(subject, prompt, pathways, windows) -> torch.Tensor:
-    _, rows, _ = resume.blocked(subject, prompt, pathways, windows)
-    return torch.cat(rows)[:, [prompt.y_p, prompt.y_c]]
+    [(_, found)], _ = resume.blocked(subject, [prompt], pathways, windows)
+    return found.log_probabilities
 
 
 def timed(way, *arguments, repeats: int) -> tuple[float, torch.Tensor]:
@@ -134,7 +137,7 @@ def measure(subject, prompt, name: str, repeats: int = 3, plain_share: int = 1, 
     one, reference = timed(plain, subject, prompt, pathways, windows[::plain_share], repeats=1)
     many, _ = timed(batched, subject, prompt, pathways, windows[::plain_share], repeats=1)
     one, many = one * plain_share, many * plain_share
-    numbers = torch.cat([rows[::plain_share] for rows in numbers.split(len(windows))])
+    numbers = torch.cat([rows[::plain_share] for rows in numbers.split(len(windows))]).to(reference.device)
     allowed = count["plain"] / count["resumed"]
     groups = {group: len(prompt.groups.positions(group)) for group in ("vision", "context", "instruction", "last", "template")}
     line = {
@@ -223,8 +226,8 @@ def growth() -> list[dict]:
 
     def line(what, value, prompts, pathways, centres):
         windows = [arb.LayerWindow(centre, 3).layers(subject.n_layers) for centre in centres]
-        seconds, _ = timed(lambda: [resumed(subject, prompt, pathways, windows) for prompt in prompts], repeats=3)
-        plain_one, _ = timed(next_token_log_probabilities, subject, prompts[0], repeats=5)
+        seconds, _ = timed(resume.blocked, subject, prompts, pathways, windows, repeats=3)
+        plain_one, _ = timed(next_token_logits, subject, prompts[0], repeats=5)
         variants = len(prompts) * len(pathways) * len(windows)
         lines.append({"what": what, "value": value, "resumed_s": seconds, "plain_s": plain_one * variants})
         tqdm.write(f"{what} {value}: {seconds:.2f} s (plain {plain_one * variants:.1f} s)")

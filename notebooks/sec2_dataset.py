@@ -8,7 +8,7 @@
 # %% tags=["parameters"]
 model = "smol"
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 96  # samples asked, each under both instructions
+n = 128  # samples asked, each under both instructions
 seed = 0
 split = "held"  # held-out wordings; "iid": the training's; "held_style": a held-out art style
 

@@ -8,7 +8,7 @@
 # %% tags=["parameters"]
 model = "smol"
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 24  # samples per direction
+n = 64  # samples per direction
 seed = 0
 split = "held"
 top_k = 1  # positions averaged in Φ
@@ -39,7 +39,7 @@ def rows(prompt):
     return arb.measure.beliefs(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
 
 
-beliefs = arb.results.collect("beliefs", subject, prompts, rows, seed=seed, n=n, split=split, **options)
+beliefs = arb.results.collect("beliefs", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, split=split, **options)
 
 # %% [markdown]
 # ## Fig. 5a: latent decision alignment
@@ -62,7 +62,7 @@ def blocked(prompt):
     return arb.measure.paths(subject, prompt, dictionary, layers, seed)
 
 
-paths = arb.results.collect("paths", subject, prompts, blocked, layers=list(layers), seed=seed)
+paths = arb.results.collect("paths", subject, prompts, lambda missing: map(blocked, missing), layers=list(layers), seed=seed)
 alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
 arb.figures.publish(arb.figures.fig5b(paths), "fig5b", model, alt=alt)
 

@@ -8,13 +8,15 @@
 # %% tags=["parameters"]
 model = "smol"
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 24  # samples per direction
+n = 64  # samples per direction
+n_controls = 24  # how many of them the control curves come from; they cost as much as the curves themselves
 seed = 0
 split = "held"
 width = 3  # layers per window: the centre and its neighbours
 only_following = True  # False keeps samples that the model does not answer as told
 
 # %%
+import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
@@ -28,19 +30,34 @@ prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 # %% [markdown]
 # ## The sweep
 #
-# Every pathway of Figs. 3 and 4 and its control, in every layer; one row per sample × instruction × pathway × layer. One
-# more is measured for completeness: the template's tokens after the question could relay to the last one too.
+# Every pathway of Figs. 3 and 4 in every layer; one row per sample × instruction × pathway × layer. One more is measured
+# for completeness: the template's tokens after the question could relay to the last one too.
 
 # %%
-pathways = [arb.Pathway(p.source, p.target, control) for control in (None, seed) for p in (*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last"))]
+pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
 
 
-def sweep(prompt):
-    return arb.knockout_sweep(subject, [prompt], pathways, width, progress=False)
+def sweep(missing):
+    return arb.knockout_tables(subject, missing, pathways, width)
 
 
-table = arb.results.collect("knockout", subject, prompts, sweep, width=width, seed=seed, pathways=list(map(str, pathways)))
-table.tail(3)
+options = {"width": width, "pathways": list(map(str, pathways))}
+paths = arb.results.collect("knockout", subject, prompts, sweep, **options)
+paths.tail(3)
+
+# %% [markdown]
+# The same with random source tokens, on the first samples of each direction.
+
+# %%
+controls = [arb.Pathway(pathway.source, pathway.target, control=seed) for pathway in pathways]
+compared = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in prompts if p.following == way][:n_controls]]
+
+
+def sweep_controls(missing):
+    return arb.knockout_tables(subject, missing, controls, width)
+
+
+table = pd.concat([paths, arb.results.collect("knockout_controls", subject, compared, sweep_controls, seed=seed, **options)], ignore_index=True)
 
 # %% [markdown]
 # ## Fig. 3: vision, text, and the last token

@@ -7,7 +7,7 @@
 # %% tags=["parameters"]
 model = "smol"
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 24  # samples per direction
+n = 64  # samples per direction
 seed = 0
 split = "held"
 positions = "instruction"  # "last": the same at the last position
@@ -39,7 +39,7 @@ def rows(prompt):
     return arb.measure.components(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
 
 
-components = arb.results.collect("components", subject, prompts, rows, seed=seed, n=n, split=split, **options)
+components = arb.results.collect("components", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, split=split, **options)
 
 # %% [markdown]
 # ## Fig. 6a: both modalities' signals

@@ -42,7 +42,7 @@ def rows(prompt):
     return arb.head_attribution(subject, [prompt], dictionary, **options)
 
 
-scores = arb.results.collect("heads", subject, ranked, rows, **options)
+scores = arb.results.collect("heads", subject, ranked, lambda missing: map(rows, missing), **options)
 rankings = {way: arb.heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")}
 alt = "Contribution of every head to the arbitration margin by layer, and sorted, for text following and vision following"
 arb.figures.publish(arb.figures.fig8(scores), "fig8", model, alt=alt)
@@ -64,7 +64,7 @@ def block(prompt):
 
 
 origin = {"rankings": {way: list(map(str, order[:40])) for way, order in rankings.items()}, "draws": draws, "seed": seed}
-blocking = arb.results.collect("blocking", subject, tested, block, **origin)
+blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads"
 arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", model, alt=alt)
 
@@ -89,7 +89,7 @@ def amplify(prompt):
     return table.assign(mix=mix[prompt.id], source="weakened" if mix[prompt.id] else "natural")
 
 
-amplification = arb.results.collect("amplification", subject, [prompt for prompt, _ in failed], amplify, mix=mix, **origin)
+amplification = arb.results.collect("amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), mix=mix, **origin)
 alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads"
 arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", model, alt=alt)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 import tiny
 
-from arbitration import Head, Pathway, entities, following, head_attribution, heads, knockout, resume, scale_heads, trace
+from arbitration import Head, Pathway, entities, following, head_attribution, heads, knockout, plan, resume, scale_heads, trace
 from arbitration.attribution import head_increments
-from arbitration.knockout import next_token_log_probabilities
+from arbitration.knockout import next_token_logits
 from arbitration.lens import phi
 from arbitration.trace import hooks
 
@@ -52,7 +52,7 @@ def test_blocking_is_zeroing_by_hand(architecture):
     subject, prompt = case(architecture)
     chosen, place = [Head(1, 2), Head(1, 4), Head(3, 0)], prompt.groups.instruction
     with scale_heads(subject, chosen, 0.0, place):
-        blocked = next_token_log_probabilities(subject, prompt)
+        blocked = next_token_logits(subject, prompt)
 
     def zero(layer):
         def hook(module, args):
@@ -66,20 +66,20 @@ def test_blocking_is_zeroing_by_hand(architecture):
         return hook
 
     with hooks(subject.output_projection(l).register_forward_pre_hook(zero(l)) for l in range(5)):
-        reference = next_token_log_probabilities(subject, prompt)
+        reference = next_token_logits(subject, prompt)
     assert torch.equal(blocked, reference)
-    assert not torch.allclose(blocked, next_token_log_probabilities(subject, prompt))
+    assert not torch.allclose(blocked, next_token_logits(subject, prompt))
 
 
 @every_architecture
 def test_factor_one_is_the_identity_and_nothing_is_left_behind(architecture):
     subject, prompt = case(architecture)
-    clean = next_token_log_probabilities(subject, prompt)
+    clean = next_token_logits(subject, prompt)
     with scale_heads(subject, [Head(0, 0)], 1.0):
-        assert torch.equal(clean, next_token_log_probabilities(subject, prompt))
+        assert torch.equal(clean, next_token_logits(subject, prompt))
     with pytest.raises(KeyError), scale_heads(subject, [Head(0, 0)], 0.0):
         raise KeyError
-    assert torch.equal(clean, next_token_log_probabilities(subject, prompt))
+    assert torch.equal(clean, next_token_logits(subject, prompt))
 
 
 @every_architecture
@@ -97,16 +97,22 @@ def test_answers_of_many_settings_are_each_setting_alone(architecture):
         assert len(set(resumed)) > 2
 
 
+@torch.no_grad()
+def resumed(subject, variant):
+    [pack] = plan.packs(subject, [variant], plan.WORKSPACE)
+    logits, _ = resume.suffix_pass(subject, resume.clean_pass(subject, variant.prompt), pack)
+    return logits[0].log_softmax(-1)
+
+
 @every_architecture
 def test_resumed_heads_give_the_plain_way_s_probabilities(architecture):
     subject, prompt = case(architecture)
     chosen, place = [Head(1, 2), Head(3, 5)], prompt.groups.instruction
     for factor in (0.0, 2.5):
         with scale_heads(subject, chosen, factor, place):
-            plain = next_token_log_probabilities(subject, prompt)
-        variant = resume.Variant(gains=heads.gain_table(subject, chosen, factor), positions=place)
-        logits, _ = resume._suffix_pass(subject, resume.clean_pass(subject, prompt), [variant])
-        assert (logits[0].log_softmax(-1) - plain).abs().max() < 1e-11
+            plain = next_token_logits(subject, prompt)[0].log_softmax(-1)
+        variant = plan.Variant(prompt, gains=heads.gain_table(subject, chosen, factor), positions=place)
+        assert (resumed(subject, variant) - plain).abs().max() < 1e-12
 
 
 @every_architecture
@@ -114,18 +120,17 @@ def test_knockout_and_heads_together_resume_exactly(architecture):
     subject, prompt = case(architecture)
     chosen, place, pathway = [Head(1, 2), Head(3, 5)], prompt.groups.instruction, Pathway("context", "instruction")
     with scale_heads(subject, chosen, 0.0, place), knockout(subject, prompt, [pathway], range(2, 4)):
-        plain = next_token_log_probabilities(subject, prompt)
+        plain = next_token_logits(subject, prompt)[0].log_softmax(-1)
     edges = ((*pathway.edges(prompt), False),)
-    variant = resume.Variant(edges, range(2, 4), heads.gain_table(subject, chosen, 0.0), place)
-    logits, _ = resume._suffix_pass(subject, resume.clean_pass(subject, prompt), [variant])
-    assert (logits[0].log_softmax(-1) - plain).abs().max() < 1e-11
+    variant = plan.Variant(prompt, edges, range(2, 4), heads.gain_table(subject, chosen, 0.0), place)
+    assert (resumed(subject, variant) - plain).abs().max() < 1e-12
 
 
 @every_architecture
 def test_greedy_under_knockout_is_generate_under_knockout(architecture):
     subject, prompt = case(architecture)
     pathway = Pathway("text", "last")
-    variants = [resume.closing(prompt, pathway, range(start, start + 2)) for start in range(4)]
+    variants = plan.closing(prompt, [pathway], [range(start, start + 2) for start in range(4)])
     expected = []
     for variant in variants:
         with knockout(subject, prompt, [pathway], variant.layers):
@@ -133,6 +138,15 @@ def test_greedy_under_knockout_is_generate_under_knockout(architecture):
     resumed = resume.greedy(subject, prompt, variants, following.MAX_NEW_TOKENS)
     assert subject.tokenizer.batch_decode(resumed, skip_special_tokens=True) == expected
     assert len(set(expected)) > 1
+
+
+@every_architecture
+def test_answers_without_paths_are_the_plain_way_s(architecture):
+    subject, prompt = case(architecture)
+    cases = [[], [Pathway("text", "last")], [Pathway("vision", "last"), Pathway("template", "last")], [Pathway("vision", "text")]]
+    both = [following.answers_without(subject, prompt, cases, range(1, 4), engine=engine) for engine in ("auto", "plain")]
+    assert both[0] == both[1]
+    assert both[0][0] == following.answers(subject, prompt)[0] and len(set(both[0])) > 1
 
 
 @every_architecture

@@ -21,6 +21,10 @@ def subject():
     return tiny.subject("llava")
 
 
+def each(rows):
+    return lambda missing: map(rows, missing)
+
+
 def prompts(subject):
     return [subject.encode(sample, "text") for sample in tiny.samples(3)]
 
@@ -36,9 +40,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(store, subject):
         return pd.DataFrame({"sample": [prompt.sample.id], "value": [len(done)]})
 
     with pytest.raises(KeyboardInterrupt):
-        results.collect("toy", subject, prompts(subject), rows, seed=0)
+        results.collect("toy", subject, prompts(subject), each(rows), seed=0)
     assert not (store / "out").exists()
-    table = results.collect("toy", subject, prompts(subject), rows, seed=0)
+    table = results.collect("toy", subject, prompts(subject), each(rows), seed=0)
     assert done == [prompts(subject)[0].id, prompts(subject)[1].id, "crash", prompts(subject)[2].id]
     assert table["sample"].tolist() == [s.id for s in tiny.samples(3)]
     published = store / "out" / subject.name / "tables"
@@ -56,13 +60,13 @@ def test_whatever_a_number_depends_on_is_computed_anew(store, subject, monkeypat
         calls.append(prompt.id)
         return pd.DataFrame({"value": [1.0]})
 
-    results.collect("toy", subject, prompts(subject)[:1], rows, width=3)
-    results.collect("toy", subject, prompts(subject)[:1], rows, width=3)
+    results.collect("toy", subject, prompts(subject)[:1], each(rows), width=3)
+    results.collect("toy", subject, prompts(subject)[:1], each(rows), width=3)
     assert len(calls) == 1
     if change == "code":
         monkeypatch.setattr(results, "code_version", lambda: "edited")
     other = tiny.subject("llava", seed=1) if change == "model" else subject
-    results.collect("toy", other, prompts(subject)[:1], rows, width=5 if change == "parameters" else 3)
+    results.collect("toy", other, prompts(subject)[:1], each(rows), width=5 if change == "parameters" else 3)
     assert len(calls) == 2
 
 

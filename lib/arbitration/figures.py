@@ -75,7 +75,7 @@ def _knockout(table, number, what, pathways):
             rows = here[here["pathway"] == pathway]
             control = rows[rows["control"]]
             if len(control):
-                band(panel, control, "nssd", label="control: as many random sources", color=GREY, dashes="--", fill=0.08)
+                band(panel, control, "nssd", label=f"control: as many random sources (n = {control['sample'].nunique()})", color=GREY, dashes="--", fill=0.08)
             color, marker = PATHWAYS[pathway]
             n = band(panel, rows[~rows["control"]], "nssd", label=f"{pathway} blocked", color=color, marker=marker)
         panel.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel="NSSD (nats; positive: the path helped)")

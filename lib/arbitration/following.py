@@ -7,6 +7,8 @@ from torch import Tensor
 
 from arbitration import resume
 from arbitration.heads import scale_heads_by
+from arbitration.knockout import knockout
+from arbitration.plan import Variant, closing
 
 MAX_NEW_TOKENS = 5
 
@@ -64,7 +66,35 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
     if gains is None or engine == "plain" or resume.obstacle(subject):
         ids = _generated(subject, prompt, gains, positions, max_new_tokens)
     else:
-        variants = [resume.Variant(gains=one, positions=positions) for one in gains]
+        ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
+    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:
+    """Greedy answers of one prompt, one for each set of closed pathways (Fig. 5b).
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    cases : sequence of (sequence of Pathway)
+        What is closed together; nothing for an empty one.
+    layers : range
+        Where it is closed.
+    engine : {"auto", "plain"}
+        As in `answers`.
+
+    Returns
+    -------
+    list of str
+    """
+    if engine == "plain" or resume.obstacle(subject):
+        ids = []
+        for pathways in cases:
+            with knockout(subject, prompt, pathways, layers):
+                ids += _generated(subject, prompt, None, None, max_new_tokens)
+    else:
+        variants = [variant for pathways in cases for variant in closing(prompt, pathways, [layers])]
         ids = resume.greedy(subject, prompt, variants, max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 

@@ -4,7 +4,7 @@ The plain way runs the whole model once for each variant. `arbitration.resume` g
 recomputing what cannot have changed; `knockout_sweep` uses it wherever it is exact.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -163,24 +163,44 @@ def close_edges(mask: Tensor, rows: Tensor, source: Tensor, seen: int, shut: boo
     mask.masked_fill_(edges, shut)
 
 
-@torch.no_grad()
-def next_token_log_probabilities(subject, prompt) -> Tensor:
-    """Log-probabilities of the first answer token, (vocabulary,), float32 (float64 for a float64 model)."""
-    logits = subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0, -1]
-    return log_softmax(logits)
+@dataclass(frozen=True)
+class Decision:
+    """What is read of the first answer token, for some variants of one prompt.
+
+    Attributes
+    ----------
+    log_probabilities : Tensor, (n, 2)
+        Of y_p and y_c, natural logarithm, float32 (float64 for a float64 model).
+    tokens : Tensor, (n,)
+        The most likely one.
+    """
+
+    log_probabilities: Tensor
+    tokens: Tensor
+
+
+def decision(logits: Tensor, prompt) -> Decision:
+    """The decision in (n, vocabulary) logits."""
+    return Decision(log_softmax(logits)[:, [prompt.y_p, prompt.y_c]], logits.argmax(-1))
 
 
 def log_softmax(logits: Tensor) -> Tensor:
     return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
 
 
-def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range]) -> Tensor:
-    """Log-probabilities of the first answer token for each window, one full pass each, (n_windows, vocabulary)."""
+@torch.no_grad()
+def next_token_logits(subject, prompt) -> Tensor:
+    """Logits of the first answer token, (1, vocabulary), by one pass over the whole prompt."""
+    return subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0]
+
+
+def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range]) -> Decision:
+    """The decision with the pathway closed in each window, one full pass each."""
     rows = []
     for window in windows:
         with knockout(subject, prompt, [pathway], window):
-            rows.append(next_token_log_probabilities(subject, prompt))
-    return torch.stack(rows)
+            rows.append(next_token_logits(subject, prompt))
+    return decision(torch.cat(rows), prompt)
 
 
 @torch.no_grad()
@@ -213,7 +233,13 @@ def check_bites(subject, prompt, pathway: Pathway, layer: int = 0) -> None:
         )
 
 
-def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3, engine: str = "auto", layers=None, pack_rows: int | None = None, progress: bool = True) -> pd.DataFrame:
+#: Prompts whose clean passes are kept at once, so that pathways into their last tokens travel together.
+TOGETHER = 4
+
+
+def knockout_sweep(
+    subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3, engine: str = "auto", layers=None, workspace: float | None = None, progress: bool = True
+) -> pd.DataFrame:
     """NSSD of every prompt × pathway × layer window (Figs. 3, 4, 10 and 11).
 
     Parameters
@@ -228,14 +254,14 @@ def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3,
         where that is exact and says so where it is not.
     layers : iterable of int, optional
         Centres of the windows; all layers unless given.
-    pack_rows : int, optional
-        Rows (variants × recomputed positions) that travel together, `resume.PACK_ROWS` unless given: bounds the memory.
+    workspace : float, optional
+        MiB that the variants of one pass may take, `plan.WORKSPACE` unless given: bounds the memory.
 
     Returns
     -------
     DataFrame
         One row per prompt × pathway × layer in the prompts' order: model, sample, following, pathway, control, layer,
-        width, engine, pack_rows, p_p, p_c, p_p_blocked, p_c_blocked and their natural logarithms (logp_…), token and
+        width, engine, workspace (MiB), p_p, p_c, p_p_blocked, p_c_blocked and their natural logarithms (logp_…), token and
         token_blocked (most likely next token), nssd (nats).
 
     Raises
@@ -245,7 +271,15 @@ def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3,
     RuntimeError
         If the model ignores the mask, or the engine disagrees with the plain way on the variant that is checked.
     """
-    from arbitration import resume
+    tables = knockout_tables(subject, prompts, pathways, width, engine, layers, workspace)
+    return pd.concat(tqdm(tables, desc=f"knockout, {subject.name}", total=len(prompts), disable=not progress), ignore_index=True)
+
+
+def knockout_tables(
+    subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3, engine: str = "auto", layers=None, workspace: float | None = None
+) -> Iterator[pd.DataFrame]:
+    """As `knockout_sweep`, one table after the other, so that each can be kept as soon as it is measured."""
+    from arbitration import plan, resume
 
     centres = range(subject.n_layers) if layers is None else list(layers)
     windows = [LayerWindow(centre, width).layers(subject.n_layers) for centre in centres]
@@ -262,32 +296,36 @@ def knockout_sweep(subject, prompts, pathways=STANDARD_PATHWAYS, width: int = 3,
         if obstacle:
             tqdm.write(f"{subject.name} needs the plain way: {obstacle}")
     check_bites(subject, prompts[0], pathways[0])
-    rows = []
-    for number, prompt in enumerate(tqdm(prompts, desc=f"knockout, {subject.name}", disable=not progress)):
+    workspace = workspace or plan.WORKSPACE
+    for start in range(0, len(prompts), TOGETHER):
+        some = prompts[start : start + TOGETHER]
         if engine == "plain":
-            pack_rows = prompt.groups.length
-            clean = next_token_log_probabilities(subject, prompt)
-            blocked = [blocked_plain(subject, prompt, pathway, windows) for pathway in pathways]
+            decisions = ((decision(next_token_logits(subject, prompt), prompt), _plain(subject, prompt, pathways, windows)) for prompt in some)
         else:
-            clean, blocked, pack_rows = resume.blocked(subject, prompt, pathways, windows, pack_rows or resume.PACK_ROWS)
-            if number == 0:
-                resume.check_against_plain(subject, prompt, pathways[-1], windows, blocked[-1])
-        for pathway, table in zip(pathways, blocked):
-            rows.extend(_rows(subject, prompt, pathway, centres, width, engine, pack_rows, clean.cpu(), table.cpu()))
-    return pd.DataFrame(rows)
+            decisions, workspace = resume.blocked(subject, some, pathways, windows, workspace)
+            if start == 0:
+                resume.check_against_plain(subject, prompts[0], pathways[-1], windows, decisions[0][1].log_probabilities[-len(windows) :])
+        for prompt, (clean, blocked) in zip(some, decisions):
+            origin = {"model": subject.name, "width": width, "engine": engine, "workspace": workspace}
+            yield _table(prompt, pathways, centres, clean, blocked).assign(**origin)
 
 
-def _rows(subject, prompt, pathway, centres, width, engine, pack_rows, clean, blocked):
-    log_p, log_c = clean[prompt.y_p], clean[prompt.y_c]
-    log_p_blocked, log_c_blocked = blocked[:, prompt.y_p], blocked[:, prompt.y_c]
-    divergence = metrics.nssd(log_p, log_c, log_p_blocked, log_c_blocked)
-    for row, centre in enumerate(centres):
-        yield {
-            "model": subject.name, "sample": prompt.sample.id, "following": prompt.following, "pathway": str(pathway),
-            "control": pathway.control is not None, "layer": centre, "width": width, "engine": engine, "pack_rows": pack_rows,
-            "p_p": log_p.exp().item(), "p_c": log_c.exp().item(),
-            "p_p_blocked": log_p_blocked[row].exp().item(), "p_c_blocked": log_c_blocked[row].exp().item(),
-            "logp_p": log_p.item(), "logp_c": log_c.item(),
-            "logp_p_blocked": log_p_blocked[row].item(), "logp_c_blocked": log_c_blocked[row].item(),
-            "token": int(clean.argmax()), "token_blocked": int(blocked[row].argmax()), "nssd": divergence[row].item(),
-        }
+def _plain(subject, prompt, pathways, windows) -> Decision:
+    found = [blocked_plain(subject, prompt, pathway, windows) for pathway in pathways]
+    return Decision(*(torch.cat([getattr(one, name) for one in found]) for name in ("log_probabilities", "tokens")))
+
+
+def _table(prompt, pathways, centres, clean: Decision, blocked: Decision) -> pd.DataFrame:
+    """One row per pathway × window of one prompt."""
+    log, after = clean.log_probabilities.cpu()[0], blocked.log_probabilities.cpu()
+    numbers = {"logp_p": log[0], "logp_c": log[1], "logp_p_blocked": after[:, 0], "logp_c_blocked": after[:, 1]}
+    probabilities = {name.removeprefix("log"): value.exp() for name, value in numbers.items()}
+    columns = {name: value.double().expand(len(after)).numpy() for name, value in (numbers | probabilities).items()}
+    frame = pd.MultiIndex.from_product([range(len(pathways)), centres], names=["pathway", "layer"]).to_frame(index=False)
+    return pd.DataFrame({
+        "sample": prompt.sample.id, "following": prompt.following,
+        "pathway": frame["pathway"].map(lambda number: str(pathways[number])),
+        "control": frame["pathway"].map(lambda number: pathways[number].control is not None),
+        "layer": frame["layer"], **columns, "token": int(clean.tokens[0]), "token_blocked": blocked.tokens.cpu().numpy(),
+        "nssd": metrics.nssd(log[0], log[1], after[:, 0], after[:, 1]).double().numpy(),
+    })

@@ -10,7 +10,7 @@ from arbitration import following, prompts as prompts_, results
 from arbitration.attribution import sublayer_increments
 from arbitration.dataset import Sample
 from arbitration.heads import Head, gain_table, random_heads, share_count, shared_heads, signals
-from arbitration.knockout import Pathway, knockout
+from arbitration.knockout import Pathway
 from arbitration.prompts import BASE_GROUPS, NoDecision
 from arbitration.trace import trace
 
@@ -201,11 +201,8 @@ def paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.DataFrame
         "none": [], "instruction→last": [Pathway("instruction", "last")], f"{own}→last": [Pathway(own, "last")],
         "random→last": [Pathway("instruction", "last", control=seed)],
     }
-    rows = []
-    for blocked, pathways in cases.items():
-        with knockout(subject, prompt, pathways, layers):
-            answer = following.answers(subject, prompt)[0]
-        rows.append({"blocked": blocked, "answer": answer, "outcome": following.judged(answer, prompt, dictionary)})
+    answers = following.answers_without(subject, prompt, list(cases.values()), layers)
+    rows = [{"blocked": blocked, "answer": answer, "outcome": following.judged(answer, prompt, dictionary)} for blocked, answer in zip(cases, answers)]
     return _identified(pd.DataFrame(rows), subject, prompt)
 
 

@@ -57,7 +57,7 @@ class TokenGroups:
         return getattr(self, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompt:
     """One sample under one instruction, ready for the model.
 

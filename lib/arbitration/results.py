@@ -45,7 +45,7 @@ def provenance(subject, **parameters) -> dict:
     }
 
 
-def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], pd.DataFrame], **parameters) -> pd.DataFrame:
+def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], **parameters) -> pd.DataFrame:
     """Compute a table prompt by prompt, keeping each part, and publish it as parquet with its provenance.
 
     Parameters
@@ -55,8 +55,8 @@ def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], p
     subject : Subject
     prompts : iterable of Prompt
         Their `id` names the parts.
-    rows_of : callable
-        Prompt → DataFrame.
+    tables_of : callable
+        Prompts → iterable of one DataFrame for each, in their order. It is given the prompts whose part is not on disk yet.
     **parameters
         Whatever else the rows depend on (window, seed, …): part of the hash and of the provenance.
 
@@ -69,11 +69,16 @@ def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], p
     ValueError
         If there is no prompt to measure.
     """
-    prompts = list(prompts)
+    prompts, started = list(prompts), time.perf_counter()
     if not prompts:
         raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
-    rows, started = remembered(name, subject, rows_of, **parameters), time.perf_counter()
-    table = pd.concat([rows(prompt) for prompt in tqdm(prompts, desc=f"{name}, {subject.name}")], ignore_index=True)
+    part = _parts(name, subject, parameters)
+    missing = [prompt for prompt in prompts if not part(prompt).exists()]
+    with tqdm(total=len(prompts), initial=len(prompts) - len(missing), desc=f"{name}, {subject.name}") as bar:
+        for prompt, table in zip(missing, tables_of(missing) if missing else (), strict=True):
+            write(table, part(prompt))
+            bar.update()
+    table = pd.concat([pd.read_parquet(part(prompt)) for prompt in prompts], ignore_index=True)
     origin = {**provenance(subject, **parameters), "seconds": round(time.perf_counter() - started, 1), "parts": len(prompts)}
     save(table, name, origin, subject.name)
     return table
@@ -81,16 +86,21 @@ def collect(name: str, subject, prompts: Iterable, rows_of: Callable[[object], p
 
 def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **parameters) -> Callable[[object], pd.DataFrame]:
     """`rows_of` with a memory: a prompt's rows are computed once for everything they depend on, and read from disk after that."""
-    key = hashlib.sha256(json.dumps([name, provenance(subject, **parameters)], sort_keys=True, default=str).encode()).hexdigest()[:16]
-    folder = cache() / "parts" / f"{name}-{key}"
+    part = _parts(name, subject, parameters)
 
     def rows(prompt):
-        part = folder / f"{prompt.id}.parquet"
-        if not part.exists():
-            write(rows_of(prompt), part)
-        return pd.read_parquet(part)
+        if not part(prompt).exists():
+            write(rows_of(prompt), part(prompt))
+        return pd.read_parquet(part(prompt))
 
     return rows
+
+
+def _parts(name: str, subject, parameters: dict) -> Callable[[object], Path]:
+    """Where the rows of a prompt are kept."""
+    key = hashlib.sha256(json.dumps([name, provenance(subject, **parameters)], sort_keys=True, default=str).encode()).hexdigest()[:16]
+    folder = cache() / "parts" / f"{name}-{key}"
+    return lambda prompt: folder / f"{prompt.id}.parquet"
 
 
 def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:

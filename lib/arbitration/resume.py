@@ -1,62 +1,23 @@
-"""Interventions without recomputing what cannot have changed (see the book's page on conventions).
+"""Interventions without recomputing what cannot have changed (see the book's page “How fast, and why it is exact”).
 
 Layers before an intervention see clean inputs, and rows before the first changed row never change. So one clean pass keeps
 every layer's input, keys and values; a variant starts at its first changed layer with the clean rows from its first changed
 row on, and its rows look at the clean keys and values of the earlier ones. The layers themselves are the model's own
-modules, so that rotary positions, biases, grouped heads and norms are theirs, whatever the architecture. Variants whose rows
-begin at the same position travel side by side and join at the layer where each begins.
+modules, so that rotary positions, biases, grouped heads and norms are theirs, whatever the architecture. Who travels with
+whom is planned in `arbitration.plan`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
-from arbitration.knockout import Pathway, blocked_plain, close_edges, log_softmax, open_mask
+from arbitration.knockout import Decision, Pathway, blocked_plain, decision
+from arbitration.plan import WORKSPACE, Pack, Variant, bytes_per_variant, closing, last_rows, packs
 from arbitration.trace import hooks
-
-#: Rows (variants × positions) that travel in one pass: bounds the memory, whatever the number of variants.
-PACK_ROWS = 8192
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One change of a prompt's pass.
-
-    Attributes
-    ----------
-    edges : tuple of (source, target, generated)
-        Positions whose edges are closed, and whether every new token is a target too.
-    layers : range
-        Where they are closed.
-    gains : Tensor, optional, (L, n_heads)
-        Factors on the heads' outputs.
-    positions : Tensor, optional
-        Where the factors apply.
-    """
-
-    edges: tuple = ()
-    layers: range = range(0)
-    gains: Tensor | None = None
-    positions: Tensor | None = None
-
-    @property
-    def first_row(self) -> int:
-        rows = [target for _, target, _ in self.edges] + ([] if self.gains is None else [self.positions])
-        return min(int(row.min()) for row in rows)
-
-    @property
-    def first_layer(self) -> int:
-        """The first changed layer; for a variant that changes nothing the last one."""
-        scaled = [] if self.gains is None else (self.gains != 1).any(1).nonzero().flatten().tolist()
-        return min([*self.layers[:1], *scaled[:1]], default=None if self.gains is None else len(self.gains) - 1)
-
-
-def closing(prompt, pathway: Pathway, layers: range) -> Variant:
-    """The variant that closes one pathway in some layers."""
-    return Variant(edges=((*pathway.edges(prompt), pathway.target == "last"),), layers=layers)
 
 
 @dataclass(frozen=True)
@@ -67,35 +28,46 @@ class Clean:
     keys: list[Tensor]
     values: list[Tensor]
     rotary: list[tuple[Tensor, Tensor]]
-    log_probabilities: Tensor
+    logits: Tensor
+
+    @property
+    def length(self) -> int:
+        return self.inputs[0].shape[1]
 
 
 @dataclass
 class Branches:
-    """Stands in for transformers' cache: the clean keys and values before the first row, then each variant's own."""
+    """Stands in for transformers' cache: given keys and values of earlier positions, then each variant's own.
 
-    clean: Clean
-    first_row: int
+    Attributes
+    ----------
+    keys, values : list of Tensor, (1 or n_variants, n_heads, P, d_head)
+        Per layer, of the positions before the recomputed ones.
+    keep : bool
+        Whether the variants' own are kept, for tokens to come.
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    keep: bool = False
     own: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def get_seq_length(self, layer: int = 0) -> int:
-        return self.first_row + (self.own[layer][0].shape[2] if layer in self.own else 0)
+        return self.keys[layer].shape[2] + (self.own[layer][0].shape[2] if layer in self.own else 0)
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *args, **kwargs) -> tuple[Tensor, Tensor]:
         if layer in self.own:
             keys, values = (torch.cat(pair, dim=2) for pair in zip(self.own[layer], (keys, values)))
-        self.own[layer] = keys, values
-        stored = self.clean.keys[layer], self.clean.values[layer]
-        return tuple(torch.cat([early[:, :, : self.first_row].expand(len(new), -1, -1, -1), new], dim=2) for early, new in zip(stored, (keys, values)))
+        if self.keep:
+            self.own[layer] = keys, values
+        earlier = self.keys[layer], self.values[layer]
+        return tuple(torch.cat([rows.expand(len(new), -1, -1, -1), new], dim=2) for rows, new in zip(earlier, (keys, values)))
 
-    def complete(self, layer: int, variants: int) -> None:
+    def complete(self, layer: int, clean: Clean, first_row: int, variants: int) -> None:
         """Give the variants that have not begun by this layer the clean rows for their own."""
-        clean = (rows[:, :, self.first_row :] for rows in (self.clean.keys[layer], self.clean.values[layer]))
-        if layer not in self.own:
-            self.own[layer] = tuple(rows.expand(variants, -1, -1, -1) for rows in clean)
-        else:
-            waiting = variants - len(self.own[layer][0])
-            self.own[layer] = tuple(torch.cat([have, rows.expand(waiting, -1, -1, -1)]) for have, rows in zip(self.own[layer], clean))
+        rows = (clean.keys[layer][:, :, first_row:], clean.values[layer][:, :, first_row:])
+        have = self.own.get(layer, tuple(row[:0] for row in rows))
+        self.own[layer] = tuple(torch.cat([own, row.expand(variants - len(own), -1, -1, -1)]) for own, row in zip(have, rows))
 
 
 def obstacle(subject) -> str | None:
@@ -132,28 +104,56 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
     layers = subject.n_layers
     if new_tokens:
         rotary = [tuple(torch.cat(pair, dim=-2) for pair in zip(*both)) for both in zip(rotary[:layers], rotary[layers:])]
-    return Clean(inputs[:layers], keys, values, rotary, log_softmax(out.logits[0, -1]))
+    return Clean(inputs[:layers], keys, values, rotary, out.logits[0, -1:])
 
 
 @torch.no_grad()
-def blocked(subject, prompt, pathways, windows: Sequence[range], pack_rows: int = PACK_ROWS) -> tuple[Tensor, list[Tensor], int]:
-    """Log-probabilities of the first answer token, clean and for every pathway × window.
+def blocked(subject, prompts, pathways: Sequence[Pathway], windows: Sequence[range], workspace: float = WORKSPACE) -> tuple[list[tuple[Decision, Decision]], float]:
+    """The decision of every prompt, clean and with each pathway closed in each window.
+
+    A pathway into the last token changes one row only; there all prompts travel together.
 
     Returns
     -------
-    clean : Tensor, (vocabulary,)
-    blocked : list of Tensor, (n_windows, vocabulary), one per pathway
-    pack_rows : int
-        The pack size used: the one given, or what memory left of it.
+    decisions : list of (clean, blocked), one per prompt
+        Of one and of n_pathways × n_windows variants, pathway by pathway.
+    workspace : float
+        The one given, or what memory left of it.
     """
-    clean = clean_pass(subject, prompt)
-    variants = [closing(prompt, pathway, window) for pathway in pathways for window in windows]
+    order = [(number, window) for number in range(len(pathways)) for window in windows]
+    one_row = [number for number, pathway in enumerate(pathways) if all(pathway.edges(prompt)[1].min() == prompt.groups.length - 1 for prompt in prompts)]
+    last = sorted((index for index, (number, _) in enumerate(order) if number in one_row), key=lambda index: order[index][1].start)
+    rest = [index for index, (number, _) in enumerate(order) if number not in one_row]
 
-    def log_probabilities(pack):
-        return log_softmax(_suffix_pass(subject, clean, [variants[index] for index in pack])[0])
+    def measure(workspace):
+        cleans = [clean_pass(subject, prompt) for prompt in prompts]
+        parts: list[list[tuple[list[int], Decision]]] = [[] for _ in prompts]
+        for some, together in _tiles(subject, last, prompts, workspace):
+            logits = _last_row_pass(subject, [cleans[at] for at in together], [prompts[at] for at in together], pathways, [order[index] for index in some])
+            for at, own in zip(together, logits):
+                parts[at].append((some, decision(own, prompts[at])))
+        for prompt, clean, found in zip(prompts, cleans, parts):
+            variants = [variant for number, pathway in enumerate(pathways) if number not in one_row for variant in closing(prompt, [pathway], windows)]
+            for pack in packs(subject, variants, workspace):
+                found.append(([rest[index] for index in pack.variants], decision(suffix_pass(subject, clean, pack)[0], prompt)))
+        return [(decision(clean.logits, prompt), _ordered(found)) for prompt, clean, found in zip(prompts, cleans, parts)]
 
-    rows, pack_rows = _packed(variants, prompt.groups.length, pack_rows, log_probabilities)
-    return clean.log_probabilities, list(torch.stack(rows).split(len(windows))), pack_rows
+    return _within_memory(measure, workspace)
+
+
+def _ordered(parts: list[tuple[list[int], Decision]]) -> Decision:
+    order = torch.tensor([index for indices, _ in parts for index in indices]).argsort()
+    return Decision(*(torch.cat([getattr(part, name) for _, part in parts]).cpu()[order] for name in ("log_probabilities", "tokens")))
+
+
+def _tiles(subject, variants: list[int], prompts, workspace: float):
+    """Which last-row variants of which prompts (by their places) travel together, within the workspace."""
+    limit, longest = workspace * 2**20, max(prompt.groups.length for prompt in prompts)
+    rows = max(1, min(len(variants), int(limit // bytes_per_variant(subject, 1, 1))))
+    batch = max(1, int(limit // bytes_per_variant(subject, rows, longest + rows)))
+    for start in range(0, len(variants), rows):
+        for first in range(0, len(prompts), batch):
+            yield variants[start : start + rows], range(len(prompts))[first : first + batch]
 
 
 @torch.no_grad()
@@ -162,58 +162,42 @@ def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) ->
 
     Factors on heads hold at the variant's positions and not at new tokens; edges into ``last`` stay closed for them.
     """
-    clean = clean_pass(subject, prompt, max_new_tokens)
     ends = subject.model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
 
-    def answers(pack):
-        chosen = [variants[index] for index in pack]
-        logits, branches = _suffix_pass(subject, clean, chosen, keep=True)
-        found: list[list[int]] = [[] for _ in chosen]
-        going = set(range(len(chosen)))
-        for step in range(max_new_tokens):
-            tokens = logits.argmax(-1)
-            going -= {row for row in going if int(tokens[row]) in ends}
-            for row in going:
-                found[row].append(int(tokens[row]))
-            if not going or step == max_new_tokens - 1:
-                return found
-            logits = _next_token(subject, clean, chosen, branches, tokens, prompt.groups.length + step)
+    def measure(workspace):
+        clean = clean_pass(subject, prompt, max_new_tokens)
+        found: list[list[int]] = [[] for _ in variants]
+        for pack in packs(subject, variants, workspace):
+            logits, branches = suffix_pass(subject, clean, pack, keep=True)
+            going = set(pack.variants)
+            for step in range(max_new_tokens):
+                tokens = dict(zip(pack.variants, logits.argmax(-1).tolist()))
+                going -= {index for index in going if tokens[index] in ends}
+                for index in going:
+                    found[index].append(tokens[index])
+                if not going or step == max_new_tokens - 1:
+                    break
+                logits = _next_token(subject, clean, [variants[index] for index in pack.variants], branches, list(tokens.values()), clean.length + step)
+        return found
 
-    return _packed(variants, prompt.groups.length, PACK_ROWS, answers)[0]
+    return _within_memory(measure, WORKSPACE)[0]
 
 
-def _packed(variants, length: int, pack_rows: int, run) -> tuple[list, int]:
-    """Results of `run` on every pack, in the variants' order; out of memory halves the packs and says so."""
+def _within_memory(measure: Callable, workspace: float) -> tuple:
+    """The result of `measure`, and the workspace it had: out of memory halves it and says so."""
     while True:
-        results: list = [None] * len(variants)
         try:
-            for pack in packs(variants, length, pack_rows):
-                for index, result in zip(pack, run(pack)):
-                    results[index] = result
-            return results, pack_rows
+            return measure(workspace), workspace
         except torch.cuda.OutOfMemoryError:
-            if pack_rows < length:
+            if workspace < 1:
                 raise
-            pack_rows //= 2
-            tqdm.write(f"out of GPU memory; going on with packs of {pack_rows} rows")
+            workspace /= 2
+            tqdm.write(f"out of GPU memory; going on with a workspace of {workspace:g} MiB")
 
 
-def packs(variants: Sequence[Variant], length: int, pack_rows: int) -> list[list[int]]:
-    """Which variants travel together: those with the same first row, at most `pack_rows` rows, by first layer."""
-    together: dict[int, list[int]] = {}
-    for index, variant in enumerate(variants):
-        together.setdefault(variant.first_row, []).append(index)
-    found = []
-    for first_row, indices in together.items():
-        size = max(1, pack_rows // (length - first_row))
-        indices.sort(key=lambda index: variants[index].first_layer)
-        found += [indices[start : start + size] for start in range(0, len(indices), size)]
-    return found
-
-
-def _suffix_pass(subject, clean: Clean, variants: Sequence[Variant], keep: bool = False) -> tuple[Tensor, Branches]:
-    """Variants with one first row, ordered by first layer, side by side from there to the end.
+def suffix_pass(subject, clean: Clean, pack: Pack, keep: bool = False) -> tuple[Tensor, Branches]:
+    """The variants of a pack side by side, from their first row to the end.
 
     Returns
     -------
@@ -222,45 +206,71 @@ def _suffix_pass(subject, clean: Clean, variants: Sequence[Variant], keep: bool 
     branches : Branches
         With `keep`, every variant's keys and values, for tokens to come.
     """
-    first_row = variants[0].first_row
-    length = clean.inputs[0].shape[1]
-    causal = open_mask(None, clean.inputs[0][:, first_row:], first_row)
-    closed = {id(variant): _close(causal, variant.edges, first_row) for variant in variants if variant.edges}
-    factors = _factors(subject, variants, first_row, length)
-    branches = Branches(clean, first_row)
+    first_row, length = pack.first_row, clean.length
+    branches = Branches([rows[:, :, :first_row] for rows in clean.keys], [rows[:, :, :first_row] for rows in clean.values], keep)
     hidden = clean.inputs[0][:0, first_row:]
+    masks = pack.masks.to(hidden.device, non_blocking=True)
 
     def scale(layer):
         def hook(module, args):
             heads = args[0]
-            own = factors[: len(heads), :, layer].to(heads)
+            own = pack.factors[: len(heads), :, layer].to(heads)
             return ((heads.unflatten(-1, (subject.n_heads, -1)) * own[..., None]).flatten(-2),)
 
         return hook
 
-    scaled = [] if factors is None else (factors != 1).any(0).any(0).any(-1).nonzero().flatten().tolist()
-    with hooks(subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in scaled):
+    def only_last_row(module, args):
+        # Of the last layer's output only the last row is read: the others, which broadcast from it, are not.
+        return (args[0][:, -1:], *args[1:])
+
+    scaled = [] if pack.factors is None else (pack.factors != 1).any(0).any(0).any(-1).nonzero().flatten().tolist()
+    with (
+        hooks(subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in scaled),
+        hooks(part(subject.n_layers - 1).register_forward_pre_hook(only_last_row) for part in (subject.output_projection, subject.mlp)),
+    ):
         for number, layer in enumerate(subject.layers):
-            entering = sum(variant.first_layer == number for variant in variants)
-            fresh = clean.inputs[number][:, first_row:].expand(entering, -1, -1)
+            fresh = clean.inputs[number][:, first_row:].expand(pack.joined[number] - len(hidden), -1, -1)
             hidden = torch.cat([hidden.to(fresh.device), fresh])
             if len(hidden):
-                here = variants[: len(hidden)]
-                mask = causal.expand(len(here), -1, -1, -1)
-                if any(variant.edges and number in variant.layers for variant in here):
-                    mask = torch.cat([closed[id(v)] if v.edges and number in v.layers else causal for v in here])
-                hidden = _through(layer, hidden, mask, clean.rotary[number], first_row, length, branches)
+                chosen = pack.mask_of[number]
+                mask = masks[:1].expand(len(hidden), -1, -1, -1) if chosen is None else masks[chosen.to(masks.device, non_blocking=True)]
+                hidden = _through(layer, hidden, mask, _rows(clean.rotary[number], first_row, length), branches)
             if keep:
-                branches.complete(number, len(variants))
-            else:
-                branches.own.clear()
+                branches.complete(number, clean, first_row, len(pack.variants))
     return subject.model.get_output_embeddings()(subject.norm(hidden[:, -1])), branches
 
 
-def _next_token(subject, clean, variants, branches, tokens: Tensor, position: int) -> Tensor:
+def _last_row_pass(subject, cleans: list[Clean], prompts, pathways, numbered) -> Tensor:
+    """Logits of the last position, (n_prompts, n_variants, vocabulary): the prompts as a batch, the variants as its rows.
+
+    The rows of a prompt share its keys and values, and each sees itself but not its neighbours.
+    """
+    plan = last_rows(prompts, pathways, numbered, subject.n_layers)
+    earlier = plan.masks.shape[-1]
+    masks = plan.masks.to(cleans[0].inputs[0].device)
+    hidden = torch.cat([clean.inputs[0][:, :0] for clean in cleans])
+
+    def padded(rows: list[Tensor]) -> Tensor:
+        return torch.cat([pad(own[:, :, :-1], (0, 0, 0, earlier + 1 - own.shape[2])) for own in rows])
+
+    for number, layer in enumerate(subject.layers):
+        joined = plan.joined[number]
+        fresh = torch.cat([clean.inputs[number][:, -1:] for clean in cleans]).expand(-1, joined - hidden.shape[1], -1)
+        hidden = torch.cat([hidden.to(fresh.device), fresh], dim=1)
+        if joined:
+            itself = torch.eye(joined, dtype=torch.bool, device=masks.device).expand(len(cleans), -1, -1)
+            mask = torch.cat([masks[:, plan.mask_of[number].to(masks.device)], itself], dim=-1)[:, None]
+            branches = Branches({number: padded([clean.keys[number] for clean in cleans])}, {number: padded([clean.values[number] for clean in cleans])})
+            ends = [_rows(clean.rotary[number], clean.length - 1, clean.length) for clean in cleans]
+            rotary = [torch.cat(parts, dim=-3).expand(*parts[0].shape[:-3], len(cleans), joined, -1) for parts in zip(*ends)]
+            hidden = _through(layer, hidden, mask, rotary, branches)
+    return subject.model.get_output_embeddings()(subject.norm(hidden))
+
+
+def _next_token(subject, clean, variants, branches, tokens: list[int], position: int) -> Tensor:
     """Logits after one more token per variant, (n_variants, vocabulary)."""
-    hidden = subject.model.get_input_embeddings()(tokens)[:, None]
-    everything = torch.ones(len(variants), 1, 1, position + 1, dtype=torch.bool, device=hidden.device)
+    hidden = subject.model.get_input_embeddings()(torch.tensor(tokens, device=subject.device))[:, None]
+    everything = torch.ones(len(variants), 1, 1, position + 1, dtype=torch.bool)
     for number, layer in enumerate(subject.layers):
         mask = everything
         for row, variant in enumerate(variants):
@@ -268,36 +278,23 @@ def _next_token(subject, clean, variants, branches, tokens: Tensor, position: in
                 if generated:
                     mask = mask.clone() if mask is everything else mask
                     mask[row, :, :, source] = False
-        hidden = _through(layer, hidden, mask, clean.rotary[number], position, position + 1, branches)
+        hidden = _through(layer, hidden, mask, _rows(clean.rotary[number], position, position + 1), branches)
     return subject.model.get_output_embeddings()(subject.norm(hidden[:, -1]))
 
 
-def _through(layer, hidden, mask, rotary, start: int, stop: int, branches) -> Tensor:
-    """One decoder layer over rows that stand at positions `start` to `stop`."""
-    cosine, sine = (part[..., start:stop, :] for part in rotary)
-    out = layer(hidden, attention_mask=mask.to(hidden.device), position_embeddings=(cosine, sine), past_key_values=branches, use_cache=True)
+def _rows(rotary: tuple[Tensor, Tensor], start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """The rotary positions from `start` to `stop`; with M-RoPE the parts have one axis more."""
+    cosine, sine = rotary
+    return cosine[..., start:stop, :], sine[..., start:stop, :]
+
+
+def _through(layer, hidden: Tensor, mask: Tensor, rotary, branches: Branches) -> Tensor:
+    """One decoder layer over recomputed rows."""
+    out = layer(hidden, attention_mask=mask.to(hidden.device), position_embeddings=tuple(rotary), past_key_values=branches, use_cache=True)
     return out[0] if isinstance(out, tuple) else out
 
 
-def _close(causal: Tensor, edges, first_row: int) -> Tensor:
-    mask = causal.clone()
-    for source, target, _ in edges:
-        close_edges(mask, (target - first_row).to(mask.device), source.to(mask.device), first_row)
-    return mask
-
-
-def _factors(subject, variants, first_row: int, length: int) -> Tensor | None:
-    """Factor of every variant × row × layer × head; None where no variant scales a head."""
-    if all(variant.gains is None for variant in variants):
-        return None
-    factors = torch.ones(len(variants), length - first_row, subject.n_layers, subject.n_heads)
-    for row, variant in enumerate(variants):
-        if variant.gains is not None:
-            factors[row, variant.positions - first_row] = variant.gains
-    return factors
-
-
-def check_against_plain(subject, prompt, pathway, windows: Sequence[range], resumed: Tensor) -> None:
+def check_against_plain(subject, prompt, pathway: Pathway, windows: Sequence[range], resumed: Tensor) -> None:
     """Recompute one variant the plain way and stop on disagreement.
 
     Raises
@@ -306,9 +303,8 @@ def check_against_plain(subject, prompt, pathway, windows: Sequence[range], resu
         With both numbers, if they differ by more than the rounding of the model's dtype explains.
     """
     middle = len(windows) // 2
-    plain = blocked_plain(subject, prompt, pathway, [windows[middle]])[0]
-    tokens = [prompt.y_p, prompt.y_c]
-    off = (plain[tokens] - resumed[middle][tokens]).abs().max().item()
+    plain = blocked_plain(subject, prompt, pathway, [windows[middle]]).log_probabilities[0]
+    off = (plain.cpu() - resumed[middle]).abs().max().item()
     bound = {torch.float64: 1e-10, torch.float32: 1e-3}.get(subject.model.dtype, 0.25)
     if not off <= bound:
         raise RuntimeError(

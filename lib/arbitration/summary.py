@@ -43,7 +43,8 @@ def dataset(answers, coverage, seed=0):
 def knockout(table, seed=0):
     """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, and what the paper contrasts.
 
-    A contrast compares two pathways sample by sample, each at the layer of its own extreme.
+    A contrast compares two pathways sample by sample, each at the layer of its own extreme; with a control, over the samples
+    that have one (``n_controls`` per direction).
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ def knockout(table, seed=0):
         Of the bootstrap.
     """
     found, curves = counts(table) | {"layers": float(table["layer"].nunique())}, {}
+    found["n_controls"] = float(table[table["control"]].groupby("following")["sample"].nunique().min())
     for (pathway, d, control), rows in table.groupby(["pathway", "following", "control"], observed=True):
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
         curves[path] = curve = wide(rows, "nssd")
@@ -66,7 +68,7 @@ def knockout(table, seed=0):
         return curves[path][found[f"{extreme}_{path}_layer"]]
 
     def contrast(name, more, less):
-        return estimate(f"contrast_{name}", at(more) - at(less), seed, above=MARGINAL)
+        return estimate(f"contrast_{name}", (at(more) - at(less)).dropna(), seed, above=MARGINAL)
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
     found |= contrast("anchor_text", "context_instruction_text", "context_last_text")
