@@ -7,12 +7,13 @@ one. The smallest value that a plant must show is above 1e-3.
 import copy
 import functools
 import math
+import re
 
 import pandas as pd
 import pytest
 import torch
 
-from arbitration import Head, following, head_attribution, heads, knockout_sweep, measure, metrics, planted, scale_heads, trace
+from arbitration import Head, folders, following, head_attribution, heads, knockout_sweep, measure, metrics, planted, scale_heads, trace
 from arbitration.attribution import head_writes
 from arbitration.dataset import MODALITIES
 from arbitration.models import Subject
@@ -24,6 +25,7 @@ EVERY_HEAD = [Head(layer, index) for layer in range(LAYERS) for index in range(H
 DICTIONARY = planted.dictionary()
 SAMPLES = planted.samples()[::3]
 STRANGERS = measure.borrowed(DICTIONARY, planted.samples(), seed=0)
+PAGE = (folders.ROOT / "book" / "known_answers.md").read_text(encoding="utf-8")
 OF = {"vision": "vision", "text": "context"}
 every_plant = pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
 both_ways = pytest.mark.parametrize("way", MODALITIES)
@@ -307,3 +309,21 @@ def test_decoys_are_busy(plant, way):
         writes = head_writes(activations.heads[layer], subject.output_projection(layer).weight.detach())[:, place].abs().amax((1, 2))
         loud = [index for index in range(HEADS) if writes[index] > 0.9 and Head(layer, index) not in busy]
         assert len(loud) >= 3
+
+
+def test_the_page_tells_what_is_planted():
+    rows = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if re.match(r"\| \*\*", line)]
+    place = {"instruction": "instruction", "last": "last position"}
+    assert [row[:6] for row in rows] == [
+        [plant.name, place[plant.place], str(plant.vision), str(plant.text), "the heads" if plant.mlp is None else f"MLP {plant.mlp}", str(plant.messenger)]
+        for plant in PLANTS
+    ]
+    extras = {"habit": "a habit", "echo": "an echo"}
+    for row, plant in zip(rows, PLANTS):
+        assert row[6] == ("; ".join(f"{word} {getattr(plant, name)}" for name, word in extras.items() if getattr(plant, name)) or "–")
+
+
+def test_the_page_s_example_runs():
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", PAGE, re.S)[1], names)
+    assert agree({key: value for key, value in names["found"].items() if value}, expected_nssd(PLANTS[0], "vision", 1))
