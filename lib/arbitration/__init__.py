@@ -12,10 +12,11 @@ from arbitration.heads import Head, head_attribution, scale_heads
 from arbitration.knockout import STANDARD_PATHWAYS, LayerWindow, Pathway, knockout, knockout_sweep, knockout_tables
 from arbitration.models import Subject, load
 from arbitration.prompts import Prompt, TokenGroups
+from arbitration.sensitivity import head_sensitivity
 from arbitration.trace import Trace, trace
 
 __all__ = [
     "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
-    "dataset", "entities", "figures", "following", "head_attribution", "heads", "knockout", "knockout_sweep", "knockout_tables", "lens",
-    "load", "measure", "metrics", "paper", "prompts", "results", "scale_heads", "summary", "trace",
+    "dataset", "entities", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout", "knockout_sweep",
+    "knockout_tables", "lens", "load", "measure", "metrics", "paper", "prompts", "results", "scale_heads", "summary", "trace",
 ]

@@ -84,9 +84,9 @@ def margin(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", no
     return lambda hidden: followed(hidden) - competitor(hidden)
 
 
-def ranking(scores: pd.DataFrame) -> list[Head]:
-    """All heads by their mean margin over the samples, strongest first (ties by layer and index)."""
-    mean = scores.groupby(["layer", "head"])["margin"].mean()
+def ranking(scores: pd.DataFrame, by: str = "margin") -> list[Head]:
+    """All heads by the mean of a column over the samples, strongest first (ties by layer and index)."""
+    mean = scores.groupby(["layer", "head"])[by].mean()
     ordered = sorted(mean.items(), key=lambda item: (-item[1], item[0]))
     return [Head(int(layer), int(index)) for (layer, index), _ in ordered]
 

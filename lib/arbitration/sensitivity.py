@@ -1,0 +1,133 @@
+"""How much the decision would move if a head spoke a little louder: the exact derivative, for all heads at once.
+
+Eq. 12 asks what a head writes and reads it off with the lens, so it is blind to a head whose writing a later layer turns into the
+decision. The derivative follows every way that the writing takes, and costs one backward pass for each batch of prompts.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from arbitration.trace import hooks
+
+
+def decision_margin(logits: Tensor, prompt) -> Tensor:
+    """ln P(y_p) − ln P(y_c) of the first answer token, in nats: the default metric."""
+    return logits[prompt.y_p] - logits[prompt.y_c]
+
+
+def head_sensitivity(
+    subject, prompts, metric: Callable = decision_margin, positions: str | Callable = "instruction", batch: int = 4
+) -> pd.DataFrame:
+    """Derivative of a metric with respect to the gain of every head (the arguments are those of `gain_gradients`).
+
+    Returns
+    -------
+    DataFrame
+        One row per prompt × layer × head: model, sample, following, layer, head, sensitivity (the metric's unit per unit of gain).
+        ``heads.ranking(table, by="sensitivity")`` puts the heads in order.
+    """
+    frames = []
+    for prompt, scores in zip(prompts, gain_gradients(subject, prompts, metric, positions, batch).cpu().numpy()):
+        layers, heads = np.indices(scores.shape)
+        frames.append(pd.DataFrame({
+            "model": subject.name, "sample": prompt.sample.id, "following": prompt.following,
+            "layer": layers.ravel(), "head": heads.ravel(), "sensitivity": scores.ravel(),
+        }))
+    return pd.concat(frames, ignore_index=True)
+
+
+def gain_gradients(
+    subject, prompts: Sequence, metric: Callable = decision_margin, positions: str | Callable = "instruction", batch: int = 4
+) -> Tensor:
+    """Derivative of a metric with respect to every head's gain, one backward pass per batch.
+
+    With a gain g on the output of head h of layer l at the positions 𝒯, all gains 1 in the model as it is,
+
+        s_{l,h} = ∂M/∂g_{l,h} = Σ_{t ∈ 𝒯} ⟨∂M/∂Head_{l,h}(t), Head_{l,h}(t)⟩   (Head as in Eq. 4),
+
+    so s tells to first order what `scale_heads` does at these positions: M moves by (factor − 1)·s.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompts : sequence of Prompt
+    metric : callable
+        (logits of the next token after the last position, (vocabulary,); the prompt) → scalar M.
+    positions : str or callable
+        Name of a token group, or a function from a prompt to positions, (n,).
+    batch : int
+        Prompts that travel together: bounds the memory.
+
+    Returns
+    -------
+    Tensor, (n_prompts, L, n_heads)
+        In the metric's unit (nats for `decision_margin`) per unit of gain; float64.
+    """
+    packs = []
+    for _, alike in groupby(prompts, key=lambda prompt: sorted(prompt.inputs)):  # mixed embeddings and token ids do not mix
+        alike = list(alike)
+        packs += [alike[start : start + batch] for start in range(0, len(alike), batch)]
+    bar = tqdm(packs, leave=False, disable=len(packs) == 1, desc=f"sensitivity, {subject.name}")
+    return torch.stack([row for pack in bar for row in _pack_gradients(subject, pack, metric, positions)])
+
+
+def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
+    inputs, length = _side_by_side(prompts)
+    # A gain at every position, so that the sum over the chosen ones is taken here and not in the model's dtype.
+    precision = torch.promote_types(subject.model.dtype, torch.float32)
+    shape = (len(prompts), subject.n_layers, length, subject.n_heads)
+    gains = torch.ones(shape, dtype=precision, device=subject.device, requires_grad=True)
+
+    def scale(layer):
+        def hook(module, args):
+            heads = args[0].unflatten(-1, (subject.n_heads, -1)) * gains[:, layer, ..., None].to(args[0])
+            return (heads.flatten(-2), *args[1:])
+
+        return hook
+
+    scaled = (subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in range(subject.n_layers))
+    ends = torch.tensor([prompt.groups.length - 1 for prompt in prompts])
+    kept = ends.unique()
+    with torch.enable_grad(), frozen(subject.model), hooks(scaled):
+        logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept.to(subject.device)).logits.to(precision)
+        values = [metric(row[torch.searchsorted(kept, end)], prompt) for row, end, prompt in zip(logits, ends, prompts)]
+        gradients = torch.autograd.grad(torch.stack(values).sum(), gains)[0].double()
+    places = (prompt.groups.positions(positions) if isinstance(positions, str) else positions(prompt) for prompt in prompts)
+    return [gradient[:, place.to(gradient.device)].sum(1) for gradient, place in zip(gradients, places)]
+
+
+@contextmanager
+def frozen(model):
+    """No parameter takes part in gradients while the body runs; each one's flag is restored, also when the body raises."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+def _side_by_side(prompts) -> tuple[dict[str, Tensor], int]:
+    """Inputs of several prompts as one batch, and its length.
+
+    Shorter prompts go on by repeating their last token: attention only looks back, so nothing that is read can change.
+    """
+    longest = max(prompt.groups.length for prompt in prompts)
+    inputs = {}
+    for key in prompts[0].inputs:
+        values = []
+        for prompt in prompts:
+            value, length = prompt.inputs[key], prompt.groups.length
+            by_token = value.shape[:2] == (1, length)
+            values.append(value[:, torch.arange(longest, device=value.device).clamp_max(length - 1)] if by_token else value)
+        inputs[key] = torch.cat(values)
+    return inputs, longest
