@@ -10,14 +10,15 @@ BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
 PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
-.PHONY: help book html test slow-test browser-test notebook pair lab clean
+.PHONY: help book html test exact-test slow-test browser-test notebook pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
 	@echo 'make lab                                     open the notebooks in Jupyter'
-	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take minutes'
+	@echo 'make exact-test                              the engine against full passes on the embedded models'
+	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
 	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
 	@echo 'make clean                                   remove the book and every executed notebook'
 
@@ -40,6 +41,9 @@ $(BUILT): $(INSTALLED) $(PAGES)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest </dev/null
+
+exact-test: $(INSTALLED)
+	$(BIN)/python -m pytest -m exact </dev/null
 
 slow-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow </dev/null

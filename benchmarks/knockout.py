@@ -64,7 +64,7 @@ def operations(subject: Subject, prompt: Prompt, pathways, windows) -> dict[str,
 def plain(subject, prompt, pathways, windows) -> torch.Tensor:
     """One full pass per variant: (n_variants, 2) log-probabilities of y_p and y_c."""
     found = []
-    for pathway in tqdm(pathways, desc="plain", leave=False):
+    for pathway in pathways:
         for window in windows:
             with arb.knockout(subject, prompt, [pathway], window):
                 found.append(decision(next_token_logits(subject, prompt), prompt).log_probabilities)
@@ -76,7 +76,7 @@ def batched(subject, prompt, pathways, windows, size: int = 10) -> torch.Tensor:
     """Full passes over many variants at once, each row with its own masks."""
     variants = [variant for pathway in pathways for variant in plan.closing(prompt, [pathway], windows)]
     found = []
-    for start in tqdm(range(0, len(variants), size), desc="batched", leave=False):
+    for start in range(0, len(variants), size):
         pack = variants[start : start + size]
         inputs = {key: torch.cat([value] * len(pack)) for key, value in prompt.inputs.items()}
         with _closed_by_row(subject, pack):
@@ -123,7 +123,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def measure(subject, prompt, name: str, repeats: int = 3, plain_share: int = 1, peak: float | None = None) -> dict:
+def measure(subject, prompt, name: str, plain_share: int = 1, peak: float | None = None) -> dict:
     """One line of the table: all layers × the standard pathways, three ways, the same numbers from each."""
     pathways = arb.STANDARD_PATHWAYS
     windows = [arb.LayerWindow(centre, 3).layers(subject.n_layers) for centre in range(subject.n_layers)]
@@ -132,11 +132,21 @@ def measure(subject, prompt, name: str, repeats: int = 3, plain_share: int = 1, 
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     above = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
-    fast, numbers = timed(resumed, subject, prompt, pathways, windows, repeats=repeats)
-    memory = (torch.cuda.max_memory_allocated() - above) / 2**30 if torch.cuda.is_available() else None
-    one, reference = timed(plain, subject, prompt, pathways, windows[::plain_share], repeats=1)
-    many, _ = timed(batched, subject, prompt, pathways, windows[::plain_share], repeats=1)
-    one, many = one * plain_share, many * plain_share
+    memory = None
+    seconds, reference = {"resumed": [], "plain": [], "batched": []}, []
+    # In turn, so that a machine whose speed changes changes it for all three.
+    for number, pathway in enumerate(tqdm(pathways, desc=name, leave=False)):
+        fast, numbers = timed(resumed, subject, prompt, pathways, windows, repeats=1)
+        if number == 0 and torch.cuda.is_available():
+            memory = (torch.cuda.max_memory_allocated() - above) / 2**30
+        seconds["resumed"].append(fast)
+        one, part = timed(plain, subject, prompt, [pathway], windows[::plain_share], repeats=1)
+        many, _ = timed(batched, subject, prompt, [pathway], windows[::plain_share], repeats=1)
+        seconds["plain"].append(one * plain_share)
+        seconds["batched"].append(many * plain_share)
+        reference.append(part)
+    fast, one, many = statistics.mean(seconds["resumed"]), sum(seconds["plain"]), sum(seconds["batched"])
+    reference = torch.cat(reference)
     numbers = torch.cat([rows[::plain_share] for rows in numbers.split(len(windows))]).to(reference.device)
     allowed = count["plain"] / count["resumed"]
     groups = {group: len(prompt.groups.positions(group)) for group in ("vision", "context", "instruction", "last", "template")}
@@ -178,7 +188,7 @@ def on_gpu() -> list[dict]:
     lines = []
     for name, text in REAL_SIZES.items():
         subject = real_size(name, text)
-        lines.append(measure(subject, synthetic_prompt(subject, 700), name, repeats=5, plain_share=4, peak=peak))
+        lines.append(measure(subject, synthetic_prompt(subject, 700), name, plain_share=4, peak=peak))
         del subject
         torch.cuda.empty_cache()
     return lines
@@ -249,26 +259,33 @@ def growth() -> list[dict]:
 def growth_figure(lines: list[dict]) -> Figure:
     """Seconds of the sweep against what grows; the plain way from the time of one pass times the number of variants."""
     figure = Figure(figsize=(9, 2.9), layout="constrained")
-    panels = figure.subplots(1, 4)
+    panels = figure.subplots(1, 4, sharey=True)
     for panel, (what, unit) in zip(panels, {"tokens": "prompt tokens", "layers": "window centres", "pathways": "pathways", "samples": "samples"}.items()):
         here = [line for line in lines if line["what"] == what]
         for key, color, label in (("plain_s", ORANGE, "plain"), ("resumed_s", BLUE, "resumed")):
             panel.plot([l["value"] for l in here], [l[key] for l in here], color=color, marker="o", markersize=3.5, label=label)
         panel.set_xlabel(unit)
-        panel.set_yscale("log")
+    panels[0].set_yscale("log")
+    panels[0].yaxis.set_major_formatter("{x:g}")
     panels[0].set_ylabel("seconds")
     panels[0].legend()
     return figure
 
 
 def table(lines: list[dict]) -> str:
-    head = "| case | tokens | variants | plain s | batched s | resumed s | × plain | × batched | allowed × | share reached | largest difference |\n"
-    rule = "|" + "---|" * 11 + "\n"
-    return head + rule + "\n".join(
-        f"| {l['case']} | {l['tokens']} | {l['variants']} | {l['plain_s']:.1f} | {l['batched_s']:.1f} | {l['resumed_s']:.2f} | {l['over_plain']:.1f} "
-        f"| {l['over_batched']:.1f} | {l['allowed']:.1f} | {l['share_of_allowed']:.0%} | {l['largest_difference']:.1e} |"
-        for l in lines
-    )
+    columns = ("case", "tokens: vision, context, instruction, other", "variants", "Tflop plain", "resumed", "ratio", "plain s", "batched s",
+               "resumed s", "× plain (share of the ratio)", "× batched", "largest difference, nats")
+    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for line in lines:
+        groups = line["groups"]
+        named = [groups[name] for name in ("vision", "context", "instruction")]
+        rows.append(
+            f"| {line['case']} | {line['tokens']}: {', '.join(map(str, named))}, {line['tokens'] - sum(named)} | {line['variants']} | {line['teraflop_plain']:.2f} "
+            f"| {line['teraflop_resumed']:.2f} | {line['allowed']:.1f} | {line['plain_s']:.1f} | {line['batched_s']:.1f} | {line['resumed_s']:.2f} "
+            f"| {line['over_plain']:.1f} ({line['share_of_allowed']:.0%}) | {line['over_batched']:.1f} ({line['share_of_allowed_batched']:.0%}) "
+            f"| {line['largest_difference']:.0e} |"
+        )
+    return "\n".join(rows)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The benchmark counts operations right, and its three ways give the same numbers."""
 
 import importlib.util
+import json
 
 import pytest
 import tiny
@@ -38,7 +39,16 @@ def test_operations_of_one_variant_by_hand(benchmark):
 
 def test_the_three_ways_agree(benchmark):
     subject = tiny.subject("llava")
-    line = benchmark.measure(subject, subject.encode(tiny.samples()[0], "vision"), "tiny", repeats=1)
+    line = benchmark.measure(subject, subject.encode(tiny.samples()[0], "vision"), "tiny")
     assert line["largest_difference"] < 1e-12
     assert line["variants"] == 8 * subject.n_layers
-    assert f"| tiny | {line['tokens']} | 40 |" in benchmark.table([line])
+    assert f"| tiny | {line['tokens']}: 16, " in benchmark.table([line]) and " | 40 | " in benchmark.table([line])
+
+
+def test_the_readme_and_the_book_show_the_last_table(benchmark):
+    folder = ROOT / "data" / "benchmarks"
+    lines = json.loads((folder / "knockout_cpu.json").read_text())["lines"]
+    shown = (folder / "knockout_cpu.md").read_text()
+    assert benchmark.table(lines) in shown
+    assert shown.strip() in (ROOT / "README.md").read_text()
+    assert "../data/benchmarks/knockout_cpu.md" in (ROOT / "book" / "engine.md").read_text()

@@ -99,7 +99,7 @@ def test_answers_of_many_settings_are_each_setting_alone(architecture):
 
 @torch.no_grad()
 def resumed(subject, variant):
-    [pack] = plan.packs(subject, [variant], plan.WORKSPACE)
+    [pack] = plan.packs(subject, [variant], plan.default_workspace(subject))
     logits, _ = resume.suffix_pass(subject, resume.clean_pass(subject, variant.prompt), pack)
     return logits[0].log_softmax(-1)
 

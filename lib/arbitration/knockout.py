@@ -204,31 +204,34 @@ def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range]) -
 
 
 @torch.no_grad()
-def check_bites(subject, prompt, pathway: Pathway, layer: int = 0) -> None:
-    """Prove on one layer that closing a pathway changes its target's attention output and nothing before it.
+def check_bites(subject, prompt, pathway: Pathway) -> None:
+    """Prove that closing a pathway in every layer changes its target's attention outputs and nothing before it.
 
     Raises
     ------
     RuntimeError
         If the mask does not bite (a mask of the wrong kind silently blocks nothing), or bites elsewhere.
     """
-    outputs = []
+    layers = range(subject.n_layers)
 
-    def record(module, args, out):
-        outputs.append((out[0] if isinstance(out, tuple) else out)[0])
+    def attention_outputs(pathways):
+        found = []
 
-    # Both passes with an explicit mask: under sdpa, mask and causal flag may be served by different kernels.
-    with knockout(subject, prompt, [], [layer]), hooks([subject.attention(layer).register_forward_hook(record)]):
-        subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
-    with knockout(subject, prompt, [pathway], [layer]), hooks([subject.attention(layer).register_forward_hook(record)]):
-        subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
+        def record(module, args, out):
+            found.append((out[0] if isinstance(out, tuple) else out)[0].cpu())
+
+        # Both passes with an explicit mask: under sdpa, mask and causal flag may be served by different kernels.
+        with knockout(subject, prompt, pathways, layers), hooks(subject.attention(layer).register_forward_hook(record) for layer in layers):
+            subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
+        return torch.stack(found)
+
+    moved = (attention_outputs([]) != attention_outputs([pathway])).any(-1).any(0)
     source, target = pathway.edges(prompt)
-    moved = (outputs[0] != outputs[1]).any(-1).cpu()
     sees = target[target >= source.min()]
     if not moved[sees].any() or moved[: int(target.min())].any():
         raise RuntimeError(
-            f"knockout of {pathway} in layer {layer} of {subject.name} changed {int(moved[sees].sum())} of {len(sees)} target rows"
-            f" and {int(moved[: int(target.min())].sum())} rows before them; it must change target rows only:"
+            f"knockout of {pathway} in all layers of {subject.name} changed {int(moved[sees].sum())} of {len(sees)} target rows"
+            f" and {int(moved[: int(target.min())].sum())} rows before them; it must change target rows and later ones only:"
             " the model ignores the attention mask that it is given"
         )
 
@@ -255,7 +258,7 @@ def knockout_sweep(
     layers : iterable of int, optional
         Centres of the windows; all layers unless given.
     workspace : float, optional
-        MiB that the variants of one pass may take, `plan.WORKSPACE` unless given: bounds the memory.
+        MiB that the variants of one pass may take, `plan.default_workspace` unless given: bounds the memory.
 
     Returns
     -------
@@ -296,7 +299,7 @@ def knockout_tables(
         if obstacle:
             tqdm.write(f"{subject.name} needs the plain way: {obstacle}")
     check_bites(subject, prompts[0], pathways[0])
-    workspace = workspace or plan.WORKSPACE
+    workspace = workspace or plan.default_workspace(subject)
     for start in range(0, len(prompts), TOGETHER):
         some = prompts[start : start + TOGETHER]
         if engine == "plain":

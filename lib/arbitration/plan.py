@@ -12,8 +12,8 @@ from torch import Tensor
 
 from arbitration.knockout import Pathway, close_edges
 
-#: MiB that the variants of one pass may take, besides the weights and the clean pass.
-WORKSPACE = 384
+#: MiB that the variants of one pass may take, besides the weights and the clean pass. A processor's caches like less.
+WORKSPACE = {"cpu": 128, "cuda": 384}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,11 @@ class Variant:
         """The first changed layer, if there is one."""
         scaled = [] if self.gains is None else (self.gains != 1).any(1).nonzero().flatten().tolist()
         return min([*self.layers[:1], *scaled[:1]], default=None)
+
+
+def default_workspace(subject) -> float:
+    """What the variants of one pass may take unless a caller says otherwise, in MiB."""
+    return WORKSPACE.get(subject.device.type, WORKSPACE["cuda"])
 
 
 def closing(prompt, pathways: Sequence[Pathway], windows: Sequence[range]) -> list[Variant]:

@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
 from arbitration.knockout import Decision, Pathway, blocked_plain, decision
-from arbitration.plan import WORKSPACE, Pack, Variant, bytes_per_variant, closing, last_rows, packs
+from arbitration.plan import Pack, Variant, bytes_per_variant, closing, default_workspace, last_rows, packs
 from arbitration.trace import hooks
 
 
@@ -108,7 +108,7 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
 
 
 @torch.no_grad()
-def blocked(subject, prompts, pathways: Sequence[Pathway], windows: Sequence[range], workspace: float = WORKSPACE) -> tuple[list[tuple[Decision, Decision]], float]:
+def blocked(subject, prompts, pathways: Sequence[Pathway], windows: Sequence[range], workspace: float | None = None) -> tuple[list[tuple[Decision, Decision]], float]:
     """The decision of every prompt, clean and with each pathway closed in each window.
 
     A pathway into the last token changes one row only; there all prompts travel together.
@@ -138,7 +138,7 @@ def blocked(subject, prompts, pathways: Sequence[Pathway], windows: Sequence[ran
                 found.append(([rest[index] for index in pack.variants], decision(suffix_pass(subject, clean, pack)[0], prompt)))
         return [(decision(clean.logits, prompt), _ordered(found)) for prompt, clean, found in zip(prompts, cleans, parts)]
 
-    return _within_memory(measure, workspace)
+    return _within_memory(measure, workspace or default_workspace(subject))
 
 
 def _ordered(parts: list[tuple[list[int], Decision]]) -> Decision:
@@ -181,7 +181,7 @@ def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) ->
                 logits = _next_token(subject, clean, [variants[index] for index in pack.variants], branches, list(tokens.values()), clean.length + step)
         return found
 
-    return _within_memory(measure, WORKSPACE)[0]
+    return _within_memory(measure, default_workspace(subject))[0]
 
 
 def _within_memory(measure: Callable, workspace: float) -> tuple:
