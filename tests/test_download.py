@@ -74,9 +74,12 @@ def test_what_is_not_sound_leaves_nothing_behind(tmp_path):
     def sound(content):
         raise ValueError("a log-in page")
 
-    with pytest.raises(ValueError, match="log-in"):
+    with pytest.raises(ValueError, match="web is not what it should be: a log-in page"):
         download.kept("web", tmp_path / "file", sound, lambda url: b"<html>")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=r".*/file is not what it should be: a log-in page"):
+        download.kept("web", tmp_path / "file", sound, never)
 
 
 def test_a_stopped_download_leaves_no_file_that_counts(tmp_path, monkeypatch):

@@ -141,7 +141,7 @@ def test_splits_are_in_every_sample_or_in_none(folder):
 def test_files_that_are_not_there_are_named(folder):
     with pytest.raises(FileNotFoundError, match="neither samples.jsonl nor samples.parquet"):
         dataset.load(folder, "held")
-    with pytest.raises(ValueError, match="'scenes', or the path.*there is no .*/nowhere"):
+    with pytest.raises(ValueError, match="'scenes', 'mc2', or the path.*there is no .*/nowhere"):
         dataset.load("nowhere", "held")
     (folder / "samples.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="holds no sample; write one line for each"):

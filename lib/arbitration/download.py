@@ -58,18 +58,23 @@ def kept(url: str, path: Path, sound: Callable[[bytes], object], get: Callable[[
     ConnectionError
         If it is not here and cannot be had.
     ValueError
-        If the address now gives another file than at the first download.
+        If the address now gives another file than at the first download, or one that is not sound.
     """
     if whole(path):
         return path
-    content = path.read_bytes() if path.exists() and not _record(path).exists() else get(url)
-    found, recorded = hashlib.sha256(content).hexdigest(), _recorded(path)
+    recorded = _recorded(path)
+    by_hand = path.exists() and not recorded
+    content = path.read_bytes() if by_hand else get(url)
+    found = hashlib.sha256(content).hexdigest()
     if recorded not in (None, found):
         raise ValueError(
             f"{url} is not the file that it was when it was first downloaded (SHA-256 {found[:12]}…, then {recorded[:12]}…), so results would not be"
             f" comparable; to take the new one delete {_record(path)}"
         )
-    sound(content)
+    try:
+        sound(content)
+    except ValueError as error:
+        raise ValueError(f"{path if by_hand else url} is not what it should be: {error}") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     write(_record(path), f"{found}  {path.name}\n".encode())
     write(path, content)
