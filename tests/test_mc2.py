@@ -128,8 +128,10 @@ def test_every_bad_record_is_named(tmp_path):
         "mc2.json, record 3: image_id is 12, which is no text"]
 
 
-@pytest.mark.parametrize("content, said", [("{", "not valid JSON.*Own samples, one object a line, go into a .jsonl file"), ("{}", "no list of objects"), ("[]", "no list of objects"),
-                                           ('["a"]', "no list of objects with the fields image_id")])
+@pytest.mark.parametrize("content, said", [
+    ("{", "not valid JSON.*Own samples, one object a line, go into a .jsonl file"), ("{}", "no list of objects"), ("[]", "no list of objects"),
+    ('["a"]', "no list of objects with the fields image_id"),
+])
 def test_other_files_are_refused(tmp_path, content, said):
     (tmp_path / "mc2.json").write_text(content)
     with pytest.raises(ValueError, match=said):
@@ -143,7 +145,7 @@ def test_photographs_that_a_folder_lacks_are_named(disk):
     with pytest.raises(FileNotFoundError, match="1 of 3 photographs .*: 000000000008. Looked for train2014/COCO_train2014_000000000008.jpg and val2014/"):
         mc2.load(disk / "mc2.json")
     (disk / "val2014/COCO_val2014_000000000008.jpg").write_bytes(picture()[:-300])
-    with pytest.raises(ValueError, match="photograph 000000000008: .* cannot be read as a picture"):
+    with pytest.raises(ValueError, match="photograph 8: .*/COCO_val2014_000000000008.jpg cannot be read as a picture"):
         mc2.load(disk / "mc2.json")
 
 
@@ -189,7 +191,7 @@ def test_a_changed_photograph_is_refused(cached):
 
 
 def test_a_log_in_page_is_no_photograph(cached):
-    with pytest.raises(ValueError, match=r"COCO_train2014_000000000007\.jpg is not what it should be: it is no picture"):
+    with pytest.raises(ValueError, match=r"COCO_train2014_000000000007\.jpg is not what it should be: cannot be read as a picture"):
         mc2.load(get=Web(pages() | {photograph("train2014", 7): b"<html>Log in</html>"}))
     assert not list(cached.rglob("*.jpg"))
 

@@ -10,7 +10,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from arbitration import dataset, entities, measure, own_data, results
+from arbitration import checks, dataset, entities, measure, own_data, results
 from arbitration.folders import ROOT
 from arbitration.prompts import PAPER_INSTRUCTION
 
@@ -39,7 +39,7 @@ def refused(folder, *records):
         dataset.load(write(folder, *records), "held")
     head, *lines = str(caught.value).splitlines()
     assert str(folder / "samples.jsonl") in head and "nothing was measured" in head
-    assert all(line.startswith("samples.jsonl, line ") for line in lines)
+    assert all(line.startswith("samples.jsonl, line") for line in lines)
     return [line.removeprefix("samples.jsonl, ") for line in lines]
 
 
@@ -90,7 +90,8 @@ def test_rows_of_parquet_are_numbered_too(folder):
     ({**GOOD, "xyz": 1}, ["unknown field 'xyz'; known fields: question, context, answer_vision, answer_text, image, id, task, split, "
                           "instruction_vision, instruction_text"]),
     ({**GOOD, "answer_text": "An Apple."}, ["answer_vision 'apple' and answer_text 'An Apple.' are the same answer; a conflict needs two"]),
-    ({**GOOD, "answer_vision": "2 pears", "answer_text": "two pears"}, ["answer_vision '2 pears' and answer_text 'two pears' are the same answer; a conflict needs two"]),
+    ({**GOOD, "answer_vision": "2 pears", "answer_text": "two pears"},
+     ["answer_vision '2 pears' and answer_text 'two pears' are the same answer; a conflict needs two"]),
     ({**GOOD, "answer_text": "?!"}, ["answer_text '?!' has no word to recognise in an answer; write what the text answers"]),
     ({**GOOD, "id": "a/b"}, ["id 'a/b' cannot be part of a file name; use up to 50 letters, digits, '.', '_' and '-', a letter or digit first"]),
     ("[1, 2]", ["[1, 2] is no sample; write one {…} object on each line"]),
@@ -102,6 +103,14 @@ def test_a_mistake_is_named_with_what_would_be_right(folder, record, expected):
 def test_a_misspelt_field_is_not_missed_as_well(folder):
     record = {("anser_text" if name == "answer_text" else name): value for name, value in GOOD.items()}
     assert refused(folder, record) == ["line 1: unknown field 'anser_text'; did you mean 'answer_text'?"]
+
+
+def test_a_mistake_of_many_lines_is_told_once(folder):
+    good, wrong = GOOD, GOOD | {"note": "mine"}
+    (fault,) = refused(folder, wrong, wrong, wrong, good, wrong)
+    assert fault.startswith("lines 1–3, 5: unknown field 'note'")
+    with pytest.raises(ValueError, match="^4 things are wrong"):
+        dataset.load(folder, "held")
 
 
 def test_broken_lines_do_not_hide_later_ones(folder):
@@ -131,7 +140,7 @@ def test_names_are_given_once(folder):
 
 def test_splits_are_in_every_sample_or_in_none(folder):
     assert refused(folder, GOOD, GOOD | {"split": "test"}, GOOD) == [
-        f"line {n}: split is missing, although line 2 has one; give it to every sample or to none" for n in (1, 3)]
+        "lines 1, 3: split is missing, although line 2 has one; give it to every sample or to none"]
     write(folder, *(GOOD | {"split": split} for split in ("train", "test", "train")))
     assert [sample.id for sample in dataset.load(folder, "train")] == ["line-0001", "line-0003"]
     with pytest.raises(ValueError, match=r"split 'held'; .*'train' \(2\), 'test' \(1\)"):
@@ -161,7 +170,7 @@ def test_files_that_are_not_there_are_named(folder):
     ("U-2", "U-2"), ("2nd", "2nd"),
 ])  # fmt: skip
 def test_number_words(digits, words):
-    assert own_data.number_words(digits) == words
+    assert checks.number_words(digits) == words
 
 
 def test_loaded_samples_are_asked_and_filtered_like_the_scenes(folder, monkeypatch):

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 from tqdm.auto import tqdm
 
 from arbitration import download
+from arbitration.checks import decode, number_words, picture_fault, refuse, text_faults
 from arbitration.dataset import Sample
 from arbitration.folders import cache
 from arbitration.following import normalised
-from arbitration.own_data import WHOLE, number_words, picture_fault, refuse, text_faults
+from arbitration.own_data import WHOLE
 from arbitration.prompts import PAPER_INSTRUCTION
 
 REPOSITORY = "EchoDreamer/Modality-Preference"
@@ -216,7 +216,9 @@ def _records(content: bytes, file: Path) -> list[dict[str, str]]:
     try:
         records = json.loads(content)
     except ValueError as error:
-        raise ValueError(f"{file} is not valid JSON ({error}); MC²'s file is one list of objects. Own samples, one object a line, go into a .jsonl file") from error
+        raise ValueError(
+            f"{file} is not valid JSON ({error}); MC²'s file is one list of objects. Own samples, one object a line, go into a .jsonl file"
+        ) from error
     if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
         raise ValueError(f"{file} is no list of objects with the fields {', '.join(FIELDS)}")
     records = [{name: record.get(name) for name in FIELDS} for record in records]
@@ -251,7 +253,7 @@ def _found(numbers: Iterable[str], folder: Path) -> dict[str, Path]:
             f"{len(missing)} of {len(found)} photographs of MC² are not in {folder}: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}."
             f" Looked for {' and '.join(str(path.relative_to(folder)) for path in _places(missing[0], folder))}; add them (COCO 2014, train and val images)"
         )
-    faults = [(number, fault) for number, path in tqdm(found.items(), desc="checking photographs") if (fault := picture_fault(path))]
+    faults = [(int(number), fault) for number, path in tqdm(found.items(), desc="checking photographs") if (fault := picture_fault(path))]
     refuse("photograph", faults, folder)
     return found
 
@@ -276,17 +278,9 @@ def _photograph(number: str, folder: Path, get: Callable[[str], bytes]) -> Path:
     places = _places(number, folder)
     # One that is here needs no question to the server about the other part.
     places = [path for path in places if path.exists()] or places
-    for path in places[:-1]:
+    for path in places:
         try:
-            return download.kept(f"{COCO}/{path.parent.name}/{path.name}", path, _decoded, get)
-        except download.Absent:
-            continue
-    return download.kept(f"{COCO}/{places[-1].parent.name}/{places[-1].name}", places[-1], _decoded, get)
-
-
-def _decoded(content: bytes) -> None:
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.convert("RGB")
-    except Exception as error:  # Pillow's readers raise many kinds
-        raise ValueError(f"it is no picture ({error})") from error
+            return download.kept(f"{COCO}/{path.parent.name}/{path.name}", path, lambda content: decode(io.BytesIO(content)), get)
+        except download.Absent as error:
+            absent = error
+    raise absent

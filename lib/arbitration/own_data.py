@@ -19,17 +19,16 @@ instruction_text    no        the instruction to follow the text; the paper's wo
 ==================  ========  ==========================================================================================
 """
 
-import difflib
 import json
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow.parquet
-from PIL import Image
 
+from arbitration.checks import number_words, picture_fault, refuse, text_faults
 from arbitration.dataset import Sample
 from arbitration.following import normalised
 from arbitration.prompts import PAPER_INSTRUCTION
@@ -51,10 +50,6 @@ REQUIRED = ("question", "context", "answer_vision", "answer_text", "image")
 NAMES = ("samples.jsonl", "samples.parquet")
 #: The split of samples that name none; they are there whichever split is asked for.
 WHOLE = "all"
-
-_ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-         "eighteen nineteen").split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
 def load(path: str | Path, split: str) -> list[Sample]:
@@ -89,66 +84,6 @@ def load(path: str | Path, split: str) -> list[Sample]:
     faults += _repeated(names, unit) + _without_split(records, unit)
     refuse(f"{file.name}, {unit}", faults, file)
     return _in_split([_sample(names[number], record, file.parent) for number, record in records.items()], split, file)
-
-
-def text_faults(record: Mapping, fields: Mapping[str, str], required: Iterable[str]) -> Iterator[str]:
-    """What is wrong with the fields of one record: unknown, missing, no text, or empty.
-
-    Parameters
-    ----------
-    record : mapping
-    fields : mapping of str to str
-        The fields there may be, each with what would be right in it.
-    required : iterable of str
-        Those that there must be.
-    """
-    meant = set()
-    for name in record:
-        if name not in fields:
-            near = difflib.get_close_matches(str(name), fields, n=1)
-            meant.update(near)
-            yield f"unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(fields)}")
-    for name, right in fields.items():
-        value = record.get(name)
-        if value is None:
-            if name in required and name not in meant:
-                yield f"{name} is missing; {right}"
-        elif not isinstance(value, str):
-            yield f"{name} is {reprlib.repr(value)}, which is no text; {right}, as text in quotes"
-        elif not value.strip():
-            yield f"{name} is empty; {right}"
-
-
-def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> None:
-    """Raise one ValueError that lists every (number, fault), in the order of the numbers; nothing if there is none."""
-    if faults:
-        lines = [f"{where} {number}: {fault}" for number, fault in sorted(faults, key=lambda fault: fault[0])]
-        count = "1 thing is" if len(lines) == 1 else f"{len(lines)} things are"
-        raise ValueError(f"{count} wrong in {source}; correct and load again, nothing was measured:\n" + "\n".join(lines))
-
-
-def picture_fault(path: Path) -> str | None:
-    """Why a picture cannot be read, or None: decoded whole, so that a truncated one does not stop a run half-way."""
-    if not path.is_file():
-        return f"there is no file {path}"
-    try:
-        with Image.open(path) as image:
-            image.convert("RGB")
-    except Exception as error:  # Pillow's readers raise many kinds
-        return f"{path} cannot be read as a picture ({error})"
-    return None
-
-
-def number_words(text: str) -> str:
-    """The text with whole numbers below 100 spelt out: ``"2 dogs"`` becomes ``"two dogs"``; ``"2.5"`` stays."""
-    return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
-
-
-def _spelt(number: int) -> str:
-    if number < 20:
-        return _ONES[number]
-    tens, ones = divmod(number, 10)
-    return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
 
 
 def _file(path: Path) -> Path:
