@@ -1,6 +1,8 @@
 """The store: resumed where it stopped, recomputed when anything changed, published whole."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -68,6 +70,20 @@ def test_whatever_a_number_depends_on_is_computed_anew(store, subject, monkeypat
     other = tiny.subject("llava", seed=1) if change == "model" else subject
     results.collect("toy", other, prompts(subject)[:1], each(rows), width=5 if change == "parameters" else 3)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("change, anew", [
+    ({"context": "It is a door."}, True), ({"answer_text": "gate"}, True), ({"image": "other"}, True), ({"image": "moved"}, False),
+])
+def test_another_sample_of_the_same_name_is_computed_anew(store, subject, change, anew):
+    sample = tiny.samples(1)[0]
+    pictures = {"other": tiny.samples(2)[1].image, "moved": shutil.copy(sample.image, store / "moved.png")}
+    changed = replace(sample, **{field: pictures.get(value, value) for field, value in change.items()})
+    calls = []
+    rows = results.remembered("toy", subject, lambda prompt: calls.append(prompt) or pd.DataFrame({"value": [1.0]}))
+    for one in (sample, sample, changed, sample):
+        rows(subject.encode(one, "text"))
+    assert len(calls) == (2 if anew else 1)
 
 
 def test_nothing_to_measure_is_said(store, subject):

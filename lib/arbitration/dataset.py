@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -53,22 +54,45 @@ def opposite(modality: str) -> str:
     return {"vision": "text", "text": "vision"}[modality]
 
 
-def load(name: str = "scenes", split: str = "held") -> list[Sample]:
+def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
     """The samples of a data set in their stored order.
 
     Parameters
     ----------
-    name : {"scenes"}
-    split : {"iid", "held", "held_style"}
-        Same wordings and art styles as in training; held-out wordings and contexts; a held-out art style.
+    name : str or Path
+        ``"scenes"``, the set that ships with the project; ``"mc2"``, the paper's, downloaded at first use, or the path of its
+        ``.json`` file; or the path of a reader's own samples: a folder with ``samples.jsonl`` or ``samples.parquet``, or such
+        a file (`own_data` has the fields). A folder that is called like a known set is meant by ``"./scenes"``.
+    split : str
+        Of the scenes ``"iid"`` (same wordings and art styles as in training), ``"held"`` (held-out wordings and contexts) or
+        ``"held_style"`` (a held-out art style). Own samples may name their splits. MC² has none, and a set without is taken whole.
 
     Raises
     ------
     ValueError
-        For an unknown data set or split.
+        For an unknown data set or split, or with every mistake in a reader's own samples.
+    FileNotFoundError
+        If a folder has no samples file, or a picture is missing.
+    ConnectionError
+        If MC² is neither here nor to be had.
     """
-    if name != "scenes":
-        raise ValueError(f"unknown data set {name!r}; known: 'scenes'")
+    if name == "scenes":
+        return _scenes(split)
+    # They need the prompts' wording, and the prompts need this module.
+    from arbitration import mc2, own_data
+
+    if name == "mc2":
+        return mc2.load()
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise ValueError(
+            f"unknown data set {str(name)!r}; known: 'scenes', 'mc2', or the path of a folder with samples.jsonl or samples.parquet"
+            f" (there is no {path.resolve()})"
+        )
+    return mc2.load(path) if path.suffix == ".json" else own_data.load(path, split)
+
+
+def _scenes(split: str) -> list[Sample]:
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     folder = DATA / "scenes"

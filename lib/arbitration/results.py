@@ -1,7 +1,7 @@
 """The store: tidy tables with their provenance, computed part by part, resumable.
 
-A part is one prompt's rows. Its file name holds a hash of everything that the rows depend on (model and revision, code,
-package versions, parameters, seed), so that an interrupted run picks up where it stopped and a changed one never does.
+A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on (model and revision, code,
+package versions, parameters, seed; the sample and its picture), so that an interrupted run picks up where it stopped and a changed one never does.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -100,7 +101,15 @@ def _parts(name: str, subject, parameters: dict) -> Callable[[object], Path]:
     """Where the rows of a prompt are kept."""
     key = hashlib.sha256(json.dumps([name, provenance(subject, **parameters)], sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder = cache() / "parts" / f"{name}-{key}"
-    return lambda prompt: folder / f"{prompt.id}.parquet"
+    return lambda prompt: folder / f"{prompt.id}-{_content(prompt)}.parquet"
+
+
+def _content(prompt) -> str:
+    """Hash of what a prompt asks and of its answers: another set, or a reader's corrected one, may have another sample of the same name."""
+    digest = hashlib.sha256(repr((replace(prompt.sample, image=""), prompt.y_p, prompt.y_c)).encode())
+    for name, value in sorted(prompt.inputs.items()):
+        digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:

@@ -1,0 +1,192 @@
+"""Conflict samples that a reader brings: ``samples.jsonl`` or ``samples.parquet`` in a folder, the pictures beside it.
+
+One JSON object a line, or one row; every value is text. White space around a value is dropped.
+
+==================  ========  ==========================================================================================
+field               required  meaning
+==================  ========  ==========================================================================================
+question            yes       what is asked; picture and text answer it differently
+context             yes       the text that contradicts the picture
+answer_vision       yes       what the picture answers, a word or a short phrase
+answer_text         yes       what the text answers
+image               yes       the picture's path, relative to the folder of the samples file
+id                  no        the sample's name in every table: letters, digits, ``.``, ``_``, ``-``; no two alike, also but
+                              for case. ``line-0007`` (``row-0007`` in parquet) unless given
+task                no        the kind of question, by which samples are balanced; empty unless given
+split               no        a part of the set, to be chosen when it is loaded: in every sample or in none
+instruction_vision  no        the instruction to follow the picture; the paper's wording unless given
+instruction_text    no        the instruction to follow the text; the paper's wording unless given
+==================  ========  ==========================================================================================
+"""
+
+import json
+import re
+import reprlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow.parquet
+
+from arbitration.checks import number_words, picture_fault, refuse, text_faults
+from arbitration.dataset import Sample
+from arbitration.following import normalised
+from arbitration.prompts import PAPER_INSTRUCTION
+
+#: What would be right, for messages.
+FIELDS = {
+    "question": "write what is asked about picture and text",
+    "context": "write the text that contradicts the picture",
+    "answer_vision": "write what the picture answers",
+    "answer_text": "write what the text answers",
+    "image": "write the picture's path, relative to the folder of this file",
+    "id": "write a name that no other sample has, or leave the field out",
+    "task": "write the kind of question, or leave the field out",
+    "split": "write the part of the set, or leave the field out",
+    "instruction_vision": "write the instruction to follow the picture, or leave the field out",
+    "instruction_text": "write the instruction to follow the text, or leave the field out",
+}
+REQUIRED = ("question", "context", "answer_vision", "answer_text", "image")
+NAMES = ("samples.jsonl", "samples.parquet")
+#: The split of samples that name none; they are there whichever split is asked for.
+WHOLE = "all"
+
+
+def load(path: str | Path, split: str) -> list[Sample]:
+    """The samples of a file, every one of them checked before the first is returned.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder that holds ``samples.jsonl`` or ``samples.parquet``, or such a file under any name.
+    split : str
+        Which part, if the samples name their split; without splits all samples are returned.
+
+    Raises
+    ------
+    ValueError
+        With a line for each thing that is wrong, or if no sample is of that split.
+    FileNotFoundError
+        If there is no such file.
+    """
+    file = _file(Path(path).expanduser().resolve())
+    unit, read = ("row", _rows) if file.suffix == ".parquet" else ("line", _lines)
+    numbered = list(read(file))
+    if not numbered:
+        raise ValueError(f"{file} holds no sample; write one {unit} for each")
+    faults = [(number, fault) for number, _, fault in numbered if fault]
+    records = {number: record for number, record, fault in numbered if not fault}
+    pictures: dict[Path, str | None] = {}
+    for number, record in records.items():
+        faults += [(number, fault) for fault in text_faults(record, FIELDS, REQUIRED)]
+        faults += [(number, fault) for fault in _own_faults(record, file.parent, pictures)]
+    names = {number: _text(record, "id") or f"{unit}-{number:04d}" for number, record in records.items()}
+    faults += _repeated(names, unit) + _without_split(records, unit)
+    refuse(f"{file.name}, {unit}", faults, file)
+    return _in_split([_sample(names[number], record, file.parent) for number, record in records.items()], split, file)
+
+
+def _file(path: Path) -> Path:
+    """The samples file that a path means."""
+    if path.is_dir():
+        found = [path / name for name in NAMES if (path / name).is_file()]
+        if not found:
+            raise FileNotFoundError(f"the folder {path} has neither {NAMES[0]} nor {NAMES[1]}; write one of them into it")
+        if len(found) == 2:
+            raise ValueError(f"the folder {path} has both {NAMES[0]} and {NAMES[1]}; give the path of the one you mean")
+        return found[0]
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise ValueError(f"{path} is no samples file; give a .jsonl or .parquet file, or the folder of {NAMES[0]} or {NAMES[1]}")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; relative paths start from {Path.cwd()}")
+    return path
+
+
+def _lines(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
+    """(line number from 1, record, what is wrong with the line) of every line that is not blank."""
+    for number, line in enumerate(file.read_bytes().split(b"\n"), start=1):
+        try:
+            text = line.decode("utf-8-sig").strip()
+            record = json.loads(text) if text else None
+        except UnicodeDecodeError:
+            yield number, None, "not written in UTF-8; save the file in that encoding"
+            continue
+        except ValueError as error:
+            yield number, None, f"not valid JSON ({error}); write one whole {{…}} object on each line"
+            continue
+        if text:
+            fault = None if isinstance(record, dict) else f"{reprlib.repr(record)} is no sample; write one {{…}} object on each line"
+            yield number, record, fault
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
+    """(row number from 1, record, None) of every row of a parquet file."""
+    try:
+        rows = pyarrow.parquet.read_table(file).to_pylist()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read as parquet ({error}); write it again, or give a .jsonl file") from error
+    for number, row in enumerate(rows, start=1):
+        yield number, row, None
+
+
+def _text(record: Mapping, name: str) -> str:
+    """A field's text without the white space around it; empty if there is none."""
+    value = record.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _own_faults(record: Mapping, folder: Path, pictures: dict[Path, str | None]) -> Iterator[str]:
+    """What is wrong with the picture, the answers and the name of one record; pictures are looked at once."""
+    if image := _text(record, "image"):
+        path = folder / image
+        if Path(image).is_absolute():
+            yield f"image is the absolute path {image!r}; {FIELDS['image']}"
+        else:
+            if path not in pictures:
+                pictures[path] = picture_fault(path)
+            if pictures[path]:
+                yield f"image {image!r}: {pictures[path]}; {FIELDS['image']}"
+    given = {name: _text(record, name) for name in ("answer_vision", "answer_text")}
+    plain = {name: normalised(number_words(answer)) for name, answer in given.items()}
+    for name, answer in given.items():
+        if answer and not plain[name]:
+            yield f"{name} {answer!r} has no word to recognise in an answer; {FIELDS[name]}"
+    if plain["answer_vision"] and plain["answer_vision"] == plain["answer_text"]:
+        yield f"answer_vision {given['answer_vision']!r} and answer_text {given['answer_text']!r} are the same answer; a conflict needs two"
+    name = _text(record, "id")
+    if name and not re.fullmatch(r"\w[\w.-]{0,49}", name):
+        # Results are kept in files that bear the sample's name.
+        yield f"id {name!r} cannot be part of a file name; use up to 50 letters, digits, '.', '_' and '-', a letter or digit first"
+
+
+def _repeated(names: dict[int, str], unit: str) -> list[tuple[int, str]]:
+    """Names given twice. Case does not tell two names apart, because it does not in the file names of some systems."""
+    first: dict[str, int] = {}
+    faults = []
+    for number, name in names.items():
+        earlier = first.setdefault(name.casefold(), number)
+        if earlier != number:
+            faults.append((number, f"id {name!r} is also that of {unit} {earlier} (case does not count); {FIELDS['id']}"))
+    return faults
+
+
+def _without_split(records: dict[int, Mapping], unit: str) -> list[tuple[int, str]]:
+    """Samples that name no split beside others that do."""
+    without = [number for number, record in records.items() if record.get("split") is None]
+    named = next((number for number, record in records.items() if _text(record, "split")), None)
+    return [(number, f"split is missing, although {unit} {named} has one; give it to every sample or to none") for number in without if named]
+
+
+def _sample(name: str, record: Mapping, folder: Path) -> Sample:
+    text = {field: _text(record, field) for field in Sample.__dataclass_fields__}
+    defaults = {"split": WHOLE, **{f"instruction_{way}": wording for way, wording in PAPER_INSTRUCTION.items()}}
+    chosen = {field: text[field] or default for field, default in defaults.items()}
+    return Sample(**{**text, **chosen, "id": name, "image": str(folder / text["image"])})
+
+
+def _in_split(samples: list[Sample], split: str, file: Path) -> list[Sample]:
+    chosen = [sample for sample in samples if sample.split in (split, WHOLE)]
+    if not chosen:
+        known = ", ".join(f"{name!r} ({count})" for name, count in Counter(sample.split for sample in samples).items())
+        raise ValueError(f"no sample of {file} is of the split {split!r}; its splits (and how many samples each has): {known}")
+    return chosen
