@@ -7,6 +7,7 @@
 
 # %% tags=["parameters"]
 model = "smol"
+data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
 n = 128  # samples asked, each under both instructions
 seed = 0
@@ -18,8 +19,8 @@ from myst_nb import glue
 import arbitration as arb
 
 subject = arb.load(model, weights)
-dictionary = arb.entities.load("scenes")
-samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[:n]
+samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[:n]
+dictionary = arb.entities.of(data, samples)
 
 # %% [markdown]
 # ## Fig. 2: one sample
@@ -39,7 +40,7 @@ arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, 
 
 # %%
 answers = arb.measure.answered(subject, samples, dictionary)
-arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, split=split), model)
+arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
 answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
 
 # %% [markdown]
@@ -47,7 +48,7 @@ answers.pivot_table(index="task", columns=["following", "outcome"], values="samp
 
 # %%
 coverage = dictionary.coverage(samples, subject.tokenizer)
-arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, split=split), model)
+arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 
 # %% [markdown]

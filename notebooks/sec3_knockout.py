@@ -7,6 +7,7 @@
 
 # %% tags=["parameters"]
 model = "smol"
+data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
 n = 64  # samples per direction
 n_controls = 24  # how many of them the control curves come from; they cost as much as the curves themselves
@@ -22,8 +23,8 @@ from myst_nb import glue
 import arbitration as arb
 
 subject = arb.load(model, weights)
-dictionary = arb.entities.load("scenes")
-samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[: 2 * n]
+samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
+dictionary = arb.entities.of(data, samples)
 answers = arb.measure.answered(subject, samples, dictionary)
 prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 

@@ -6,6 +6,7 @@
 
 # %% tags=["parameters"]
 model = "smol"
+data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
 n = 64  # samples per direction
 seed = 0
@@ -22,8 +23,8 @@ from myst_nb import glue
 import arbitration as arb
 
 subject = arb.load(model, weights)
-dictionary = arb.entities.load("scenes")
-samples = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)[: 2 * n]
+samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
+dictionary = arb.entities.of(data, samples)
 answers = arb.measure.answered(subject, samples, dictionary)
 prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 
@@ -39,7 +40,7 @@ def rows(prompt):
     return arb.measure.components(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
 
 
-components = arb.results.collect("components", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, split=split, **options)
+components = arb.results.collect("components", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split, **options)
 
 # %% [markdown]
 # ## Fig. 6a: both modalities' signals

@@ -7,6 +7,7 @@
 
 # %% tags=["parameters"]
 model = "smol"
+data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
 n = 16  # samples per direction, for the ranking, for blocking, and failures for amplification
 seed = 0
@@ -24,8 +25,8 @@ from myst_nb import glue
 import arbitration as arb
 
 subject = arb.load(model, weights)
-dictionary = arb.entities.load("scenes")
-everything = arb.dataset.shuffled(arb.dataset.load("scenes", split), seed)
+everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
+dictionary = arb.entities.of(data, everything)
 samples = everything[: 6 * n]
 answers = arb.measure.answered(subject, samples, dictionary)
 ranked = arb.measure.cohort(subject, samples, answers, n, only_following)

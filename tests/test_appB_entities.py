@@ -1,5 +1,6 @@
 """The answer entity dictionary (Appendix B): made from a real WordNet, disjoint for the two answers, and covered."""
 
+import dataclasses
 import json
 
 import pytest
@@ -147,3 +148,13 @@ def test_answers_that_begin_alike_are_refused():
     tokenizer = words(["snow"])
     with pytest.raises(ValueError, match="do not tell them apart.*drop the sample"):
         dictionary(snowing=[], snowed=[]).sample_ids(conflict("snowing", "snowed"), tokenizer)
+
+
+def test_a_set_without_a_dictionary_has_the_answers_as_written():
+    sample = dataclasses.replace(dataset.load("scenes", "held")[0], task="color", answer_vision="dark red", answer_text="teal")
+    plain = entities.of("somewhere/else", [sample])
+    assert plain.sample_forms(sample) == (("dark red",), ("teal",))
+    assert plain.forms("teal", "a task of one's own") == plain.forms("teal") == ("teal",)
+    with pytest.raises(ValueError, match="no entry 'red'"):
+        plain.forms("red", "color")
+    assert entities.of("scenes", []).entries == entities.load("scenes").entries

@@ -39,7 +39,7 @@ def html(chromium, tmp_path_factory):
 def visits(chromium, html):
     """What each of the book's pages did, by its name."""
     pages = sorted((html / "book").rglob("*.html"))
-    assert len(pages) >= 21, "eleven pages of prose and five notebooks on each of two models"
+    assert len(pages) >= 22, "twelve pages of prose and five notebooks on each of two models"
     return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
 
 

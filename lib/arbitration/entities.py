@@ -33,6 +33,10 @@ TASK_KINDS = {
 }
 
 
+#: The kind of answers whose only form is the answer itself.
+AS_WRITTEN = "as written"
+
+
 @dataclass(frozen=True)
 class EntityDictionary:
     """Surface forms of every answer of a set.
@@ -59,7 +63,7 @@ class EntityDictionary:
         ValueError
             If the dictionary lacks the answer.
         """
-        kinds = [kind for kind in (TASK_KINDS[task] if task else self.entries) if answer in self.entries.get(kind, {})]
+        kinds = [kind for kind in (*TASK_KINDS.get(task, self.entries), AS_WRITTEN) if answer in self.entries.get(kind, {})]
         if not kinds:
             where = f" for the task {task!r}" if task else ""
             raise ValueError(f"the entity dictionary has no entry {answer!r}{where}; add the word and make it again")
@@ -147,6 +151,13 @@ def load(name: str = "scenes") -> EntityDictionary:
         known = sorted(found.parent.name for found in DATA.glob("*/entities.json"))
         raise ValueError(f"no entity dictionary for the set {name!r}; there is one for: {', '.join(known)}")
     return EntityDictionary(json.loads(path.read_text(encoding="utf-8"))["entries"])
+
+
+def of(name, samples: list[Sample]) -> EntityDictionary:
+    """The shipped dictionary of a set; for one without, the plainest: an answer's only form is the answer as written."""
+    if (DATA / str(name) / "entities.json").exists():
+        return load(name)
+    return EntityDictionary({AS_WRITTEN: {answer: {"en": [answer]} for sample in samples for answer in sample.answers("vision")}})
 
 
 def vocabulary() -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from arbitration.folders import ROOT, cache, output
+from arbitration.folders import DATA, ROOT, cache, output
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables: a change in them cannot change a number that a table holds.
@@ -24,9 +24,9 @@ READERS = ("estimates", "figures", "paper", "results", "style", "summary")
 
 
 def code_version() -> str:
-    """Hash of the sources that compute: what a number was computed with, also in a tree with local edits."""
+    """Hash of the sources that compute, answer dictionaries included: what a number was computed with, also in a tree with local edits."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "lib" / "arbitration").glob("*.py")):
+    for path in (*sorted((ROOT / "lib" / "arbitration").glob("*.py")), *sorted(DATA.glob("*/entities.json"))):
         if path.stem.startswith(READERS):
             continue
         digest.update(path.name.encode() + path.read_bytes())
