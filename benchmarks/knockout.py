@@ -206,12 +206,12 @@ REAL_SIZES = {
 }
 
 
-def real_size(name: str, text: dict) -> Subject:
+def real_size(name: str, text: dict, device: str = "cuda") -> Subject:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
     vision = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     torch.set_default_dtype(torch.bfloat16)
-    with torch.device("cuda"):
+    with torch.device(device):
         model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=3))
     torch.set_default_dtype(torch.float32)
     return checked(Subject(name, model.to(torch.bfloat16).eval(), None, "random"))

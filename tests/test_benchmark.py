@@ -45,6 +45,16 @@ def test_the_three_ways_agree(benchmark):
     assert f"| tiny | {line['tokens']}: 16, " in benchmark.table([line]) and " | 40 | " in benchmark.table([line])
 
 
+def test_the_gpu_s_case_runs_at_toy_size(benchmark):
+    """The same code as on a GPU, in bfloat16 and with 700 tokens, on a decoder of two small layers."""
+    toy = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 30064}
+    for text in benchmark.REAL_SIZES.values():
+        subject = benchmark.real_size("toy", text | toy | {"num_key_value_heads": min(2, text["num_key_value_heads"])}, device="cpu")
+        line = benchmark.measure(subject, benchmark.synthetic_prompt(subject, 700), "toy", plain_share=2, peak=1e12)
+        assert (line["tokens"], line["dtype"], line["variants"]) == (700, "bfloat16", 16)
+        assert line["floor_s"] > 0 and line["largest_difference"] < 0.25
+
+
 def test_the_readme_and_the_book_show_the_last_table(benchmark):
     folder = ROOT / "data" / "benchmarks"
     lines = json.loads((folder / "knockout_cpu.json").read_text())["lines"]
