@@ -24,6 +24,7 @@ def html(chromium, tmp_path_factory):
     """The folder of the book's pages, measured on very few samples, away from the reader's own book."""
     source = tmp_path_factory.mktemp("tiny")
     shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__"))
+    shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, ROOT / "notebooks" / "run.py", "-p", "n", "2", "--into", source / "book" / "_executed"]
