@@ -19,7 +19,7 @@ def decoder_inputs(subject, prompt) -> dict:
     return {"inputs_embeds": seen["inputs_embeds"], "position_ids": seen["position_ids"]}
 
 
-def full_passes(subject, prompt, closed) -> torch.Tensor:
+def full_passes(subject, prompt, inputs, closed) -> torch.Tensor:
     """Log-probabilities of y_p and y_c, (n, 2), with each (pathway, layers) of `closed`."""
     length = prompt.groups.length
     causal = torch.ones(length, length, dtype=torch.bool).tril()
@@ -34,9 +34,9 @@ def full_passes(subject, prompt, closed) -> torch.Tensor:
         chosen = [mask if module.layer_idx in layers else causal for mask, (_, layers) in zip(masks, closed)]
         return args, {**kwargs, "attention_mask": torch.stack(chosen)[:, None]}
 
-    inputs = {name: value.expand(len(closed), *value.shape[1:]) if name == "inputs_embeds" else value for name, value in decoder_inputs(subject, prompt).items()}
+    embeddings = inputs["inputs_embeds"].expand(len(closed), -1, -1)
     with torch.no_grad(), hooks(subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True) for layer in range(subject.n_layers)):
-        hidden = subject.decoder(**inputs, use_cache=False).last_hidden_state[:, -1]
+        hidden = subject.decoder(**inputs | {"inputs_embeds": embeddings}, use_cache=False).last_hidden_state[:, -1]
     return (hidden @ subject.unembedding.T).log_softmax(-1)[:, [prompt.y_p, prompt.y_c]]
 
 
@@ -50,8 +50,9 @@ def largest_difference(name: str, n: int) -> tuple[float, float]:
     off, size = 0.0, 0.0
     for number, prompt in enumerate(prompts):
         own = table.iloc[number * len(closed) : (number + 1) * len(closed)]
-        [clean] = full_passes(subject, prompt, [(STANDARD_PATHWAYS[0], range(0))])
-        blocked = torch.cat([full_passes(subject, prompt, closed[start : start + 10]) for start in range(0, len(closed), 10)])
+        inputs = decoder_inputs(subject, prompt)
+        [clean] = full_passes(subject, prompt, inputs, [(STANDARD_PATHWAYS[0], range(0))])
+        blocked = torch.cat([full_passes(subject, prompt, inputs, closed[start : start + 10]) for start in range(0, len(closed), 10)])
         expected = nssd(clean[0], clean[1], blocked[:, 0], blocked[:, 1])
         size = max(size, expected.abs().max().item())
         for column, values in (("nssd", expected), ("logp_p_blocked", blocked[:, 0]), ("logp_c_blocked", blocked[:, 1])):

@@ -17,7 +17,8 @@ HEAD_SETS = {"random": ("control: as many random heads", GREY, "x", "--", 4), "s
 def fig8(heads):
     """Fig. 8: each head's contribution to the arbitration margin (Eq. 12, logits), as a map and sorted.
 
-    The sorted panel ranks heads on every second sample and shows the means of the others, so that a long tail of noise XX
+    The sorted panel ranks heads on every second sample and shows the means of the others, so that an
+    order that chance made does not look like a slope.
     """
     check_columns(heads, ("model", "sample", "following", "layer", "head", "margin"), "fig8")
     figure, axes = panels(8, "heads that move the arbitration margin", heads, rows=2, height=2.9)
