@@ -8,7 +8,7 @@ INSTALLED := .venv/installed
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
-PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
+PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/*) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
 .PHONY: help book html test exact-test slow-test browser-test notebook pair lab clean
 

@@ -60,17 +60,9 @@ def largest_difference(name: str, n: int) -> tuple[float, float]:
     return off, size
 
 
-@pytest.mark.exact
 @pytest.mark.parametrize("name", embedded.NAMES)
-def test_every_nssd_of_four_samples_per_direction(name):
-    off, size = largest_difference(name, n=4)
-    assert off < 1e-4
-    assert size > 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", embedded.NAMES)
-def test_every_nssd_of_sixty_four_samples_per_direction(name):
-    off, size = largest_difference(name, n=64)
+@pytest.mark.parametrize("n", [pytest.param(4, marks=pytest.mark.exact), pytest.param(64, marks=pytest.mark.slow)])
+def test_every_nssd_of_n_samples_per_direction(name, n):
+    off, size = largest_difference(name, n)
     assert off < 1e-4
     assert size > 1

@@ -120,6 +120,11 @@ def gain_table(subject, heads: Iterable[Head], factor: float) -> Tensor:
     return gains
 
 
+def times(heads: Tensor, factors: Tensor) -> Tensor:
+    """Head outputs side by side, (..., n_heads · d_head), each times its factor, (..., n_heads)."""
+    return (heads.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(heads)).flatten(-2)
+
+
 def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor | None = None, generated: bool = False):
     """Multiply the output of some heads while the body runs: 0 blocks, more than 1 amplifies (§4.2.2).
 
@@ -149,7 +154,7 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
     def scale(layer):
         def hook(module, args):
             heads = args[0]
-            batch, length, width = heads.shape
+            batch, length, _ = heads.shape
             prefill = seen[layer] == 0 or length > 1
             start = seen[layer] = 0 if prefill else seen[layer]
             seen[layer] += length
@@ -162,9 +167,7 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
             else:
                 rows = torch.atleast_2d(positions).expand(batch, -1).cpu() - start
                 factors[torch.arange(batch)[:, None], rows] = own[:, None]
-            factors = factors.to(heads.device, heads.dtype)
-            scaled = heads.reshape(batch, length, subject.n_heads, -1) * factors[..., None]
-            return (scaled.reshape(batch, length, width), *args[1:])
+            return (times(heads, factors), *args[1:])
 
         return hook
 

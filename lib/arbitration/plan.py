@@ -3,7 +3,7 @@
 Everything here is index arithmetic on the CPU, done before the pass that it describes is started.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -134,14 +134,14 @@ def _pack(subject, variants, indices: list[int], first_row: int) -> Pack:
     joined = [sum(_first_layer(subject, variant) <= layer for variant in chosen) for layer in range(subject.n_layers)]
     return Pack(
         indices, first_row, joined, torch.stack(masks)[:, None],
-        [mask_numbers(chosen[:count], layer, lambda variant: number[id(variant.edges)]) for layer, count in enumerate(joined)],
+        [_mask_of(chosen[:count], layer, number) for layer, count in enumerate(joined)],
         _factors(subject, chosen, first_row, length),
     )
 
 
-def mask_numbers(variants: Sequence[Variant], layer: int, number: Callable[[Variant], int]) -> Tensor | None:
+def _mask_of(variants: Sequence[Variant], layer: int, number: dict[int, int]) -> Tensor | None:
     """Which mask each variant has in a layer, 0 where none of its edges is closed; None if that is so for all."""
-    chosen = [number(variant) if variant.edges and layer in variant.layers else 0 for variant in variants]
+    chosen = [number[id(variant.edges)] if variant.edges and layer in variant.layers else 0 for variant in variants]
     return torch.tensor(chosen) if any(chosen) else None
 
 

@@ -74,12 +74,13 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
     if not prompts:
         raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
     part = _parts(name, subject, parameters)
-    missing = [prompt for prompt in prompts if not part(prompt).exists()]
+    parts = [part(prompt) for prompt in prompts]
+    missing = [(prompt, path) for prompt, path in zip(prompts, parts) if not path.exists()]
     with tqdm(total=len(prompts), initial=len(prompts) - len(missing), desc=f"{name}, {subject.name}") as bar:
-        for prompt, table in zip(missing, tables_of(missing) if missing else (), strict=True):
-            write(table, part(prompt))
+        for (_, path), table in zip(missing, tables_of([prompt for prompt, _ in missing]) if missing else (), strict=True):
+            write(table, path)
             bar.update()
-    table = pd.concat([pd.read_parquet(part(prompt)) for prompt in prompts], ignore_index=True)
+    table = pd.concat(map(pd.read_parquet, parts), ignore_index=True)
     origin = {**provenance(subject, **parameters), "seconds": round(time.perf_counter() - started, 1), "parts": len(prompts)}
     save(table, name, origin, subject.name)
     return table
@@ -90,9 +91,10 @@ def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **
     part = _parts(name, subject, parameters)
 
     def rows(prompt):
-        if not part(prompt).exists():
-            write(rows_of(prompt), part(prompt))
-        return pd.read_parquet(part(prompt))
+        path = part(prompt)
+        if not path.exists():
+            write(rows_of(prompt), path)
+        return pd.read_parquet(path)
 
     return rows
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
+from arbitration.heads import times
 from arbitration.knockout import Decision, Pathway, blocked_plain, decision
 from arbitration.plan import Pack, Variant, bytes_per_variant, closing, default_workspace, last_rows, packs
 from arbitration.trace import hooks
@@ -213,9 +214,7 @@ def suffix_pass(subject, clean: Clean, pack: Pack, keep: bool = False) -> tuple[
 
     def scale(layer):
         def hook(module, args):
-            heads = args[0]
-            own = pack.factors[: len(heads), :, layer].to(heads)
-            return ((heads.unflatten(-1, (subject.n_heads, -1)) * own[..., None]).flatten(-2),)
+            return (times(args[0], pack.factors[: len(args[0]), :, layer]),)
 
         return hook
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from arbitration.heads import times
 from arbitration.trace import hooks
 
 
@@ -87,8 +88,7 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
 
     def scale(layer):
         def hook(module, args):
-            heads = args[0].unflatten(-1, (subject.n_heads, -1)) * gains[:, layer, ..., None].to(args[0])
-            return (heads.flatten(-2), *args[1:])
+            return (times(args[0], gains[:, layer]), *args[1:])
 
         return hook
 
