@@ -9,9 +9,12 @@ A run whose source, code, data and parameters are those of the published one is 
 import argparse
 import ast
 import difflib
+import io
 import os
 import shutil
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -110,6 +113,42 @@ def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
             execute(run, executed, shared)
 
 
+def side_by_side(models: list[str], options: list[str]) -> int:
+    """Run this program once for each model at the same time, the cores shared among them.
+
+    Two cores are kept busier by two models than by one: half of a notebook's time is single-threaded. What the processes print comes
+    out line by line under the model's name; of a progress bar, which rewrites its line, a state every ten seconds.
+
+    Returns
+    -------
+    int
+        The worst exit status.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // len(models)))
+    running = {}
+    for model in models:
+        command = [sys.executable, __file__, "--model", model, *options]
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+        running[model] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    width = max(map(len, models))
+    readers = [threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout)) for model, process in running.items()]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    return max(process.wait() for process in running.values())
+
+
+def pass_on(label: str, stream, every: float = 10.0) -> None:
+    """Print a process's lines under a label, and its progress bars now and then."""
+    shown = float("-inf")
+    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):  # a line ends at \r too
+        bar = line.endswith("\r")
+        if line.strip() and (not bar or time.monotonic() - shown > every):
+            print(f"{label}{line.strip()}", flush=True)
+            shown = time.monotonic() if bar else shown
+
+
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
@@ -119,12 +158,19 @@ def main(arguments=None) -> int:
     given = parser.parse_args(arguments)
     from arbitration import embedded, models  # only now, because it imports torch: --help and usage errors come at once
 
+    chosen = given.model or list(embedded.NAMES)
     try:
         parameters = {name: literal(value) for name, value in given.parameter}
-        runs = plan(given.notebook, given.model or list(embedded.NAMES), parameters, known_models=models.NAMES)
+        runs = plan(given.notebook, chosen, parameters, known_models=models.NAMES)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):  # small enough for a machine to hold several
+        start = time.monotonic()
+        options = [f"--notebook={name}" for name in given.notebook] + [part for pair in given.parameter for part in ("-p", *pair)]
+        failed = side_by_side(chosen, [*options, f"--into={given.into}"])
+        print(f"all runs {'ended, some broke off' if failed else 'are current'} after {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+        return failed
     try:
         run_all(runs, given.into.resolve())
     except (papermill.PapermillExecutionError, RuntimeError) as error:

@@ -29,6 +29,26 @@ assert n != 13, "an unlucky number"
 """
 
 
+def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypatch, capfd):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, time\n"
+        "model = sys.argv[2]\n"
+        "(here := __import__('pathlib').Path(__file__).parent / model).touch()\n"
+        "other = here.with_name('second' if model == 'first' else 'first')\n"
+        "for _ in range(200):\n    time.sleep(0.05)\n    if other.exists(): break\nelse: sys.exit(7)\n"
+        "print('threads', os.environ['OMP_NUM_THREADS'], *sys.argv[3:])\n"
+        "for step in range(50): sys.stderr.write(f'\\r{step} of 50')\n"
+        "sys.exit(3 if model == 'second' else 0)\n"
+    )
+    monkeypatch.setattr(run, "__file__", str(program))
+    monkeypatch.setattr(run.os, "cpu_count", lambda: 6)
+    assert run.side_by_side(["first", "second"], ["-p", "n", "2"]) == 3
+    printed = capfd.readouterr().out.splitlines()
+    assert {"first  | threads 3 -p n 2", "second | threads 3 -p n 2"} <= set(printed)
+    assert 2 <= sum("of 50" in line for line in printed) <= 6, "a bar's states come now and then, and its last one"
+
+
 @pytest.fixture
 def toy(tmp_path):
     """A folder with the notebook `toy`, and an empty folder for the published runs."""
