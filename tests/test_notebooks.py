@@ -37,7 +37,7 @@ def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -
 
 
 #: What states the design and not a measurement.
-DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "overlap_top_chance", "kept_", "failures_", "weakened_")
+DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "overlap_top_chance", "kept_", "failures_", "weakened_", "set_")
 #: Of the data set alone, whatever the model.
 DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arbitration import estimates, paper, summary
+from arbitration import entities, estimates, paper, summary, summary_samples
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -91,7 +91,9 @@ def measured():
     answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other"},
                    following=DIRECTIONS)
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
-    return {"sec2_dataset": summary.dataset(answers, coverage), "sec3_knockout": summary.knockout(knockout),
+    scenes = summary_samples.whole("scenes", "held")
+    counted = summary_samples.statistics(summary_samples.texts(scenes), summary_samples.answers(scenes, entities.load("scenes")))
+    return {"sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
             "sec4_heads": summary.heads(heads, interventions)}
 
