@@ -2,11 +2,12 @@
 
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
 number of samples in each panel, and its control in dashed grey. Fig. 2 in `figures_sample`, Figs. 8
-and 9 in `figures_heads`; `figures_set` describes the data set.
+and 9 in `figures_heads`; `figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
 """
 
 from matplotlib.ticker import MaxNLocator
 
+from arbitration.figures_authors import fig_authors
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
 from arbitration.figures_sample import fig2
 from arbitration.figures_set import fig_set
@@ -17,7 +18,7 @@ from arbitration.style import (
 )
 
 __all__ = ["fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
-           "fig_set", "publish"]
+           "fig_authors", "fig_set", "publish"]
 
 PATHWAYS = {
     "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),
