@@ -76,6 +76,16 @@ alt = "Layer-wise NSSD of the paths among vision, context, instruction and last,
 arb.figures.publish(arb.figures.fig4(table), "fig4", model, alt=alt)
 
 # %% [markdown]
+# ## Fig. 1: the paths at a glance
+#
+# The paper draws its first figure by hand. Here every arrow is as wide as what was measured above.
+
+# %%
+alt = ("Vision, context, instruction and last token, joined by five arrows as wide as the largest NSSD of their paths, with values and controls, "
+       "for text following and vision following")
+arb.figures.publish(arb.figures.fig1(table), "fig1", model, alt=alt)
+
+# %% [markdown]
 # ## With the authors' curves
 #
 # For their reviewers the authors published curves of Qwen2.5-VL-7B, InternVL3-14B and DeepSeek-VL2-tiny. The nearest of these models is laid
