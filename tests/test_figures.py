@@ -89,7 +89,7 @@ def test_lines_are_means_over_samples_and_bands_their_bootstrap(tables, drawn):
 
 def test_fig1_draws_each_path_as_wide_as_its_extreme(tables):
     """By hand: 2 nats at layer 1 for vision→instruction, −1 at layer 3 for context→instruction, 0.5 for every control, else 0."""
-    table = tables["knockout"].query("pathway in @figures_paths.PATHS").copy()
+    table = tables["knockout"][tables["knockout"]["pathway"].isin(list(figures_paths.PATHS))].copy()
     peak = (table["pathway"] == "vision→instruction") & (table["layer"] == 1)
     trough = (table["pathway"] == "context→instruction") & (table["layer"] == 3)
     table["nssd"] = np.where(table["control"], 0.5, 2.0 * peak - 1.0 * trough)

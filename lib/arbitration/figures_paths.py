@@ -32,7 +32,7 @@ def extremes(table):
         One row per following × pathway × control: nssd, low, high (mean and 95 % interval over samples, in nats), layer, n.
     """
     rows = []
-    here = table[table["pathway"].isin(PATHS)]
+    here = table[table["pathway"].isin(list(PATHS))]
     for (following, pathway, control), group in here.groupby(["following", "pathway", "control"], observed=True):
         values = wide(group, "nssd")
         layer = values.mean().abs().idxmax()
