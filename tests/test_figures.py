@@ -119,6 +119,7 @@ def test_fig1_wants_every_path_and_draws_without_controls(tables):
         figures.fig1(tables["knockout"].query("pathway != 'instruction→last'"))
     words = " ".join(text.get_text() for text in figures.fig1(tables["knockout"].query("not control")).axes[0].texts)
     assert "layer" in words and "control" not in words
+    assert "control: not measured" in str([text.get_text() for text in figures.fig1(tables["knockout"].query("not control")).legends[0].get_texts()])
 
 
 def test_ldar_counts_strict_dominance(tables):

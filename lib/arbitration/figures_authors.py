@@ -39,7 +39,8 @@ def fig_authors(table):
             rows = table[(table["following"] == following) & (table["pathway"] == pathway) & ~table["control"]]
             n = _overlay(panel, rows, theirs, (following, pathway), aligned)
             panel.set_title(f"{following.capitalize()} following: {pathway}", loc="left", fontsize=9)
-            count(panel, n, f"samples; r = {comparison.loc[(following, pathway), 'correlation']:.2f}")
+            r = comparison.loc[(following, pathway), "correlation"]
+            count(panel, n, f"samples; r = {r:.2f}".replace("-", "−") if r == r else "samples; theirs is flat")
         axes[-1, column].set_xlabel("centre of the blocked window (layer, 0-based)" if aligned else "relative depth (0: input, 1: output)")
     below(figure, axes, 3)
     return figure

@@ -6,12 +6,12 @@ from matplotlib.patches import FancyArrowPatch
 from arbitration.estimates import wide
 from arbitration.figures_sample import GROUPS
 from arbitration.metrics import bootstrap
-from arbitration.style import BLUE, DIRECTIONS, INK, PAPER, RED, below, check_columns, count, panels, styled
+from arbitration.style import BLUE, DIRECTIONS, GREY, INK, PAPER, RED, below, check_columns, count, panels, styled
 
 PLACES = {"vision": (0.09, 0.84), "context": (0.09, 0.16), "instruction": (0.53, 0.5), "last": (0.93, 0.5)}
 #: Path: bend of its arrow, and where its label stands.
 PATHS = {
-    "vision→instruction": (0.0, (0.0, 0.585)), "context→instruction": (0.0, (0.0, 0.415)), "instruction→last": (0.0, (0.59, 0.36)),
+    "vision→instruction": (0.0, (0.0, 0.585)), "context→instruction": (0.0, (0.0, 0.415)), "instruction→last": (0.0, (0.5, 0.345)),
     "vision→last": (-0.42, (0.4, 1.07)), "context→last": (0.42, (0.4, -0.07)),
 }
 WIDEST = 20  # points, the arrow of the largest effect
@@ -46,7 +46,7 @@ def extremes(table):
 def fig1(table):
     """Fig. 1: the paths of the cues, each arrow as wide as its largest effect (Eq. 7) over the layers.
 
-    Filled arrows help the model to follow, hatched ones hinder it. The pale rim reaches to the interval's outer end; the dashed
+    Blue arrows help the model to follow, hatched ones hinder it; grey is what cannot be told from zero. The pale rim reaches to the interval's outer end; the dashed
     outline is the control, as many random sources.
 
     Parameters
@@ -77,20 +77,21 @@ def fig1(table):
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.2, 1.2))
         panel.axis("off")
         count(panel, int(rows.xs(False, level="control")["n"].min()))
+    controls = found.loc[found["control"], "n"]
+    words = f"control: as many random sources (n = {controls.min()})" if len(controls) else "control: not measured"
     for label, style in (("closing it impairs following", {"facecolor": BLUE}), ("closing it helps", {"facecolor": PAPER, "edgecolor": RED, "hatch": "////"}),
-                         ("control: as many random sources", {"facecolor": "none", "edgecolor": INK, "linestyle": "--"})):
-        axes[0, 0].bar(0, 0, label=label, **style)
-    below(figure, axes, 3)
+                         ("interval reaches zero", {"facecolor": GREY}), (words, {"facecolor": "none", "edgecolor": INK, "linestyle": "--"})):
+        axes[0, 0].bar(-9, 0, label=label, **style)  # out of sight: a legend takes its patches from the panel
+    below(figure, axes, 4)
     return figure
 
 
 def _path(axes, pathway, effect, control, unit):
     """The arrow of one path, with its interval, its control and its label."""
-    helps = effect["nssd"] >= 0
     bend, place = PATHS[pathway]
-    color = BLUE if helps else RED
+    color = BLUE if effect["low"] > 0 else RED if effect["high"] < 0 else GREY
     _arrow(axes, pathway, bend, unit * max(abs(effect["low"]), abs(effect["high"])), facecolor=color, alpha=0.22, linewidth=0, zorder=1)
-    looks = {"facecolor": BLUE} if helps else {"facecolor": PAPER, "hatch": "////"}
+    looks = {"facecolor": PAPER, "hatch": "////"} if color == RED else {"facecolor": color}
     _arrow(axes, pathway, bend, unit * abs(effect["nssd"]), edgecolor=color, linewidth=0.8, zorder=2, **looks)
     words = f"{effect['nssd']:+.2f} [{effect['low']:.2f}, {effect['high']:.2f}]\nlayer {effect['layer']:.0f}"
     if control is not None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from arbitration.style import BLUE, GREEN, INK, ORANGE, PINK, below, check_columns, count, styled
 from arbitration.summary_samples import PARTS
@@ -64,5 +65,6 @@ def _forms(axes, answers):
     """How many forms the dictionary knows of an answer."""
     found = answers["forms"].value_counts().sort_index()
     axes.bar(found.index, found.to_numpy(), width=0.8, color=BLUE, edgecolor=INK, linewidth=0.6)
-    axes.set(xlabel="forms of an answer in the dictionary", ylabel="answers (two a sample)")
+    axes.set(xlabel="forms of an answer", ylabel="answers (two a sample)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     count(axes, len(answers), "answers")
