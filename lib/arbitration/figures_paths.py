@@ -12,7 +12,7 @@ PLACES = {"vision": (0.09, 0.84), "context": (0.09, 0.16), "instruction": (0.53,
 #: Path: bend of its arrow, and where its label stands.
 PATHS = {
     "vision→instruction": (0.0, (0.0, 0.585)), "context→instruction": (0.0, (0.0, 0.415)), "instruction→last": (0.0, (0.5, 0.345)),
-    "vision→last": (-0.42, (0.4, 1.07)), "context→last": (0.42, (0.4, -0.07)),
+    "vision→last": (-0.42, (0.4, 1.12)), "context→last": (0.42, (0.4, -0.12)),
 }
 WIDEST = 20  # points, the arrow of the largest effect
 HEADS = {"instruction": 34, "last": 20}  # points that an arrow's head keeps from its target's centre

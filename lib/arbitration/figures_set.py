@@ -54,9 +54,10 @@ def _sizes(axes, texts):
 def _lengths(axes, texts):
     """How long the texts are: boxes from quartile to quartile, whiskers to the shortest and the longest."""
     values = [texts.loc[texts["part"] == part, "words"].to_numpy() for part in PARTS]
-    boxes = axes.boxplot(values, whis=(0, 100), widths=0.55, patch_artist=True, medianprops={"color": INK, "linewidth": 1.6})
+    ink = {"color": INK}  # matplotlib's own black would vanish on a dark page
+    boxes = axes.boxplot(values, whis=(0, 100), widths=0.55, patch_artist=True, whiskerprops=ink, capprops=ink, medianprops=ink | {"linewidth": 1.6})
     for box in boxes["boxes"]:
-        box.set(facecolor=BLUE, alpha=0.45)
+        box.set(facecolor=BLUE, edgecolor=INK, alpha=0.45)
     axes.set_xticks(range(1, len(PARTS) + 1), [part.capitalize() for part in PARTS], rotation=30, ha="right")
     axes.set(ylabel="words: all, middle half, median", ylim=(0, None))
 
