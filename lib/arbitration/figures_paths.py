@@ -46,8 +46,8 @@ def extremes(table):
 def fig1(table):
     """Fig. 1: the paths of the cues, each arrow as wide as its largest effect (Eq. 7) over the layers.
 
-    Blue arrows help the model to follow, hatched ones hinder it; grey is what cannot be told from zero. The pale rim reaches to the interval's outer end; the dashed
-    outline is the control, as many random sources.
+    Blue arrows help the model to follow, hatched ones hinder it; what cannot be told from zero is grey. The pale rim reaches to the
+    interval's outer end; the dashed outline is the control, as many random sources.
 
     Parameters
     ----------
