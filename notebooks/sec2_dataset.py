@@ -17,6 +17,7 @@ split = "held"  # held-out wordings; "iid": the training's; "held_style": a held
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration import summary_samples
 
 subject = arb.load(model, weights)
 samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[:n]
@@ -52,8 +53,31 @@ arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 
 # %% [markdown]
+# ## The whole set (Appendix B)
+#
+# Counted over every sample, whatever `n` is, and over all splits of the scenes.
+
+# %%
+everything = summary_samples.whole(data, split)
+texts = summary_samples.texts(everything)
+entries = summary_samples.answers(everything, arb.entities.of(data, everything))
+for name, counted in (("texts", texts), ("entries", entries)):
+    arb.results.save(counted, name, arb.results.provenance(subject, data=data, split=split), model)
+alt = "Samples by task and split, lengths of question, context, instruction and answer in words, and number of dictionary forms an answer"
+arb.figures.publish(arb.figures.fig_set(texts, entries), "fig_set", model, alt=alt)
+
+# %%
+summary_samples.by_task(texts, entries).round(1)
+
+# %% [markdown]
+# What the scenes that ship with the project are drawn from: different icons, and pictures that hold one, by art style and split.
+
+# %%
+summary_samples.pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
+
+# %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.dataset(answers, coverage, seed=seed).items():
+for key, value in (arb.summary.dataset(answers, coverage, seed=seed) | summary_samples.statistics(texts, entries)).items():
     glue(key, value, display=False)

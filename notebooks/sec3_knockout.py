@@ -21,6 +21,7 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration import paper_curves
 
 subject = arb.load(model, weights)
 samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
@@ -73,6 +74,41 @@ arb.figures.publish(arb.figures.fig3(table), "fig3", model, alt=alt)
 # %%
 alt = "Layer-wise NSSD of the paths among vision, context, instruction and last, for text following and vision following"
 arb.figures.publish(arb.figures.fig4(table), "fig4", model, alt=alt)
+
+# %% [markdown]
+# ## Fig. 1: the paths at a glance
+#
+# The paper draws its first figure by hand. Here every arrow is as wide as what was measured above.
+
+# %%
+alt = ("Vision, context, instruction and last token, joined by five arrows as wide as the largest NSSD of their paths, with values and controls, "
+       "for text following and vision following")
+arb.figures.publish(arb.figures.fig1(table), "fig1", model, alt=alt)
+
+# %% [markdown]
+# ## With the authors' curves
+#
+# For their reviewers the authors published curves of Qwen2.5-VL-7B, InternVL3-14B and DeepSeek-VL2-tiny. The nearest of these models is laid
+# over this one, with the sign of Eq. 7, at equal relative depth where the numbers of layers differ. Nothing is fitted or scaled.
+
+# %%
+alt = "Layer-wise NSSD measured here and as published by the authors, one panel for each path of Figs. 3 and 4 and each direction"
+arb.figures.publish(arb.figures.fig_authors(table), "fig_authors", model, alt=alt)
+
+# %% [markdown]
+# How well the curves agree: correlation over layers, relative depth of our extreme minus that of theirs, ratio of the extremes. `nan`
+# where theirs is flat.
+
+# %%
+comparison = paper_curves.compare(table, seed)
+arb.results.save(comparison, "authors", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width), model)
+comparison.set_index(["following", "pathway"]).round(2)
+
+# %% [markdown]
+# A yardstick: the same numbers for the authors' own runs on fewer samples and on their other models, against their main run.
+
+# %%
+paper_curves.among_authors().set_index(["following", "pathway", "run"]).round(2)
 
 # %% [markdown]
 # ## Numbers for the book

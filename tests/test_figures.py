@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import FancyArrowPatch
 
-from arbitration import figures, style
+from arbitration import figures, figures_paths, style
 
 DIRECTIONS = ("text", "vision")
 LAYERS, SAMPLES = 4, 5
@@ -84,6 +85,41 @@ def test_lines_are_means_over_samples_and_bands_their_bootstrap(tables, drawn):
     _, low, high = style.bootstrap(rows.pivot(index="sample", columns="layer", values="nssd").to_numpy())
     height = band.get_paths()[0].vertices[:, 1]
     assert np.isclose(height.min(), low.min()) and np.isclose(height.max(), high.max())
+
+
+def test_fig1_draws_each_path_as_wide_as_its_extreme(tables):
+    """By hand: 2 nats at layer 1 for vision→instruction, −1 at layer 3 for context→instruction, 0.5 for every control, else 0."""
+    table = tables["knockout"][tables["knockout"]["pathway"].isin(list(figures_paths.PATHS))].copy()
+    peak = (table["pathway"] == "vision→instruction") & (table["layer"] == 1)
+    trough = (table["pathway"] == "context→instruction") & (table["layer"] == 3)
+    table["nssd"] = np.where(table["control"], 0.5, 2.0 * peak - 1.0 * trough)
+    found = figures_paths.extremes(table).set_index(["following", "pathway", "control"])
+    assert found.loc[("text", "vision→instruction", False), ["nssd", "low", "high", "layer", "n"]].tolist() == pytest.approx([2, 2, 2, 1, SAMPLES])
+    assert found.loc[("vision", "context→instruction", False), ["nssd", "layer"]].tolist() == pytest.approx([-1, 3])
+
+    figure = figures.fig1(table)
+    assert figure.get_suptitle().startswith("Fig. 1 · smol")
+    left, right = figure.axes
+    words = " ".join(text.get_text() for text in left.texts)
+    assert "+2.00 [2.00, 2.00]\nlayer 1; control +0.50" in words and "−1.00 [−1.00, −1.00]\nlayer 3" in words
+    assert {"vision", "context", "instruction", "last"} <= {text.get_text() for text in right.texts}
+    widths = [arrow.get_arrowstyle().tail_width for arrow in left.patches if isinstance(arrow, FancyArrowPatch)]
+    assert len(widths) == 15, "five paths, each with its interval and its control"
+    rims, paths, controls = widths[::3], widths[1::3], widths[2::3]
+    assert rims == pytest.approx(paths, abs=1e-2), "an interval of no width"
+    unit = figures_paths.WIDEST / 2
+    assert paths == pytest.approx([2 * unit, 1 * unit, 0.4, 0.4, 0.4], abs=1e-2) and controls == pytest.approx([0.5 * unit] * 5, abs=1e-2)
+    assert [arrow.get_hatch() for arrow in left.patches if isinstance(arrow, FancyArrowPatch)][4] == "////", "it hinders"
+    assert "n = 5" in left.get_title("right")
+    assert {"closing it impairs following", "closing it helps"} < {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_fig1_wants_every_path_and_draws_without_controls(tables):
+    with pytest.raises(ValueError, match="lacks instruction→last"):
+        figures.fig1(tables["knockout"].query("pathway != 'instruction→last'"))
+    words = " ".join(text.get_text() for text in figures.fig1(tables["knockout"].query("not control")).axes[0].texts)
+    assert "layer" in words and "control" not in words
+    assert "control: not measured" in str([text.get_text() for text in figures.fig1(tables["knockout"].query("not control")).legends[0].get_texts()])
 
 
 def test_ldar_counts_strict_dominance(tables):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arbitration import estimates, paper, summary
+from arbitration import entities, estimates, paper, summary, summary_samples
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -91,7 +91,9 @@ def measured():
     answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other"},
                    following=DIRECTIONS)
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
-    return {"sec2_dataset": summary.dataset(answers, coverage), "sec3_knockout": summary.knockout(knockout),
+    scenes = summary_samples.whole("scenes", "held")
+    counted = summary_samples.statistics(summary_samples.texts(scenes), summary_samples.answers(scenes, entities.load("scenes")))
+    return {"sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
             "sec4_heads": summary.heads(heads, interventions)}
 
@@ -101,7 +103,9 @@ def measured():
     ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
                        "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,
                        "contrast_relay_vision_verdict": "agrees", "size_compensation_text_verdict": "agrees",
-                       "contrast_anchor_text_verdict": "disagrees", "size_direct_text_verdict": "agrees"}),
+                       "contrast_anchor_text_verdict": "disagrees", "size_direct_text_verdict": "agrees",
+                       "authors_extreme_vision_text_vision": 1.0, "authors_shift_vision_text_vision": 2.5 / 3 - 14.5 / 28,
+                       "authors_ratio_vision_text_text": 0.5 / 0.3866}),
     ("sec3_beliefs", {"ldar_shallow_text": 0.5, "ldar_deep_text": 1.0, "ldar_max_text": 1.0, "ldar_max_text_layer": 20.0,
                       "ldar_transition_text": "layer 20", "ldar_final_text_shuffled": 0.0, "sync_critical_text": 5 / 6,
                       "sync_weak_text": "no such layer", "follow_none_vision": 1.0, "follow_instruction_last_vision": 0.0,

@@ -167,7 +167,7 @@ def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
 
 def test_inputs_are_the_code_the_data_and_the_pinned_versions():
     names = publish.inputs()
-    assert {"constraints.txt", "lib/arbitration/metrics.py", "data/scenes/samples.jsonl"} <= names.keys()
+    assert {"constraints.txt", "lib/arbitration/metrics.py", "data/scenes/samples.jsonl", "data/authors_curves.json"} <= names.keys()
     assert not [name for name in names if name.startswith(("book/", "tests/"))]
 
 

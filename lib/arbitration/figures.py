@@ -1,21 +1,25 @@
 """One function per figure of the paper's Sections 3 and 4.1: a tidy table in, a matplotlib Figure out.
 
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
-number of samples in each panel, and its control in dashed grey. Figs. 8 and 9 are in `figures_heads`, Fig. 2 in `figures_sample`.
+number of samples in each panel, and its control in dashed grey. Fig. 1 is in `figures_paths`, Fig. 2 in `figures_sample`, Figs. 8
+and 9 in `figures_heads`; `figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
 """
 
 from matplotlib.ticker import MaxNLocator
 
+from arbitration.figures_authors import fig_authors
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
+from arbitration.figures_paths import fig1
 from arbitration.figures_sample import fig2
+from arbitration.figures_set import fig_set
 from arbitration.metrics import bootstrap
 from arbitration.style import (
     BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, band, below, check_columns, count, panels,
     publish, styled, zero,
 )
 
-__all__ = ["fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
-           "publish"]
+__all__ = ["fig1", "fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
+           "fig_authors", "fig_set", "publish"]
 
 PATHWAYS = {
     "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),

@@ -7,6 +7,7 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 
 import numpy as np
 
+from arbitration import paper_curves
 from arbitration.estimates import DIRECTIONS, counts, depth, estimate, wide
 from arbitration.summary_heads import heads
 
@@ -41,7 +42,8 @@ def dataset(answers, coverage, seed=0):
 
 
 def knockout(table, seed=0):
-    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, and what the paper contrasts.
+    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, what the paper contrasts, and the agreement
+    with the authors' curves (`paper_curves.compare`).
 
     A contrast compares two pathways sample by sample, each at the layer of its own extreme; with a control, over the samples
     that have one (``n_controls`` per direction).
@@ -79,7 +81,7 @@ def knockout(table, seed=0):
         found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
         found |= estimate(f"size_direct_{d}", at(f"{own}_last_{d}"), seed, below=MARGINAL)
     found |= estimate("size_compensation_text", at("vision_text_text", "trough"), seed, below=-MARGINAL)
-    return found
+    return found | paper_curves.numbers(paper_curves.compare(table, seed))
 
 
 def beliefs(beliefs, paths, seed=0, critical=None):

@@ -1,0 +1,192 @@
+"""The layer-wise NSSD curves that the authors published for their reviewers, and how a run's curves agree with them.
+
+``data/authors_curves.json`` holds the numbers as plotted; here they have the sign of Eq. 7. Where two models differ in their
+number of layers, layers are matched by relative depth: layer l of L lies at (l + ½) / L.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from arbitration import folders
+from arbitration.estimates import wide
+
+MAIN = "qwen2.5-vl-7b"
+NEAREST = {"internvl3": "internvl3-14b"}  # the authors' model that is nearest to ours; it is their main one otherwise
+SAME = ("qwen2.5-vl",)  # our names of models of which the authors published curves
+FLAT = 0.005  # nats: a curve that stays below is mostly rounding (four decimals), and has no shape to agree with
+MEASURES = ("extreme", "correlation", "shift", "ratio")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One published curve.
+
+    Attributes
+    ----------
+    figure, paper_figure : str
+        The authors' file, and the paper's figure of that kind (None where there is none).
+    share : float
+        Of the authors' 842 samples. The sets of 20, 40, … % lie in each other, so their spread is no sampling interval.
+    model, following, pathway : str
+        Pathways are named as by `Pathway`.
+    nssd : tuple of float
+        By layer, in nats, positive where the path helped (Eq. 7).
+    """
+
+    figure: str
+    paper_figure: str | None
+    share: float
+    model: str
+    following: str
+    pathway: str
+    nssd: tuple[float, ...]
+
+
+@cache
+def curves() -> tuple[Curve, ...]:
+    """Every published curve, the sign turned to that of Eq. 7."""
+    records = json.loads((folders.DATA / "authors_curves.json").read_text(encoding="utf-8"))["curves"]
+    return tuple(Curve(**{key: value for key, value in record.items() if key != "nssd_as_plotted"},
+                       nssd=tuple(0.0 - value for value in record["nssd_as_plotted"])) for record in records)
+
+
+def published(model: str = MAIN, share: float = 1.0) -> dict[tuple[str, str], Curve]:
+    """One model's curves of Figs. 3 and 4, by (following, pathway); a path that both figures show is that of Fig. 3."""
+    found = {}
+    for curve in curves():
+        if (curve.model, curve.share) == (model, share) and curve.paper_figure:
+            found.setdefault((curve.following, curve.pathway), curve)
+    return found
+
+
+def nearest(model: str) -> tuple[str, bool]:
+    """The authors' model whose curves are laid over those of `model`, and whether it is the same model."""
+    return NEAREST.get(model, MAIN), model in SAME
+
+
+def centres(layers: int) -> np.ndarray:
+    """Relative depths of the layers of a model, shape (layers,): 0 is its input, 1 its output."""
+    return (np.arange(layers) + 0.5) / layers
+
+
+def likeness(means, theirs) -> dict[str, np.ndarray]:
+    """How curves agree with one of the authors'.
+
+    Parameters
+    ----------
+    means : array_like, (n_curves, n_layers)
+        NSSD of one pathway by layer, in nats, as Eq. 7 signs it.
+    theirs : array_like, (n_layers of their model,)
+        The same of the authors.
+
+    Returns
+    -------
+    dict of ndarray, (n_curves,)
+        ``extreme``: the value farthest from zero, in nats. ``correlation``: Pearson's, over layers, theirs interpolated at our
+        depths. ``shift``: relative depth of our extreme minus that of theirs. ``ratio``: our extreme divided by theirs. The last
+        three are NaN where the authors' curve is flat (`FLAT`); a correlation also where ours is constant.
+    """
+    means, theirs = np.asarray(means, float), np.asarray(theirs, float)
+    depths, their_depths = centres(means.shape[1]), centres(len(theirs))
+    at, their_at = np.abs(means).argmax(axis=1), np.abs(theirs).argmax()
+    extreme = means[np.arange(len(means)), at]
+    if abs(theirs[their_at]) < FLAT:
+        return {"extreme": extreme} | {name: np.full(len(means), np.nan) for name in MEASURES[1:]}
+    ours = means - means.mean(axis=1, keepdims=True)
+    reference = np.interp(depths, their_depths, theirs)
+    reference = reference - reference.mean()
+    length = np.linalg.norm(ours, axis=1) * np.linalg.norm(reference)
+    correlation = np.divide(ours @ reference, length, out=np.full(len(means), np.nan), where=length > 1e-12)
+    return {"extreme": extreme, "correlation": correlation, "shift": depths[at] - their_depths[their_at], "ratio": extreme / theirs[their_at]}
+
+
+def agreement(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str, float]:
+    """`likeness` of a run's mean curve, with percentile bootstrap 95 % intervals over our samples.
+
+    The extreme is looked for anew in every resample, so that its interval knows that a layer was chosen. The authors' curve is
+    taken as it is.
+
+    Parameters
+    ----------
+    values : array_like, (n_samples, n_layers)
+        NSSD of one pathway, in nats.
+    theirs : array_like, (n_layers of their model,)
+    seed, draws : int
+
+    Returns
+    -------
+    dict
+        For each of `likeness`'s names also ``…_low`` and ``…_high``; plain floats.
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
+    run, resampled = likeness(values.mean(axis=0)[None], theirs), likeness(counts @ values / n, theirs)
+    found = {}
+    for name in MEASURES:
+        low, high = np.quantile(resampled[name], [0.025, 0.975])
+        found |= {name: float(run[name][0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found
+
+
+def compare(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """A run's curves beside the authors', pathway by pathway.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `knockout_sweep`: one row per sample, following, pathway, control and layer; nssd in nats.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row per following × pathway of the authors' Figs. 3 and 4: figure, following, pathway, n, theirs (their model),
+        their_extreme (nats), their_layer, and the numbers of `agreement`. Pathways that the run did not sweep are left out.
+    """
+    theirs, _ = nearest(table["model"].iloc[0])
+    rows = []
+    for (following, pathway), curve in published(theirs).items():
+        here = table[(table["following"] == following) & (table["pathway"] == pathway) & ~table["control"]]
+        if not len(here):
+            continue
+        values = wide(here, "nssd")
+        at = int(np.abs(curve.nssd).argmax())
+        rows.append({"figure": curve.paper_figure, "following": following, "pathway": pathway, "n": len(values), "theirs": theirs,
+                     "their_extreme": curve.nssd[at], "their_layer": at} | agreement(values, curve.nssd, seed))
+    return pd.DataFrame(rows)
+
+
+def among_authors() -> pd.DataFrame:
+    """What agreement the authors' own runs have with their main one, as a yardstick.
+
+    Returns
+    -------
+    DataFrame
+        One row per following × pathway × run: run (``"20 %"`` … of the samples of the main model, or another model), and the numbers
+        of `likeness`. They have no interval, because single samples were not published.
+    """
+    shares = sorted({curve.share for curve in curves() if curve.model == MAIN} - {1.0})
+    others = sorted({curve.model for curve in curves()} - {MAIN})
+    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares} | {model: published(model) for model in others}
+    rows = []
+    for (following, pathway), whole in published().items():
+        for run, found in runs.items():
+            if curve := found.get((following, pathway)):
+                numbers = {name: float(value[0]) for name, value in likeness([curve.nssd], whole.nssd).items()}
+                rows.append({"following": following, "pathway": pathway, "run": run} | numbers)
+    return pd.DataFrame(rows)
+
+
+def numbers(comparison: pd.DataFrame) -> dict[str, float]:
+    """A comparison as named numbers: ``authors_<measure>_<source>_<target>_<following>`` with ``_low`` and ``_high``."""
+    found = {}
+    for row in comparison.to_dict("records"):
+        path = row["pathway"].replace("→", "_") + f"_{row['following']}"
+        found |= {f"authors_{name}_{path}{end}": row[name + end] for name in MEASURES for end in ("", "_low", "_high")}
+    return found

@@ -1,0 +1,105 @@
+"""What a conflict set consists of (Appendix B): counted over whole sets, so there is nothing to estimate and no interval."""
+
+import json
+
+import pandas as pd
+
+from arbitration.dataset import SPLITS, Sample, load
+from arbitration.folders import DATA
+
+PARTS = ("question", "context", "instruction", "answer")
+
+
+def whole(name, split: str) -> list[Sample]:
+    """All samples of a set: the scenes in every split; of another set those that `split` names, which without splits is all."""
+    return [sample for one in (SPLITS if name == "scenes" else (split,)) for sample in load(name, one)]
+
+
+def texts(samples: list[Sample]) -> pd.DataFrame:
+    """Every text of a set with its length.
+
+    Returns
+    -------
+    DataFrame
+        One row per sample and text: sample, split, task, part (question, context, instruction, answer; the last two twice, once for
+        each modality), text, words (separated by white space).
+    """
+    rows = []
+    for sample in samples:
+        parts = [("question", sample.question), ("context", sample.context), ("instruction", sample.instruction_vision),
+                 ("instruction", sample.instruction_text), ("answer", sample.answer_vision), ("answer", sample.answer_text)]
+        rows += [(sample.id, sample.split, sample.task, part, text, len(text.split())) for part, text in parts]
+    return pd.DataFrame(rows, columns=["sample", "split", "task", "part", "text", "words"])
+
+
+def answers(samples: list[Sample], dictionary) -> pd.DataFrame:
+    """Every answer of a set with the number of forms that its dictionary knows.
+
+    Returns
+    -------
+    DataFrame
+        One row per sample and modality: sample, split, task, modality, answer, forms (the answer itself among them, those that
+        would also fit the other answer not).
+    """
+    rows = []
+    for sample in samples:
+        pair = zip(("vision", "text"), sample.answers("vision"), dictionary.sample_forms(sample))
+        rows += [(sample.id, sample.split, sample.task, modality, answer, len(forms)) for modality, answer, forms in pair]
+    return pd.DataFrame(rows, columns=["sample", "split", "task", "modality", "answer", "forms"])
+
+
+def by_task(texts: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """The statistics of a set for each task and for all of them.
+
+    Parameters
+    ----------
+    texts, answers : DataFrame
+        From the functions of these names.
+
+    Returns
+    -------
+    DataFrame
+        One row per task and one for ``all tasks``: the samples of each split, the mean number of words of each part, the number of
+        different answers, the mean number of forms of an answer.
+    """
+    rows = {}
+    for task in [*texts["task"].unique(), "all tasks"]:
+        said, given = (one if task == "all tasks" else one[one["task"] == task] for one in (texts, answers))
+        sizes = {f"samples, {split}": said.loc[said["split"] == split, "sample"].nunique() for split in texts["split"].unique()}
+        words = {f"words, {part}": said.loc[said["part"] == part, "words"].mean() for part in PARTS}
+        rows[task] = sizes | words | {"different answers": given["answer"].nunique(), "forms an answer": given["forms"].mean()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
+
+
+def pictures() -> pd.DataFrame:
+    """What the scenes that ship with the project are drawn from.
+
+    Returns
+    -------
+    DataFrame
+        One row per icon in a picture: sample, split, style (the set of icons), icon (its name).
+    """
+    sheet = json.loads((DATA / "scenes" / "icons.json").read_text(encoding="utf-8"))
+    with open(DATA / "scenes" / "samples.jsonl", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    rows = [(record["id"], record["split"], sheet["styles"][item["style"]], sheet["slugs"][item["row"]])
+            for record in records for item in record["scene"]]
+    return pd.DataFrame(rows, columns=["sample", "split", "style", "icon"])
+
+
+def statistics(texts: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
+    """The statistics that the book quotes; lengths in words, with the shortest and the longest.
+
+    Returns
+    -------
+    dict
+        ``set_samples``, ``set_samples_<split>``, ``set_tasks``, ``set_answers`` (different ones); ``set_<part>_words`` and ``set_forms``
+        with ``_min`` and ``_max``; ``set_alone``, the share of answers whose only form is the answer itself.
+    """
+    found = {"set_samples": texts["sample"].nunique(), "set_tasks": texts["task"].nunique(), "set_answers": answers["answer"].nunique(),
+             "set_alone": (answers["forms"] == 1).mean()}
+    found |= {f"set_samples_{split}": texts.loc[texts["split"] == split, "sample"].nunique() for split in texts["split"].unique()}
+    ranges = {f"set_{part}_words": texts.loc[texts["part"] == part, "words"] for part in PARTS} | {"set_forms": answers["forms"]}
+    for name, values in ranges.items():
+        found |= {name: values.mean(), f"{name}_min": values.min(), f"{name}_max": values.max()}
+    return {name: float(value) for name, value in found.items()}
