@@ -1,27 +1,24 @@
 """One function per figure of the paper's Sections 3 and 4.1: a tidy table in, a matplotlib Figure out.
 
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
-number of samples in each panel, and its control in dashed grey. Figs. 8 and 9 are in `figures_heads`, Fig. 2 in `figures_sample`.
+number of samples in each panel, and its control in dashed grey. Figs. 8 and 9 are in `figures_heads`, Fig. 2 in `figures_sample`,
+Fig. 10 in `figures_windows`, Fig. 14 in `figures_ablations`.
 """
 
 from matplotlib.ticker import MaxNLocator
 
+from arbitration.figures_ablations import fig14, fig14_beliefs
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
 from arbitration.figures_sample import fig2
+from arbitration.figures_windows import PATHWAYS, curves, fig10
 from arbitration.metrics import bootstrap
 from arbitration.style import (
-    BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, band, below, check_columns, count, panels,
+    BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, band, below, check_columns, count, panels,
     publish, styled, zero,
 )
 
 __all__ = ["fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
-           "publish"]
-
-PATHWAYS = {
-    "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),
-    "context→instruction": (RED, "D"), "context→last": (ORANGE, "v"), "vision→instruction": (BLUE, "o"),
-    "vision→context": (GREEN, "s"), "instruction→last": (PINK, "P"),
-}
+           "fig10", "fig14", "fig14_beliefs", "publish", "PATHWAYS"]
 
 
 @styled
@@ -71,13 +68,7 @@ def _knockout(table, number, what, pathways):
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]
         zero(panel)
-        for pathway in pathways:
-            rows = here[here["pathway"] == pathway]
-            control = rows[rows["control"]]
-            if len(control):
-                band(panel, control, "nssd", label=f"control: as many random sources (n = {control['sample'].nunique()})", color=GREY, dashes="--", fill=0.08)
-            color, marker = PATHWAYS[pathway]
-            n = band(panel, rows[~rows["control"]], "nssd", label=f"{pathway} blocked", color=color, marker=marker)
+        n = curves(panel, here, pathways)
         panel.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel="NSSD (nats; positive: the path helped)")
         count(panel, n)
     below(figure, axes, 4)
