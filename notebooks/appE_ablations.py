@@ -52,8 +52,10 @@ arb.figures.publish(arb.figures.fig14_beliefs(beliefs), "fig14_beliefs", model, 
 #
 # Eq. 12 with each Φ. The default's contributions are kept under the name and parameters of Section 4.2, which reads them too.
 
-
 # %%
+readings = arb.ablations.POOLINGS
+
+
 def contributions(reading):
     options = {"top_k": reading.top_k, "pooling": reading.pooling, "norm": reading.norm}
 
@@ -63,7 +65,7 @@ def contributions(reading):
     return arb.results.gathered("heads", subject, ranked, lambda missing: map(rows, missing), **options).assign(reading=reading.name)
 
 
-scores = pd.concat(map(contributions, arb.ablations.POOLINGS), ignore_index=True)
+scores = pd.concat(map(contributions, readings), ignore_index=True)
 arb.results.save(scores, "head_readings", arb.results.provenance(subject, **origin), model)
 rankings = {
     reading: {way: arb.heads.ranking(rows[rows["following"] == way]) for way in ("text", "vision")}
@@ -108,11 +110,11 @@ arb.figures.publish(arb.figures.fig14(interventions), "fig14", model, alt=alt)
 # The path from the tokens of the modality that the instruction names, into the whole instruction, its parts, or the instruction with
 # the template's words after it; and in windows of seven layers instead of three.
 
-
 # %%
-def closed(span, width):
-    centres = list(range(1, subject.n_layers, stride))
+centres = list(range(1, subject.n_layers, stride))
 
+
+def closed(span, width):
     def sweep(missing):
         return arb.ablations.into(subject, missing, span, width, centres)
 
