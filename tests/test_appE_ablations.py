@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import tiny
 
-from arbitration import ablations, entities, heads, knockout, measure, summary_sensitivity
+from arbitration import ablations, entities, heads, measure, summary_sensitivity
 from arbitration.ablations import WIDENED, Reading
+from arbitration.knockout import Pathway, decision, knockout, next_token_logits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,8 +52,16 @@ def test_a_part_of_the_instruction_is_at_most_as_strong_as_the_whole(subject, di
     parts = signal[["modality sentence", "question", "answer format"]]
     assert np.allclose(parts.max(axis=1), signal["default"])  # they make up the whole
     assert (signal["with the template after it"] >= signal["default"]).all()
-    assert (signal["with the template after it"] > signal["default"]).any()
     assert (signal["K = 4"] < signal["K = 2"]).all() and (signal["average"] < signal["default"]).all()
+
+
+def test_the_widened_instruction_is_read_as_a_whole(subject, dictionary, prompt):
+    columns, wide = ["layer", "dictionary", "phi_f", "phi_c"], ablations.widened(prompt)
+    every = Reading("all tokens", top_k=len(wide.groups.instruction), span=WIDENED)
+    own = ablations.beliefs(subject, prompt, dictionary, tiny.samples()[1], [every])
+    alone = measure.beliefs(subject, wide, dictionary, tiny.samples()[1], top_k=every.top_k)
+    pd.testing.assert_frame_equal(own[columns], alone[alone["positions"] == "instruction"][columns].reset_index(drop=True))
+    assert every.top_k > len(prompt.groups.instruction)
 
 
 def test_a_span_that_the_prompt_lacks_is_left_out(subject, dictionary, prompt):
@@ -86,17 +95,17 @@ def test_paths_into_a_span_are_knockouts(subject, span):
         place = prompt.groups.positions(source)
         for layer, nssd, p, c in table[["layer", "nssd", "logp_p_blocked", "logp_c_blocked"]].itertuples(index=False):
             chosen = ablations.widened(prompt) if span == WIDENED else prompt
-            pathway = knockout.Pathway(source, "instruction" if span == WIDENED else span)
+            pathway = Pathway(source, "instruction" if span == WIDENED else span)
             assert all(len(a) == len(b) and (a == b).all() for a, b in zip(pathway.edges(chosen), (place, target)))
-            with knockout.knockout(subject, chosen, [pathway], range(max(0, layer - 1), min(5, layer + 2))):
-                plain = knockout.decision(knockout.next_token_logits(subject, prompt), prompt).log_probabilities[0]
+            with knockout(subject, chosen, [pathway], range(max(0, layer - 1), min(5, layer + 2))):
+                plain = decision(next_token_logits(subject, prompt), prompt).log_probabilities[0]
             assert [p, c] == pytest.approx(plain.tolist(), abs=1e-9)
         assert (table["nssd"] != 0).any() and (table["span"] == span).all()
 
 
 def test_the_first_token_is_that_of_the_answer(subject, prompt):
     row = ablations.first_token(subject, prompt).iloc[0]
-    found = knockout.decision(knockout.next_token_logits(subject, prompt), prompt)
+    found = decision(next_token_logits(subject, prompt), prompt)
     assert row["prefers"] == bool(found.log_probabilities[0, 0] > found.log_probabilities[0, 1])
     likeliest = int(found.tokens[0])
     one, two = [token for token in range(3) if token != likeliest][:2]

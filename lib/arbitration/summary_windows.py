@@ -108,7 +108,7 @@ def _stability(name, curves, seed):
     found[f"place_{name}_verdict"] = throughout([word for key, word in found.items() if key.endswith("_verdict")])
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = size[max(widths)].max(axis=1) / size[min(widths)].max(axis=1)
-    return found | drawn(f"ratio_{name}", ratio, within=SLIGHTLY)
+    return found | drawn(f"ratio_{name}", np.where(np.isfinite(ratio), ratio, np.nan), within=SLIGHTLY)
 
 
 def _conclusions(curves, width, seed):
