@@ -57,7 +57,9 @@ def plan(notebooks, models, parameters, folder=HERE, known_models=()) -> list[Ru
     ValueError
         On a notebook, model or parameter name that does not exist; the message names the nearest one that does.
     """
-    sources = {path.stem: path for path in sorted(Path(folder).glob("*.ipynb"))}
+    # Sections before appendices, which read what a section has measured.
+    found = sorted(Path(folder).glob("*.ipynb"), key=lambda path: (path.stem.startswith("app"), path.stem))
+    sources = {path.stem: path for path in found}
     chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
     for name in models:
         pick(name, list(known_models), "model")

@@ -48,13 +48,18 @@ def tables():
                            for following in DIRECTIONS
                            for i, (token, group) in enumerate([("USER:", "template"), ("<img>", "vision"), ("<img>", "vision"),
                                                               ("note", "context"), ("look", "instruction"), (":", "last")])])
+    windows = pd.concat([knockout[knockout["pathway"].isin(["vision→text", "vision→last", "text→last"])].assign(width=width) for width in (1, 5)])
+    readings = pd.concat([beliefs[beliefs["positions"] == "instruction"].assign(reading=name) for name in ("default", "K = 2", "average")])
+    ablated = pd.concat([interventions[interventions["heads"] == "target"].assign(heads=name) for name in ("default", "K = 2", "average")]
+                        + [interventions[interventions["heads"].isin(["original", "random"])]], ignore_index=True)
     return {"knockout": knockout, "beliefs": beliefs, "paths": paths, "components": components, "heads": heads,
-            "interventions": interventions, "groups": groups}
+            "interventions": interventions, "groups": groups, "windows": windows, "readings": readings, "ablated": ablated}
 
 
 CASES = [("fig3", "knockout", "3"), ("fig4", "knockout", "4"), ("fig5a", "beliefs", "5a"), ("fig5b", "paths", "5b"),
          ("fig6a", "components", "6a"), ("fig6b", "components", "6b"), ("fig7", "components", "7"), ("fig8", "heads", "8"),
-         ("fig9_blocking", "interventions", "9 left"), ("fig9_amplification", "interventions", "9 right")]
+         ("fig9_blocking", "interventions", "9 left"), ("fig9_amplification", "interventions", "9 right"),
+         ("fig10", "windows", "10"), ("fig14", "ablated", "14"), ("fig14_beliefs", "readings", "14")]
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,22 @@ def test_fig1_wants_every_path_and_draws_without_controls(tables):
     words = " ".join(text.get_text() for text in figures.fig1(tables["knockout"].query("not control")).axes[0].texts)
     assert "layer" in words and "control" not in words
     assert "control: not measured" in str([text.get_text() for text in figures.fig1(tables["knockout"].query("not control")).legends[0].get_texts()])
+
+
+def test_every_width_has_its_row_of_panels(tables):
+    table = tables["windows"].assign(nssd=lambda rows: rows["nssd"] + 100.0 * rows["width"])
+    axes = figures.fig10(table).axes
+    assert len(axes) == 4 and [panel.get_ylabel() for panel in axes[::2]] == ["1 layer: NSSD (nats)", "5 layers: NSSD (nats)"]
+    for panel, width in zip(axes, (1, 1, 5, 5)):
+        line = next(line for line in panel.get_lines() if line.get_label() == "text→last blocked")
+        assert np.allclose(line.get_ydata(), 100 * width, atol=5)
+
+
+def test_other_readings_are_told_apart(tables):
+    table = tables["ablated"].assign(outcome=np.where(tables["ablated"]["heads"] == "average", "follow", "competitor"))
+    for panel in figures.fig14(table).axes:
+        curves = {line.get_label(): line.get_ydata() for line in panel.get_lines()}
+        assert np.allclose(curves["average of the forms"], 1) and np.allclose(curves["strongest token, best form (default)"], 0)
 
 
 def test_ldar_counts_strict_dominance(tables):

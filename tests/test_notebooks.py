@@ -15,7 +15,7 @@ import arbitration as arb
 from arbitration import embedded, results
 from arbitration.folders import ROOT
 
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("sec*.py"))
+NOTEBOOKS = sorted(path.stem for kind in ("sec", "app") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
 
 
 def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -> dict:
@@ -41,6 +41,9 @@ DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "ove
 #: Of the data set alone, whatever the model.
 DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 
+#: What keeps a run on `smol` short.
+SMALL = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1}, "appC_windows": {"widths": [1, 5]}, "appE_ablations": {"draws": 1, "stride": 10}}
+
 
 #: A layer out of a few, told as its distance from another model's layer: two runs may have the same.
 PLACED = ("authors_shift_",)
@@ -60,8 +63,8 @@ def unchanged(before: dict, after: dict) -> tuple[list, float]:
     return same, sum(a != b for a, b in counted.values()) / max(1, len(counted))
 
 
-def test_there_is_a_notebook_for_every_measured_section():
-    assert NOTEBOOKS == ["sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads"]
+def test_there_is_a_notebook_for_every_measured_section_and_appendix():
+    assert NOTEBOOKS == ["appC_windows", "appE_ablations", "sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -79,7 +82,7 @@ def test_another_seed_gives_other_numbers(notebook, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_random_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
-    small = {"n": 2, "draws": 1} if notebook == "sec4_heads" else {"n": 2} if notebook == "sec2_dataset" else {"n": 1}
+    small = {"n": 1} | SMALL.get(notebook, {})
     options = {} if notebook == "sec2_dataset" else {"only_following": False}
     trained = run(notebook, tmp_path, monkeypatch, **small)
     random = run(notebook, tmp_path, monkeypatch, weights="random", **small, **options)
@@ -87,3 +90,25 @@ def test_random_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
     assert not [key for key in same if key not in DATA_ONLY]
     # Shares saturate: heads whose blocking changes no answer, trained or not, give 0 both times.
     assert moved > 0
+
+
+def test_the_windows_of_three_layers_are_those_of_section_3(tmp_path, monkeypatch):
+    """What either notebook has measured, the other reads: no prompt is swept twice at width 3."""
+    def tiny_model(name, weights):
+        return tiny.subject("internvl")
+
+    swept, sweep = [], arb.knockout_tables
+
+    def counted(subject, prompts, pathways, width):
+        swept.append((width, len(prompts)))
+        return sweep(subject, prompts, pathways, width)
+
+    monkeypatch.setattr(arb, "knockout_tables", counted)
+    options = {"n": 2, "only_following": False}
+    for first, second, more in (("sec3_knockout", "appC_windows", {"widths": [3, 5]}), ("appC_windows", "sec3_knockout", {})):
+        folder = tmp_path / first
+        run(first, folder, monkeypatch, tiny_model, **options)
+        swept.clear()
+        run(second, folder, monkeypatch, tiny_model, **options, **more)
+        assert [case for case in swept if case[0] == 3] == []
+        assert [case for case in swept if case[0] != 3] == ([(5, 4), (5, 4)] if "widths" in more else [])

@@ -61,6 +61,13 @@ def knockout_value(following, pathway, control, layer, sample):
     return {"nssd": effect, "logp_p_blocked": -effect, "logp_c_blocked": -0.5}
 
 
+def window_value(following, pathway, control, width, layer, sample):
+    """One layer, 4, matters: a window shows it at every centre from which it reaches that layer, the more the wider it is."""
+    reaches = abs(layer - 4) <= width // 2
+    effect = {"vision→text": 1.0 if following == "vision" else -0.5, "text→last": 0.3 * (width > 1), "vision→last": 0.02}[pathway]
+    return {"nssd": 0.0 if control else effect * reaches * (1 + 0.01 * width * (layer == 4))}
+
+
 @pytest.fixture(scope="module")
 def measured():
     """The numbers of each notebook from tables whose answers are known."""
@@ -91,14 +98,40 @@ def measured():
     answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other"},
                    following=DIRECTIONS)
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
+    windows = rows(window_value, following=DIRECTIONS, pathway=["vision→text", "vision→last", "text→last"], control=[False, True],
+                   width=[1, 3, 5, 7], layer=range(9))
+    readings = rows(lambda following, reading, layer, dictionary, sample: {
+        "phi_f": float(layer >= 20 and dictionary == "own" and reading != "average"), "phi_c": 0.5},
+        following=DIRECTIONS, reading=["default", "K = 2", "average", "last position"], layer=range(-1, 30), dictionary=["own", "shuffled"])
+    follows = {"original": True, "default": False, "K = 2": False, "average": True, "random": True}
+    ablated = pd.concat([
+        rows(lambda sample, **level: {"outcome": "follow" if follows[level["heads"]] == (level["setting"] == "blocking") else "competitor"},
+             following=DIRECTIONS, setting=[setting], heads=[heads], share=[0.0 if heads == "original" else 0.05],
+             factor=[1.0 if heads == "original" else factor], mix=[0.5])
+        for setting, factor in (("blocking", 0.0), ("amplification", 2.0)) for heads in follows], ignore_index=True)
+    moved = pd.DataFrame({"following": ["text"] * 3 + ["vision"] * 2, "change": ["default", "lower", "unclear", "default", "none"]})
     scenes = summary_samples.whole("scenes", "held")
     counted = summary_samples.statistics(summary_samples.texts(scenes), summary_samples.answers(scenes, entities.load("scenes")))
-    return {"sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
+    return {"appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
+            "sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
             "sec4_heads": summary.heads(heads, interventions)}
 
 
 @pytest.mark.parametrize(("notebook", "expected"), [
+    ("appC_windows", {"extreme_vision_text_vision_w7": 1.07, "extreme_vision_text_vision_w7_layer": 4.0, "extreme_vision_text_vision_w1_plateau": 1.0,
+                      "extreme_vision_text_vision_w5_plateau": 5.0, "extreme_vision_text_text_w3": -0.515, "sign_vision_text_text_verdict": "agrees",
+                      "shift_vision_text_vision_w7": 0.0, "place_vision_text_vision_verdict": "agrees", "ratio_vision_text_vision": 1.07 / 1.01,
+                      "ratio_vision_text_vision_verdict": "agrees", "relay_w5": 0.98 * 1.05, "relay_w5_verdict": "agrees", "same_relay_verdict": "agrees",
+                      "same_direct_verdict": "agrees", "compensation_w1": -0.505, "same_compensation_verdict": "agrees", "hub_text_w1_verdict": "disagrees",
+                      "hub_text_w3_verdict": "agrees", "same_hub_text_verdict": "disagrees", "n_controls": 6.0, "widths": "1, 3, 5, 7"}),
+    ("appE_ablations", {"ldar_deep_default_text": 1.0, "ldar_deep_average_text": 0.0, "ldar_change_k2_text_verdict": "agrees",
+                        "ldar_change_average_text_verdict": "disagrees", "ldar_deep_default_text_shuffled": 0.0, "block_default_vision": 0.0,
+                        "drop_default_vision": 1.0, "drop_average_vision": 0.0, "contrast_block_k2_text_verdict": "agrees",
+                        "contrast_block_average_text": 1.0, "contrast_block_average_text_verdict": "agrees", "localises_block_average_text_verdict": "disagrees",
+                        "localises_block_default_text_verdict": "agrees", "rise_default_text": 1.0, "amplify_random_text": 0.0,
+                        "contrast_amplify_average_text_verdict": "agrees", "contrast_amplify_k2_vision_verdict": "agrees", "failures_text": 6.0,
+                        "weakened_text": 6.0, "n_blocked_text": 6.0, "moved_text": "1 of 2", "moved_vision": "0 of 1"}),
     ("sec2_dataset", {"follow_text": 5 / 6, "kept_vision": 5.0, "n_text": 6.0, "forms_mean": 4.0, "fallback_share": 0.5}),
     ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
                        "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,

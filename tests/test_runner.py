@@ -63,6 +63,13 @@ def planned(sources, model="smol", **parameters):
     return run.plan(["toy"], [model], parameters, sources, known_models=("smol", "smol-relay"))
 
 
+def test_appendices_run_after_what_they_read(toy):
+    for name in ("appX", "secY"):
+        (toy[0] / f"{name}.ipynb").write_text((toy[0] / "toy.ipynb").read_text())
+    runs = run.plan([], ["smol"], {}, toy[0], known_models=("smol",))
+    assert [one.source.stem for one in runs] == ["secY", "toy", "appX"]
+
+
 @pytest.mark.parametrize("arguments, message", [
     (dict(notebooks=["tyo"], models=["smol"], parameters={}), "unknown notebook 'tyo'; did you mean 'toy'?"),
     (dict(notebooks=[], models=["smoll"], parameters={}), "unknown model 'smoll'; did you mean 'smol'?"),

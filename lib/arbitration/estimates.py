@@ -9,6 +9,7 @@ from arbitration.metrics import bootstrap
 from arbitration.paper import verdict
 
 DIRECTIONS = ("text", "vision")
+MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
 
 
 def depth(layers):
@@ -43,6 +44,19 @@ def estimate(name, values, seed=0, **rule):
     if rule:
         found[f"{name}_verdict"] = verdict(found[f"{name}_low"], found[f"{name}_high"], **rule)
     return found
+
+
+def drawn(name, draws, **rule):
+    """An estimate from its resamples: the first entry is the estimate, the others are what resampled samples give.
+
+    Returns
+    -------
+    dict
+        As `estimate`; the interval is that of the resamples, NaN if one of them is.
+    """
+    low, high = np.quantile(draws[1:], [0.025, 0.975])
+    found = {name: float(draws[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found | ({f"{name}_verdict": verdict(low, high, **rule)} if rule else {})
 
 
 def wide(table, value, along="layer"):

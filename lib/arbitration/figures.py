@@ -2,30 +2,27 @@
 
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
 number of samples in each panel, and its control in dashed grey. Fig. 1 is in `figures_paths`, Fig. 2 in `figures_sample`, Figs. 8
-and 9 in `figures_heads`; `figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
+and 9 in `figures_heads`, Fig. 10 in `figures_windows`, Fig. 14 in `figures_ablations`; `figures_authors` lays the authors' curves
+over Figs. 3 and 4, `figures_set` describes the data set.
 """
 
 from matplotlib.ticker import MaxNLocator
 
+from arbitration.figures_ablations import fig14, fig14_beliefs
 from arbitration.figures_authors import fig_authors
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
 from arbitration.figures_paths import fig1
 from arbitration.figures_sample import fig2
 from arbitration.figures_set import fig_set
+from arbitration.figures_windows import PATHWAYS, curves, fig10
 from arbitration.metrics import bootstrap
 from arbitration.style import (
-    BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, band, below, check_columns, count, panels,
+    BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, band, below, check_columns, count, panels,
     publish, styled, zero,
 )
 
 __all__ = ["fig1", "fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
-           "fig_authors", "fig_set", "publish"]
-
-PATHWAYS = {
-    "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),
-    "context→instruction": (RED, "D"), "context→last": (ORANGE, "v"), "vision→instruction": (BLUE, "o"),
-    "vision→context": (GREEN, "s"), "instruction→last": (PINK, "P"),
-}
+           "fig10", "fig14", "fig14_beliefs", "fig_authors", "fig_set", "publish", "PATHWAYS"]
 
 
 @styled
@@ -75,13 +72,7 @@ def _knockout(table, number, what, pathways):
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]
         zero(panel)
-        for pathway in pathways:
-            rows = here[here["pathway"] == pathway]
-            control = rows[rows["control"]]
-            if len(control):
-                band(panel, control, "nssd", label=f"control: as many random sources (n = {control['sample'].nunique()})", color=GREY, dashes="--", fill=0.08)
-            color, marker = PATHWAYS[pathway]
-            n = band(panel, rows[~rows["control"]], "nssd", label=f"{pathway} blocked", color=color, marker=marker)
+        n = curves(panel, here, pathways)
         panel.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel="NSSD (nats; positive: the path helped)")
         count(panel, n)
     below(figure, axes, 4)

@@ -71,6 +71,15 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
         If there is no prompt to measure.
     """
     prompts, started = list(prompts), time.perf_counter()
+    table = gathered(name, subject, prompts, tables_of, **parameters)
+    origin = {**provenance(subject, **parameters), "seconds": round(time.perf_counter() - started, 1), "parts": len(prompts)}
+    save(table, name, origin, subject.name)
+    return table
+
+
+def gathered(name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], **parameters) -> pd.DataFrame:
+    """As `collect`, without publishing: what one notebook has measured under the same name and parameters is read by another."""
+    prompts = list(prompts)
     if not prompts:
         raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
     part = _parts(name, subject, parameters)
@@ -80,10 +89,7 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
         for (_, path), table in zip(missing, tables_of([prompt for prompt, _ in missing]) if missing else (), strict=True):
             write(table, path)
             bar.update()
-    table = pd.concat(map(pd.read_parquet, parts), ignore_index=True)
-    origin = {**provenance(subject, **parameters), "seconds": round(time.perf_counter() - started, 1), "parts": len(prompts)}
-    save(table, name, origin, subject.name)
-    return table
+    return pd.concat(map(pd.read_parquet, parts), ignore_index=True)
 
 
 def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **parameters) -> Callable[[object], pd.DataFrame]:

@@ -8,13 +8,15 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 import numpy as np
 
 from arbitration import paper_curves
-from arbitration.estimates import DIRECTIONS, counts, depth, estimate, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, counts, depth, estimate, wide
+from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
+from arbitration.summary_sensitivity import sensitivity
+from arbitration.summary_windows import windows
 
-__all__ = ["beliefs", "components", "dataset", "heads", "knockout"]
+__all__ = ["ablations", "beliefs", "components", "dataset", "heads", "knockout", "sensitivity", "windows"]
 
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
-MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
 COMPONENT_RULES = {"divergence": {"above": 0.0}, "signal_rise_f": {"above": 0.0}, "signal_rise_c": {"above": 0.0}, "arbiter": {"above": 0.0},
                    "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0}, "mlp_margin_deep": {"below": 0.0}}
 OVER_CONTROL = {"signal_rise_f": {"above": 0.0}, "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0},

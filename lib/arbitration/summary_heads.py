@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from arbitration.estimates import DIRECTIONS, counts, estimate, wide
-from arbitration.paper import verdict
+from arbitration.estimates import DIRECTIONS, counts, drawn, estimate, wide
 
 SHARE, FACTOR = 0.05, 2.0  # the paper's 40 of 784 heads; the factor at which amplification is quoted
 DRAWS = 500
@@ -51,18 +50,12 @@ def _sets(values, names, top, seed):
         return np.array([len(np.intersect1d(a[:size], b[:size])) for a, b in zip(orders["text"], orders["vision"])], float)
 
     found = {"overlap_top_chance": top**2 / len(names), "overlap_ten_chance": 100 / len(names)}
-    found |= _with_interval("overlap_top", overlap(top), above=top**2 / len(names))
-    found |= _with_interval("overlap_ten", overlap(10), above=100 / len(names))
+    found |= drawn("overlap_top", overlap(top), above=top**2 / len(names))
+    found |= drawn("overlap_ten", overlap(10), above=100 / len(names))
     for d in DIRECTIONS:
-        found |= _with_interval(f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1), above=0.5)
+        found |= drawn(f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1), above=0.5)
     common = sorted(set(orders["text"][0][:top]) & set(orders["vision"][0][:top]))
     return found | {"shared_heads": ", ".join("{}.{}".format(*names[index]) for index in common) or "none"}
-
-
-def _with_interval(name, draws, **rule):
-    """The first entry is the estimate, the others are resamples."""
-    low, high = np.quantile(draws[1:], [0.025, 0.975])
-    return {name: float(draws[0]), f"{name}_low": float(low), f"{name}_high": float(high), f"{name}_verdict": verdict(low, high, **rule)}
 
 
 def _concentration(values, top, d, seed):

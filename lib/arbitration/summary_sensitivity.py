@@ -1,0 +1,203 @@
+"""The table of conventions: each measure under its default and under every alternative, sample by sample."""
+
+import numpy as np
+import pandas as pd
+
+from arbitration.ablations import WIDENED
+from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, wide
+
+TOP_SHARE, DRAWS = 0.05, 500
+#: Readings of Φ as lines of the table: (convention, choice).
+READINGS = {
+    "default": ("Φ", "the instruction's strongest token, its best form, no norm"),
+    "K = 2": ("Top-K in Φ", "mean of the two strongest tokens"),
+    "K = 4": ("Top-K in Φ", "mean of the four strongest tokens"),
+    "average": ("forms in Φ", "their average"),
+    "final norm": ("lens", "after the model's final norm"),
+    "modality sentence": ("instruction", "the sentence that names a modality"),
+    "question": ("instruction", "the question"),
+    "answer format": ("instruction", "the wish for the answer's form"),
+    "with the template after it": ("instruction", "with the template's words after it"),
+    "English forms": ("dictionary", "English forms only"),
+    "answer as written": ("dictionary", "the answer as written only"),
+}
+SPANS = {
+    "modality": ("instruction", "into the sentence that names a modality"),
+    "question": ("instruction", "into the question"),
+    "constraint": ("instruction", "into the wish for the answer's form"),
+    WIDENED: ("instruction", "with the template's words after it"),
+}
+
+
+def sensitivity(answers, first, beliefs, paths, scores, seed=0):
+    """Every convention with an alternative: measured value, interval, n, and what changes against the default.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        From `measure.answered`.
+    first : DataFrame
+        From `ablations.first_token`; its samples are those that the following ratio is taken on.
+    beliefs : DataFrame
+        From `ablations.beliefs`.
+    paths : DataFrame
+        From `ablations.into`: widths 3 and 7 for the whole instruction, width 3 for other spans.
+    scores : DataFrame
+        From `head_attribution`, with the column reading.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row per direction, measure and choice: following, measure, convention, choice, n, value, value_low, value_high, difference,
+        difference_low, difference_high (paired by sample with the measure's first row, the default), change ("default", "higher",
+        "lower", "none": equal in every sample, "unclear": the interval reaches both sides, "not measured"). Shares, except the NSSD in nats.
+    """
+    rows = []
+    for d in DIRECTIONS:
+        asked, said, believed, closed, ranked = (table[table["following"] == d] for table in (answers, first, beliefs, paths, scores))
+        asked, said = asked.set_index("sample"), said.set_index("sample")
+        asked = asked.loc[[sample for sample in said.index if sample in asked.index]]
+        for measure, choices in (
+            ("following ratio", _following(asked, said)),
+            ("failures", _failures(asked)),
+            ("LDAR, deep third", _deep(believed)),
+            ("LDAR, critical layers", _critical(believed)),
+            ("synchronisation", _synchronised(believed, answers[answers["following"] == d])),
+            ("size of the largest NSSD (nats)", _sizes(closed)),
+        ):
+            rows += [{"following": d, "measure": measure, **row} for row in _compared(choices, seed)]
+        rows += [{"following": d, "measure": "top 5 % of heads, share that the default finds", **row} for row in _overlaps(ranked, seed)]
+    return pd.DataFrame(rows)
+
+
+def _compared(choices, seed):
+    """Rows of one measure from per-sample values by (convention, choice); the first is the default."""
+    default = next(iter(choices.values()))
+    for number, ((convention, choice), values) in enumerate(choices.items()):
+        found = estimate("value", values, seed) | estimate("difference", (values - default).dropna(), seed)
+        yield {"convention": convention, "choice": choice, "n": len(values), **found, "change": _change(found) if number else "default"}
+
+
+def _change(found):
+    low, high = found["difference_low"], found["difference_high"]
+    if low != low:
+        return "not measured"
+    if low == high == 0:
+        return "none"
+    return "higher" if low > 0 else "lower" if high < 0 else "unclear"
+
+
+def _following(asked, said):
+    follows = (asked["outcome"] == "follow").astype(float)
+    return {
+        ("modality following", "the whole greedy answer"): follows,
+        ("modality following", "the whole answer, neither and both left out"): follows[asked["outcome"] != "other"],
+        ("modality following", "the most likely first token"): (said["first"] == "follow").astype(float),
+        ("modality following", "the likelier of the two first tokens"): said["prefers"].astype(float),
+    }
+
+
+def _failures(asked):
+    return {
+        ("failure", "the competitor's answer"): (asked["outcome"] == "competitor").astype(float),
+        ("failure", "any answer that does not follow"): (asked["outcome"] != "follow").astype(float),
+    }
+
+
+def _margins(beliefs, reading):
+    rows = beliefs[(beliefs["reading"] == reading) & (beliefs["dictionary"] == "own")]
+    return wide(rows.assign(margin=rows["phi_f"] - rows["phi_c"]), "margin")
+
+
+def _deep(beliefs):
+    layers = int(beliefs["layer"].max()) + 1
+    deep, present = list(depth(layers)["deep"]), set(beliefs["reading"])
+    choices = {line: (_margins(beliefs, name) > 0)[deep].mean(axis=1) for name, line in READINGS.items() if name in present}
+    default = _margins(beliefs, "default")
+    choices["ties", "count as aligned"] = (default >= 0)[deep].mean(axis=1)
+    for word, start in (("half", layers // 2), ("quarter", 3 * layers // 4)):
+        choices["deep", f"the last {word} of the layers"] = (default > 0)[list(range(start, layers))].mean(axis=1)
+    return choices
+
+
+def _critical(beliefs):
+    layers = int(beliefs["layer"].max()) + 1
+    aligned = (_margins(beliefs, "default") > 0).astype(float)
+    choices = {("critical layers", "20 to 25 of 28, as that part of the depth"): aligned[list(depth(layers)["critical"])].mean(axis=1)}
+    if layers > 25:
+        choices["critical layers", "20 to 25 as they stand"] = aligned[list(range(20, 26))].mean(axis=1)
+    return choices
+
+
+def _synchronised(beliefs, answers):
+    layers = list(depth(int(beliefs["layer"].max()) + 1)["critical"])
+    anchors, last = (np.sign(_margins(beliefs, reading))[layers] for reading in ("default", "last position"))
+    final = answers.set_index("sample")["outcome"].map({"follow": 1.0, "competitor": -1.0}).reindex(anchors.index)
+    return {
+        ("synchronisation", "with the last position of the same layer"): (anchors == last).mean(axis=1),
+        ("synchronisation", "with the final answer"): anchors.eq(final, axis=0).mean(axis=1)[final.notna()],
+    }
+
+
+def _sizes(paths):
+    """NSSD at the layer where its mean is largest in size, turned so that this mean is positive: sizes compare, whatever the sign."""
+
+    def size(span, width, unsigned=False):
+        curve = wide(paths[(paths["span"] == span) & (paths["width"] == width)], "nssd")
+        curve = curve.abs() if unsigned else curve
+        layer = curve.mean().abs().idxmax()
+        return curve[layer] * (np.sign(curve[layer].mean()) or 1.0)
+
+    choices = {("window", "3 layers"): size("instruction", 3), ("window", "7 layers: three on each side"): size("instruction", 7)}
+    choices["sign of the NSSD", "dropped in each sample"] = size("instruction", 3, unsigned=True)
+    return choices | {line: size(span, 3) for span, line in SPANS.items() if span in set(paths["span"])}
+
+
+def _overlaps(scores, seed):
+    """Of each reading's top heads the share that the default's top has too, with intervals from resampled samples."""
+    values = {name: wide(rows, "margin", ["layer", "head"]).to_numpy() for name, rows in scores.groupby("reading", sort=False)}
+    n, total = values["default"].shape
+    top = max(1, int(TOP_SHARE * total))
+    random = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)
+    means = {name: np.vstack([np.ones(n), random]) / n @ table for name, table in values.items()}
+    lines = {READINGS[name]: mean for name, mean in means.items()} | {("ranking of heads", "by size, the sign dropped"): np.abs(means["default"])}
+    sets = {line: np.argsort(-mean, axis=1, kind="stable")[:, :top] for line, mean in lines.items()}
+    default = sets[READINGS["default"]]
+    for number, ((convention, choice), chosen) in enumerate(sets.items()):
+        shares = np.array([len(np.intersect1d(one, other)) for one, other in zip(chosen, default)]) / top
+        found = drawn("value", shares) | drawn("difference", shares - 1.0)
+        yield {"convention": convention, "choice": choice, "n": n, **found, "change": _change(found) if number else "default"}
+
+
+def lines(table):
+    """The table as lines of Markdown, both directions side by side: value [interval], then what changes against the default.
+
+    Raises
+    ------
+    ValueError
+        If a direction lacks a line that the other has.
+    """
+    head = ["measure", "convention", "choice", *(f"{d} following{end}" for d in DIRECTIONS for end in ("", ": change"))]
+    keys = ["measure", "convention", "choice"]
+    sides = {d: rows.set_index(keys) for d, rows in table.groupby("following")}
+    alone = set(sides["text"].index) ^ set(sides["vision"].index)
+    if alone:
+        raise ValueError(f"the table has lines for one direction only: {', '.join(' / '.join(line) for line in sorted(alone))}")
+    rows, before = [head], None
+    for line in sides["text"].index:
+        cells = [line[0] if line[0] != before else "", *line[1:]]
+        for d in DIRECTIONS:
+            row = sides[d].loc[line]
+            cells += [f"{row['value']:.2f} [{row['value_low']:.2f}, {row['value_high']:.2f}], n = {row['n']:.0f}", _words(row)]
+        rows.append(cells)
+        before = line[0]
+    written = ["| " + " | ".join(row) + " |" for row in rows]
+    return [written[0], "|" + " --- |" * len(head), *written[1:]]
+
+
+def _words(row):
+    if row["change"] in ("default", "none", "not measured"):
+        return row["change"]
+    return f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}], {row['change']}"

@@ -1,0 +1,70 @@
+# %% [markdown]
+# # Appendix C: windows of other widths
+#
+# Section 3.1 closes a path in three layers at once. Here the paths of Fig. 3 are closed in one, three, five and seven layers: if
+# what Section 3.1 says is no matter of the window, extremes stay where they are and keep their sign. Grey: as many
+# source tokens drawn at random.
+
+# %% tags=["parameters"]
+model = "smol"
+data = "scenes"  # "mc2", or the folder of your own samples
+weights = "trained"  # "random": the same architecture with random weights, a control
+n = 12  # samples per direction
+n_controls = 6  # how many of them the control curves come from; they cost as much as the curves themselves
+seed = 0
+split = "held"
+widths = [1, 3, 5, 7]  # layers per window, odd
+pathways = ["vision→text", "vision→last", "text→last"]  # any pair of token groups
+only_following = True  # False keeps samples that the model does not answer as told
+
+# %%
+import pandas as pd
+from myst_nb import glue
+
+import arbitration as arb
+
+subject = arb.load(model, weights)
+samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
+dictionary = arb.entities.of(data, samples)
+answers = arb.measure.answered(subject, samples, dictionary)
+prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
+compared = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in prompts if p.following == way][:n_controls]]
+
+# %% [markdown]
+# ## The sweeps
+#
+# One for each width. At width 3 the pathways are all those of Section 3.1, so that what either notebook has measured is read by the other.
+
+# %%
+chosen = [arb.Pathway(*name.split("→")) for name in pathways]
+section3 = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
+
+
+def swept(width):
+    paths = [*section3, *(path for path in chosen if path not in section3)] if width == 3 else chosen
+    controls = [arb.Pathway(path.source, path.target, control=seed) for path in paths]
+    options = {"width": width, "pathways": list(map(str, paths))}
+    own = arb.results.gathered("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, paths, width), **options)
+    random = arb.results.gathered("knockout_controls", subject, compared, lambda some: arb.knockout_tables(subject, some, controls, width), seed=seed, **options)
+    return pd.concat([own, random], ignore_index=True)
+
+
+table = pd.concat(map(swept, widths), ignore_index=True)
+table = table[table["pathway"].isin(pathways)].reset_index(drop=True)
+origin = {"widths": widths, "pathways": pathways, "seed": seed, "n": n, "n_controls": n_controls, "data": data, "split": split}
+arb.results.save(table, "windows", arb.results.provenance(subject, **origin), model)
+table.tail(3)
+
+# %% [markdown]
+# ## Fig. 10: narrow and wide windows
+
+# %%
+alt = "Layer-wise NSSD of vision to text, vision to last and text to last, one row of panels for each width of the window"
+arb.figures.publish(arb.figures.fig10(table), "fig10", model, alt=alt)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+for key, value in arb.summary.windows(table, seed=seed).items():
+    glue(key, value, display=False)
