@@ -139,8 +139,8 @@ first = arb.results.collect("first_token", subject, asked, lambda missing: (arb.
 # `difference` is paired, sample by sample, with the first line of the same measure, the default.
 
 # %%
-table = arb.summary.sensitivity(answers, first, beliefs, paths, scores, seed=seed).assign(model=subject.name)
-arb.results.save(table, "sensitivity", arb.results.provenance(subject, stride=stride, **origin), model)
+table = arb.summary.conventions(answers, first, beliefs, paths, scores, seed=seed).assign(model=subject.name)
+arb.results.save(table, "conventions", arb.results.provenance(subject, stride=stride, **origin), model)
 table.drop(columns="model").round(2)
 
 # %% [markdown]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from arbitration import ablations, entities, heads, measure, summary_sensitivity
+from arbitration import ablations, entities, heads, measure, summary_conventions
 from arbitration.ablations import WIDENED, Reading
 from arbitration.knockout import Pathway, decision, knockout, next_token_logits
 
@@ -153,7 +153,7 @@ def known(d):
 @pytest.fixture(scope="module")
 def table():
     both = [pd.concat(pair, ignore_index=True) for pair in zip(known("text"), known("vision"))]
-    return summary_sensitivity.sensitivity(*both)
+    return summary_conventions.conventions(*both)
 
 
 @pytest.mark.parametrize("measure_name, choice, value, difference, change, n", [
@@ -186,31 +186,31 @@ def test_each_line_holds_its_measure_and_its_difference(table, measure_name, cho
 
 def test_what_was_not_measured_is_said():
     empty = pd.Series(dtype=float)
-    (_, row) = summary_sensitivity._compared({("a", "default"): pd.Series([1.0]), ("a", "other"): empty}, seed=0)
+    (_, row) = summary_conventions._compared({("a", "default"): pd.Series([1.0]), ("a", "other"): empty}, seed=0)
     assert row["change"] == "not measured" and row["n"] == 0
 
 
 def test_the_page_shows_every_line(table):
-    written = summary_sensitivity.lines(table)
+    written = summary_conventions.lines(table)
     assert len(written) == 2 + len(table) / 2
     (line,) = [line for line in written if "7 layers" in line]
     assert line == "|  | window | 7 layers: three on each side | " + " | ".join(["2.00 [2.00, 2.00], n = 4 | +1.00 [+1.00, +1.00], higher"] * 2) + " |"
     with pytest.raises(ValueError, match="one direction only: .*7 layers"):
-        summary_sensitivity.lines(table.drop(index=table.index[table["choice"].str.startswith("7 layers")][:1]))
+        summary_conventions.lines(table.drop(index=table.index[table["choice"].str.startswith("7 layers")][:1]))
 
 
 def build(folder):
-    options = ["-C", "-D", "extensions=myst_nb,sensitivity", "-D", "root_doc=index", "-W", "-q", "-b", "html"]
+    options = ["-C", "-D", "extensions=myst_nb,conventions", "-D", "root_doc=index", "-W", "-q", "-b", "html"]
     command = [sys.executable, "-m", "sphinx", *options, folder, folder / "html"]
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib")))}, capture_output=True, text=True)
 
 
 def test_the_directive_writes_the_table_or_breaks_the_build(table, tmp_path):
-    (tmp_path / "index.md").write_text("# Toy\n\n```{sensitivity} smol\n```\n")
+    (tmp_path / "index.md").write_text("# Toy\n\n```{conventions} smol\n```\n")
     done = build(tmp_path)
     assert done.returncode != 0 and "conventions of model 'smol' is not there" in done.stderr
     (tmp_path / "_executed/smol/tables").mkdir(parents=True)
-    table.to_parquet(tmp_path / "_executed/smol/tables/sensitivity.parquet")
+    table.to_parquet(tmp_path / "_executed/smol/tables/conventions.parquet")
     done = build(tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "html/index.html").read_text(encoding="utf-8")

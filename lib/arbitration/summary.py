@@ -11,10 +11,10 @@ from arbitration import paper_curves
 from arbitration.estimates import DIRECTIONS, MARGINAL, counts, depth, estimate, wide
 from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
-from arbitration.summary_sensitivity import sensitivity
+from arbitration.summary_conventions import conventions
 from arbitration.summary_windows import windows
 
-__all__ = ["ablations", "beliefs", "components", "dataset", "heads", "knockout", "sensitivity", "windows"]
+__all__ = ["ablations", "beliefs", "components", "dataset", "heads", "knockout", "conventions", "windows"]
 
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
 COMPONENT_RULES = {"divergence": {"above": 0.0}, "signal_rise_f": {"above": 0.0}, "signal_rise_c": {"above": 0.0}, "arbiter": {"above": 0.0},

@@ -29,7 +29,7 @@ SPANS = {
 }
 
 
-def sensitivity(answers, first, beliefs, paths, scores, seed=0):
+def conventions(answers, first, beliefs, paths, scores, seed=0):
     """Every convention with an alternative: measured value, interval, n, and what changes against the default.
 
     Parameters
