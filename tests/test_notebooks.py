@@ -57,7 +57,7 @@ def unchanged(before: dict, after: dict) -> tuple[list, float]:
 
 
 def test_there_is_a_notebook_for_every_measured_section():
-    assert NOTEBOOKS == ["sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads"]
+    assert NOTEBOOKS == ["sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads", "sec4_sensitivity"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -75,7 +75,7 @@ def test_another_seed_gives_other_numbers(notebook, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_random_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
-    small = {"n": 2, "draws": 1} if notebook == "sec4_heads" else {"n": 2} if notebook == "sec2_dataset" else {"n": 1}
+    small = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1}, "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4}}.get(notebook, {"n": 1})
     options = {} if notebook == "sec2_dataset" else {"only_following": False}
     trained = run(notebook, tmp_path, monkeypatch, **small)
     random = run(notebook, tmp_path, monkeypatch, weights="random", **small, **options)

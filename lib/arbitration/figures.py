@@ -1,13 +1,15 @@
 """One function per figure of the paper's Sections 3 and 4.1: a tidy table in, a matplotlib Figure out.
 
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
-number of samples in each panel, and its control in dashed grey. Figs. 8 and 9 are in `figures_heads`, Fig. 2 in `figures_sample`.
+number of samples in each panel, and its control in dashed grey. Figs. 8 and 9 are in `figures_heads`, Fig. 2 in
+`figures_sample`, those of the head question in `figures_sensitivity`.
 """
 
 from matplotlib.ticker import MaxNLocator
 
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
 from arbitration.figures_sample import fig2
+from arbitration.figures_sensitivity import fig_head_amplification, fig_head_blocking, fig_head_cases, fig_head_truth
 from arbitration.metrics import bootstrap
 from arbitration.style import (
     BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, band, below, check_columns, count, panels,
@@ -15,7 +17,7 @@ from arbitration.style import (
 )
 
 __all__ = ["fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
-           "publish"]
+           "fig_head_truth", "fig_head_blocking", "fig_head_cases", "fig_head_amplification", "publish"]
 
 PATHWAYS = {
     "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),

@@ -9,8 +9,9 @@ import numpy as np
 
 from arbitration.estimates import DIRECTIONS, counts, depth, estimate, wide
 from arbitration.summary_heads import heads
+from arbitration.summary_sensitivity import head_question
 
-__all__ = ["beliefs", "components", "dataset", "heads", "knockout"]
+__all__ = ["beliefs", "components", "dataset", "head_question", "heads", "knockout"]
 
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
 MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
