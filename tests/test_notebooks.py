@@ -75,7 +75,8 @@ def test_another_seed_gives_other_numbers(notebook, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_random_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
-    small = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1}, "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4}}.get(notebook, {"n": 1})
+    small = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1},
+             "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4}}.get(notebook, {"n": 1})
     options = {} if notebook == "sec2_dataset" else {"only_following": False}
     trained = run(notebook, tmp_path, monkeypatch, **small)
     random = run(notebook, tmp_path, monkeypatch, weights="random", **small, **options)

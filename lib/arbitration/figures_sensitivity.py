@@ -42,7 +42,7 @@ def fig_head_truth(scores, effects):
         truth = samples_by(here, ["layer", "head"], "effect")
         ranked = scores[scores["following"] == direction]
         for panel, (name, label) in zip(axes[:, column], SCORES.values()):
-            mean = samples_by(ranked, ["layer", "head"], name).mean()[truth.columns]
+            mean = samples_by(ranked, ["layer", "head"], name).mean().loc[truth.columns]
             _scatter(panel, mean.to_numpy(), truth, label)
             count(panel, f"{ranked['sample'].nunique()} ranking + {len(truth)} tested", "")
     below(figure, axes, 3)
