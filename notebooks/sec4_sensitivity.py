@@ -10,9 +10,11 @@ model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
 n = 12  # samples per direction in each half, and failures from each source; 60 in a full run
-singles = 4  # of them, those on which every head is silenced alone; 16 in a full run
+singles = 3  # of them, those on which every head is silenced alone; 16 in a full run
 draws = 4  # random sets of each control at 5 % and at factor 2; 100 in a full run
 elsewhere = 1  # random sets of each control at the other shares and factors; 10 in a full run
+shares = [0.01, 0.05, 0.1]  # of all heads, blocked; 0.01, 0.025, 0.05, 0.075, 0.1 in a full run
+factors = [1.5, 2.0, 5.0]  # on 5 % of the heads; 1.25, 1.5, 2.0, 3.0, 5.0 in a full run
 tries = 24  # samples per direction that are searched for failures from each source; 280 in a full run
 seed = 0
 split = "held"
@@ -75,8 +77,8 @@ arb.figures.publish(arb.figures.fig_head_truth(scores[scores["half"] == "ranked"
 # other direction, and with those of a ranking on the very samples that are tested.
 
 # %%
-shares = [Case(share, 0.0, draws if share == 0.05 else elsewhere, compared=share == 0.05) for share in (0.01, 0.025, 0.05, 0.075, 0.1)]
-blocks = {"instruction": shares, "last": [Case(0.05, 0.0, elsewhere)], "both": [Case(0.05, 0.0, elsewhere)]}
+sizes = [Case(share, 0.0, draws if share == 0.05 else elsewhere, compared=share == 0.05) for share in shares]
+blocks = {"instruction": sizes, "last": [Case(0.05, 0.0, elsewhere)], "both": [Case(0.05, 0.0, elsewhere)]}
 
 
 def block(prompt):
@@ -115,8 +117,8 @@ tried.groupby(["source", "following", "outcome"])["sample"].agg(attempts="size",
 # 5 % of the heads at the instruction tokens, by factors; twofold also at the last token and at both.
 
 # %%
-factors = [Case(0.05, factor, draws if factor == 2.0 else elsewhere, compared=factor == 2.0) for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
-louder = {"instruction": factors, "last": [Case(0.05, 2.0, elsewhere)], "both": [Case(0.05, 2.0, elsewhere)]}
+gains = [Case(0.05, factor, draws if factor == 2.0 else elsewhere, compared=factor == 2.0) for factor in factors]
+louder = {"instruction": gains, "last": [Case(0.05, 2.0, elsewhere)], "both": [Case(0.05, 2.0, elsewhere)]}
 
 
 def amplify(prompt):
