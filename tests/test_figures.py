@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import FancyArrowPatch
 
-from arbitration import figures, figures_paths, style
+from arbitration import failing, figures, figures_paths, style
 
 DIRECTIONS = ("text", "vision")
 LAYERS, SAMPLES = 4, 5
@@ -44,6 +44,20 @@ def tables():
                        positions=["instruction"])]
     interventions = pd.concat(parts, ignore_index=True).assign(count=2, answer="", source="natural")
     interventions["outcome"] = random.choice(["follow", "competitor"], len(interventions))
+    scores = grid(following=DIRECTIONS, half=["ranked"], layer=range(LAYERS), head=range(9))
+    for name in ("eq12", "sensitivity_instruction"):
+        scores[name] = random.normal(size=len(scores))
+    effects = grid(following=DIRECTIONS, positions=["instruction", "last"], layer=range(LAYERS), head=range(9))
+    effects = effects.assign(effect=random.normal(size=len(effects)))
+    controls = grid(following=DIRECTIONS, positions=["instruction", "last", "both"], heads=["random", "eq12 matched", "sensitivity matched"],
+                    ranked_on=[""], draw=[0, 1], share=[0.05, 0.1], factor=[2.0, 3.0], source=list(failing.SOURCES))
+    targets = grid(following=DIRECTIONS, positions=["instruction", "last", "both"], heads=["eq12", "sensitivity"],
+                   ranked_on=["other samples", "same samples", "other direction"], draw=[0], share=[0.05, 0.1], factor=[2.0, 3.0],
+                   source=list(failing.SOURCES))
+    plain = grid(following=DIRECTIONS, positions=["instruction", "last", "both"], heads=["original"], ranked_on=[""], draw=[0], share=[0.0],
+                 factor=[1.0], source=list(failing.SOURCES))
+    question = pd.concat([controls, targets, plain], ignore_index=True)
+    question["outcome"] = random.choice(["follow", "competitor"], len(question))
     groups = pd.DataFrame([{"following": following, "position": i, "token": token, "group": group, "model": "smol"}
                            for following in DIRECTIONS
                            for i, (token, group) in enumerate([("USER:", "template"), ("<img>", "vision"), ("<img>", "vision"),
@@ -53,18 +67,24 @@ def tables():
     ablated = pd.concat([interventions[interventions["heads"] == "target"].assign(heads=name) for name in ("default", "K = 2", "average")]
                         + [interventions[interventions["heads"].isin(["original", "random"])]], ignore_index=True)
     return {"knockout": knockout, "beliefs": beliefs, "paths": paths, "components": components, "heads": heads,
-            "interventions": interventions, "groups": groups, "windows": windows, "readings": readings, "ablated": ablated}
+            "interventions": interventions, "groups": groups, "windows": windows, "readings": readings, "ablated": ablated,
+            "truth": (scores, effects), "question": question}
 
 
 CASES = [("fig3", "knockout", "3"), ("fig4", "knockout", "4"), ("fig5a", "beliefs", "5a"), ("fig5b", "paths", "5b"),
          ("fig6a", "components", "6a"), ("fig6b", "components", "6b"), ("fig7", "components", "7"), ("fig8", "heads", "8"),
          ("fig9_blocking", "interventions", "9 left"), ("fig9_amplification", "interventions", "9 right"),
-         ("fig10", "windows", "10"), ("fig14", "ablated", "14"), ("fig14_beliefs", "readings", "14")]
+         ("fig10", "windows", "10"), ("fig14", "ablated", "14"), ("fig14_beliefs", "readings", "14"),
+         ("fig_head_truth", "truth", "H1"), ("fig_head_blocking", "question", "H2"), ("fig_head_cases", "question", "H3"),
+         ("fig_head_amplification", "question", "H4")]
 
 
 @pytest.fixture(scope="module")
 def drawn(tables):
-    return {name: getattr(figures, name)(tables[table]) for name, table, _ in CASES}
+    def given(table):
+        return tables[table] if isinstance(tables[table], tuple) else (tables[table],)
+
+    return {name: getattr(figures, name)(*given(table)) for name, table, _ in CASES}
 
 
 @pytest.mark.parametrize(("name", "table", "number"), CASES)
@@ -159,6 +179,44 @@ def test_random_draws_are_averaged_within_their_sample(tables):
 def test_a_panel_without_failures_says_so(tables):
     table = tables["interventions"].query("not (setting == 'amplification' and following == 'vision')")
     assert "n = 0" in figures.fig9_amplification(table).axes[1].get_title("right")
+
+
+def test_head_truth_sets_scores_of_one_half_against_effects_of_the_other(tables):
+    scores, effects = tables["truth"]
+    forward = scores["layer"] * 9.0 + scores["head"]
+    scores = scores.assign(eq12=forward, sensitivity_instruction=-forward)
+    effects = effects.assign(effect=np.where(effects["positions"] == "instruction", effects["layer"] * 9.0 + effects["head"], 0.0))
+    figure = figures.fig_head_truth(scores, effects)
+    words = [axes.texts[0].get_text() for axes in figure.axes]
+    assert words == ["rank correlation with a sample 1.00 [1.00, 1.00]"] * 2 + ["rank correlation with a sample -1.00 [-1.00, -1.00]"] * 2
+    top = next(line for line in figure.axes[2].get_lines() if "top 5 %" in line.get_label())
+    assert top.get_ydata().tolist() == [0.0], "the first by a score that runs backwards is the last by its effect"
+
+
+def test_head_curves_leave_out_what_is_only_compared(tables):
+    question = tables["question"]
+    question = question.assign(outcome=np.where(question["ranked_on"] == "other samples", "follow", "competitor"))
+    for figure in (figures.fig_head_blocking(question), figures.fig_head_amplification(question)):
+        for axes in figure.axes:
+            curves = {line.get_label(): set(line.get_ydata()) for line in axes.get_lines() if "top heads" in line.get_label()}
+            assert curves == {"top heads by Eq. 12": {1.0}, "top heads by sensitivity": {1.0}}
+
+
+def test_head_cases_show_every_draw(tables):
+    question = tables["question"]
+    question = question.assign(outcome=np.where(question["draw"] == 1, "follow", "competitor"))
+    axes = figures.fig_head_cases(question).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(names) == 3 * (2 * 3 + 3) and len(set(names)) == len(names)
+    dots = [line for line in axes.get_lines() if line.get_label() == "control: one random draw"]
+    assert len(dots) == 9 and all(sorted(line.get_xdata()) == [0.0, 1.0] for line in dots)
+
+
+def test_a_source_without_failures_says_so(tables):
+    question = tables["question"].query("source != 'weak evidence' or following == 'text'")
+    figure = figures.fig_head_amplification(question)
+    titles = [axes.get_title("right") for axes in figure.axes]
+    assert titles[4:] == ["n = 5 failures: weak evidence", "n = 0 failures: weak evidence"]
 
 
 def test_fig2_shows_tokens_groups_and_forms(tables, tmp_path):

@@ -42,7 +42,8 @@ DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "ove
 DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 
 #: What keeps a run on `smol` short.
-SMALL = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1}, "appC_windows": {"widths": [1, 5]}, "appE_ablations": {"draws": 1, "stride": 10}}
+SMALL = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1}, "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4},
+         "appC_windows": {"widths": [1, 5]}, "appE_ablations": {"draws": 1, "stride": 10}}
 
 
 #: A layer out of a few, told as its distance from another model's layer: two runs may have the same.
@@ -64,7 +65,8 @@ def unchanged(before: dict, after: dict) -> tuple[list, float]:
 
 
 def test_there_is_a_notebook_for_every_measured_section_and_appendix():
-    assert NOTEBOOKS == ["appC_windows", "appE_ablations", "sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads"]
+    assert NOTEBOOKS == ["appC_windows", "appE_ablations", "sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads",
+                         "sec4_sensitivity"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)

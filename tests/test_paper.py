@@ -68,6 +68,40 @@ def window_value(following, pathway, control, width, layer, sample):
     return {"nssd": 0.0 if control else effect * reaches * (1 + 0.01 * width * (layer == 4))}
 
 
+def head_question():
+    """The five tables of the head question. Heads are numbered; effects grow with the number, Eq. 12 falls, sensitivity grows for text only."""
+    number = lambda layer, head: layer * 4.0 + head
+    sign = {"text": 1.0, "vision": -1.0}
+    heads = {"layer": range(10), "head": range(4)}
+    scores = rows(lambda following, half, layer, head, sample: {
+        "eq12": -number(layer, head),
+        **{f"sensitivity_{at}": sign[following] * number(layer, head) for at in ("instruction", "last", "both")}},
+        following=DIRECTIONS, half=["ranked", "tested"], **heads)
+    effects = rows(lambda following, positions, layer, head, sample: {"effect": number(layer, head), "turned": number(layer, head) == 39},
+                   following=DIRECTIONS, positions=["instruction", "last"], **heads)
+
+    def sets(value, **levels):
+        common = {"following": DIRECTIONS, "positions": ["instruction", "last", "both"], **levels}
+        targets = rows(value, heads=["eq12", "sensitivity"], ranked_on=["other samples", "same samples", "other direction"], draw=[0], **common)
+        controls = rows(value, heads=["random", "eq12 matched", "sensitivity matched"], ranked_on=[""], draw=[0, 1], **common)
+        plain = rows(value, heads=["original"], ranked_on=[""], draw=[0], **common | {"share": [0.0], "factor": [1.0]})
+        return pd.concat([targets, controls, plain], ignore_index=True)
+
+    def blocked(heads, ranked_on, draw, sample, **level):
+        falls = {"sensitivity": ranked_on != "other direction", "sensitivity matched": draw == 1, "eq12": ranked_on == "same samples" and sample == "s0"}
+        return {"outcome": "competitor" if falls.get(heads) else "follow", "own": float(draw)}
+
+    def louder(heads, ranked_on, draw, factor, **level):
+        restored = {"sensitivity": factor == 2, "sensitivity matched": draw == 1}
+        return {"outcome": "follow" if restored.get(heads) else "competitor", "own": float(draw)}
+
+    blocking = sets(blocked, share=[0.05], factor=[0.0])
+    amplification = sets(louder, share=[0.05], factor=[2.0, 5.0]).query("following == 'text'").assign(source="weakened instruction")
+    tried = rows(lambda degree, **level: {"outcome": "competitor" if degree == 0.5 else "other", "source": "weakened instruction"},
+                 following=["text"], degree=[0.4, 0.5])
+    return summary.head_question(scores, effects, blocking, amplification, tried)
+
+
 @pytest.fixture(scope="module")
 def measured():
     """The numbers of each notebook from tables whose answers are known."""
@@ -115,7 +149,7 @@ def measured():
     return {"appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
             "sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
-            "sec4_heads": summary.heads(heads, interventions)}
+            "sec4_heads": summary.heads(heads, interventions), "sec4_sensitivity": head_question()}
 
 
 @pytest.mark.parametrize(("notebook", "expected"), [
@@ -153,6 +187,27 @@ def measured():
                     "contrast_necessity_text": 0.5, "contrast_necessity_text_both": 0.5, "failures_text": 6.0, "failures_vision": 0.0,
                     "amplify_target_text": 1.0, "amplify_best_text_factor": 2.0, "plateau_text": -1.0,
                     "plateau_text_verdict": "disagrees", "contrast_sufficiency_vision_verdict": "not measured"}),
+    ("sec4_sensitivity", {
+        "heads_total": 40.0, "top_count": 2.0, "overlap_top_chance": 0.1, "n_single_text": 6.0, "n_ranked_vision": 6.0,
+        "foretell_sensitivity_text": 1.0, "foretell_eq12_text": -1.0, "foretell_sensitivity_vision": -1.0, "contrast_foretell_text": 2.0,
+        "foretell_sensitivity_text_verdict": "agrees", "foretell_eq12_text_verdict": "disagrees", "contrast_foretell_vision_verdict": "disagrees",
+        "top_effect_sensitivity_text": 38.5, "top_effect_eq12_text": 0.5, "mean_effect_text": 19.5, "turned_instruction_text": 1.0,
+        "top_heads_sensitivity_text": "9.3, 9.2", "top_layers_eq12_text": "0–0",
+        "overlap_rankings_text": 0.0, "overlap_rankings_vision": 2.0, "overlap_halves_eq12_text": 2.0,
+        "overlap_directions_sensitivity": 0.0, "overlap_directions_eq12": 2.0,
+        "block_original_text": 1.0, "block_sensitivity_text": 0.0, "block_eq12_text": 1.0, "block_sensitivity_matched_text": 0.5, "block_random_text": 1.0,
+        "drop_sensitivity_text": 1.0, "drop_sensitivity_text_verdict": "agrees", "drop_eq12_text_verdict": "disagrees",
+        "contrast_block_sensitivity_text": 0.5, "contrast_block_eq12_text_verdict": "disagrees", "contrast_block_methods_vision_both": 1.0,
+        "among_sensitivity_text": 2 / 3, "among_sensitivity_random_text": 1 / 3, "among_eq12_text": 1.0, "draws_text": 2.0, "own_sensitivity_text": 0.5,
+        "selection_sensitivity_text_verdict": "agrees", "selection_eq12_text": 1 / 6, "specific_sensitivity_text": 1.0, "specific_eq12_text_verdict": "disagrees",
+        "failures_weakened_instruction_text": 6.0, "failures_weak_evidence_text": 0.0, "amplify_sensitivity_weakened_instruction_text": 1.0,
+        "amplify_sensitivity_matched_weakened_instruction_text": 0.5, "contrast_amplify_sensitivity_weakened_instruction_text": 0.5,
+        "amplify_among_sensitivity_weakened_instruction_text": 2 / 3, "amplify_sensitivity_weakened_instruction_text_verdict": "agrees",
+        "amplify_sensitivity_weakened_instruction_text_both": 1.0, "amplify_eq12_weakened_instruction_text_last": 0.0,
+        "amplify_best_sensitivity_text_factor": 2.0, "plateau_sensitivity_text": -1.0, "plateau_eq12_text_verdict": "not measured",
+        "contrast_amplify_eq12_weak_evidence_vision_verdict": "not measured",
+        "tried_weakened_instruction_text": 6.0, "attempts_weakened_instruction_text": 12.0, "competed_weakened_instruction_text": 6.0,
+        "other_weakened_instruction_text": 6.0, "degree_weakened_instruction_text": 0.5, "tried_weak_evidence_vision": 0.0}),
 ])
 def test_quoted_numbers_are_those_of_the_tables(measured, notebook, expected):
     got = {key: measured[notebook][key] for key in expected}
@@ -175,8 +230,23 @@ def test_shared_heads_are_those_in_both_top_sets(measured):
     assert numbers["overlap_top"] == 2  # 29.1, and 0.0 by the order of ties
 
 
+def test_a_ranking_with_its_layers_shuffled_keeps_only_what_the_layers_tell(measured):
+    """Forty heads in ten layers: the layers alone give most of the order, and not all of it."""
+    numbers = measured["sec4_sensitivity"]
+    assert 0.9 < numbers["foretell_sensitivity_text_layers"] < 1 and -1 < numbers["foretell_eq12_text_layers"] < -0.9
+
+
+def test_questions_are_told_apart_from_the_paper_s_claims():
+    asked = paper.questions()
+    assert len({question.id for question in asked}) == len(asked) and not {q.id for q in asked} & {c.id for c in paper.claims()}
+    assert paper.of_section("4.2", paper.questions) == list(asked)
+    page = (paper.folders.ROOT / "book" / "sec4_head_question.md").read_text(encoding="utf-8")
+    shown = [name for names in re.findall(r"\{questions\} 4\.2\n:only: (.+)", page) for name in names.split(", ")]
+    assert sorted(shown) == sorted(question.id for question in asked)
+
+
 def test_every_number_of_a_claim_is_computed(measured):
-    for claim in paper.claims():
+    for claim in (*paper.claims(), *paper.questions()):
         numbers = measured[claim.notebook]
         wanted = [*claim.samples, *(key for _, key in claim.verdicts)]
         for quantity in claim.quantities:

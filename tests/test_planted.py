@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from arbitration import Head, folders, following, head_attribution, heads, knockout_sweep, measure, metrics, planted, scale_heads, trace
+from arbitration import Head, folders, following, head_attribution, heads, knockout_sweep, measure, metrics, planted, scale_heads, single_heads, trace
 from arbitration.attribution import head_writes
 from arbitration.dataset import MODALITIES
 from arbitration.models import Subject
@@ -85,6 +85,12 @@ def expected_sensitivity(plant, way, positions):
         if plant.habit:
             found[plant.habit] = habit_of(plant, way)
     return found
+
+
+def expected_silence(plant, way):
+    """What the lead loses without one head: by place and head."""
+    found = {(plant.place, plant.fetcher(way)): STRENGTH, ("last", plant.messenger): STRENGTH}
+    return found | ({("last", plant.habit): habit_of(plant, way)} if plant.habit else {})
 
 
 def expected_increments(plant, way, positions):
@@ -191,6 +197,16 @@ def test_ldar_rises_where_the_decision_is_written(plant, way):
         assert rate == [0.0] + [float(sum(steps[: layer + 1]) > 0) for layer in range(LAYERS)]
     shuffled = table[table["dictionary"] == "shuffled"]
     assert shuffled[["phi_f", "phi_c"]].abs().to_numpy().max() < ZERO
+
+
+@every_plant
+@both_ways
+def test_silencing_each_head_alone_names_what_the_decision_needs(plant, way):
+    """Also the messenger that the derivative misses."""
+    subject = planted.subject(plant)
+    table = pd.concat([single_heads.silenced(subject, prompt) for prompt in prompts(subject, way)])
+    found = named(table.pivot(index="sample", columns=["positions", "layer", "head"], values="effect"))
+    assert agree({(positions, Head(layer, head)): value for (positions, layer, head), value in found.items()}, expected_silence(plant, way))
 
 
 @every_plant

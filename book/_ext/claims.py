@@ -5,6 +5,8 @@
     :only: relay, compensation
     ```
 
+``questions`` does the same for what is asked in this book beside the paper's claims (`arbitration.paper.questions`).
+
 It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed notebook, and one that is
 missing is a warning like any other; the claims themselves are `arbitration.paper.claims`.
 """
@@ -52,24 +54,26 @@ def table(claim, models):
 class Claims(SphinxDirective):
     """All claims of a section, or those named by `only`, each under its statement."""
 
+    lead, known = "The paper's claim", staticmethod(paper.claims)
     required_arguments = 1
     option_spec = {"models": directives.unchanged_required, "only": directives.unchanged_required}
 
     def run(self):
         models = re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip())
-        found = paper.of_section(self.arguments[0])
+        found = paper.of_section(self.arguments[0], self.known)
         only = re.split(r"[,\s]+", self.options["only"].strip()) if "only" in self.options else [claim.id for claim in found]
         unknown = sorted(set(only) - {claim.id for claim in found})
         if unknown:
-            raise self.error(f"section {self.arguments[0]} has no claim {', '.join(unknown)}; "
+            raise self.error(f"section {self.arguments[0]} has none called {', '.join(unknown)}; "
                              f"it has {', '.join(claim.id for claim in found)}")
-        self.env.note_dependency(str(paper.folders.DATA / "paper_reported.json"))
+        for file in ("paper_reported.json", "questions.json"):
+            self.env.note_dependency(str(paper.folders.DATA / file))
         boxes = []
         for claim in found:
             if claim.id not in only:
                 continue
             figure = f" (Fig. {claim.figure})" if claim.figure != "–" else ""
-            lines = [f"**The paper's claim{figure}.** {claim.statement}", "", *table(claim, models), ""]
+            lines = [f"**{self.lead}{figure}.** {claim.statement}", "", *table(claim, models), ""]
             name = f"claim-{claim.id}"
             box = nodes.container(classes=["claim"], ids=[name])
             self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, f"claim {claim.id}")
@@ -78,8 +82,15 @@ class Claims(SphinxDirective):
         return boxes
 
 
+class Questions(Claims):
+    """The same for the questions of this book."""
+
+    lead, known = "Asked here", staticmethod(paper.questions)
+
+
 def setup(app):
     app.add_directive("claims", Claims)
+    app.add_directive("questions", Questions)
     app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
     app.add_css_file("claims.css")
     return {"parallel_read_safe": True}

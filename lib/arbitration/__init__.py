@@ -6,7 +6,10 @@
 >>> prompt = subject.encode(samples[0], following="vision")
 """
 
-from arbitration import ablations, dataset, entities, figures, following, heads, lens, mc2, measure, metrics, paper, prompts, results, summary
+from arbitration import (
+    ablations, dataset, entities, failing, figures, following, heads, lens, mc2, measure, metrics, paper, prompts, results, single_heads,
+    summary,
+)
 from arbitration.entities import EntityDictionary
 from arbitration.heads import Head, head_attribution, scale_heads
 from arbitration.knockout import STANDARD_PATHWAYS, LayerWindow, Pathway, knockout, knockout_sweep, knockout_tables
@@ -17,6 +20,7 @@ from arbitration.trace import Trace, trace
 
 __all__ = [
     "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
-    "ablations", "dataset", "entities", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout", "knockout_sweep",
-    "knockout_tables", "lens", "load", "mc2", "measure", "metrics", "paper", "prompts", "results", "scale_heads", "summary", "trace",
+    "ablations", "dataset", "entities", "failing", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout",
+    "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "measure", "metrics", "paper", "prompts", "results", "scale_heads",
+    "single_heads", "summary", "trace",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from arbitration import resume
 from arbitration.heads import scale_heads_by
-from arbitration.knockout import knockout
+from arbitration.knockout import decision, knockout, next_token_logits
 from arbitration.plan import Variant, closing
 
 MAX_NEW_TOKENS = 5
@@ -68,6 +68,34 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
     else:
         ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto") -> tuple[float, Tensor]:
+    """The decision's lead ln P(y_p) − ln P(y_c) at the first answer token, in nats: clean, and under each setting of the heads.
+
+    Parameters
+    ----------
+    gains : Tensor, (n_settings, L, n_heads)
+        A factor for each head.
+    positions : Tensor
+        Where the heads are scaled.
+    engine : {"auto", "plain"}
+        As in `answers`.
+
+    Returns
+    -------
+    float, and Tensor of float64, (n_settings,)
+    """
+    if engine == "plain" or resume.obstacle(subject):
+        rows = [next_token_logits(subject, prompt)]
+        for one in gains:
+            with scale_heads_by(subject, one, positions):
+                rows.append(next_token_logits(subject, prompt))
+        both = decision(torch.cat(rows), prompt).log_probabilities
+    else:
+        both = torch.cat([part.log_probabilities.cpu() for part in resume.scaled(subject, prompt, gains, positions)])
+    lead = (both[:, 0].double() - both[:, 1].double()).cpu()
+    return lead[0].item(), lead[1:]
 
 
 def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:

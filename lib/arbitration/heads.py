@@ -105,6 +105,21 @@ def random_heads(subject, count: int, seed: int) -> list[Head]:
     return sorted(Head(int(c) // subject.n_heads, int(c) % subject.n_heads) for c in chosen)
 
 
+def layer_matched_heads(subject, heads: Iterable[Head], seed: int) -> list[Head]:
+    """A control for a set: as many random heads in the same layers, none of the set's own as long as a layer has others.
+
+    Where the set holds more than half of a layer's heads, some of its own are drawn again.
+    """
+    rng = np.random.default_rng([seed, 1])
+    found, taken = [], sorted(set(heads))
+    for layer in sorted({head.layer for head in taken}):
+        own = [head.index for head in taken if head.layer == layer]
+        others = [index for index in range(subject.n_heads) if index not in own]
+        drawn = [*rng.permutation(others), *rng.permutation(own)]
+        found += [Head(layer, int(index)) for index in drawn[: len(own)]]
+    return sorted(found)
+
+
 def shared_heads(first: Iterable[Head], second: Iterable[Head]) -> list[Head]:
     """Modality-shared heads: those in both directions' top sets."""
     return sorted(set(first) & set(second))

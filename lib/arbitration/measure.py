@@ -64,12 +64,13 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
             dropped.append(sample.id)
     if dropped:
         tqdm.write(f"dropped {len(dropped)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(dropped)}")
-    ask = _asking(subject, dictionary)
+    ask = asking(subject, dictionary)
     prompts.sort(key=lambda prompt: prompt.following)
     return pd.concat([ask(prompt) for prompt in tqdm(prompts, desc=f"answers, {subject.name}")], ignore_index=True)
 
 
-def _asking(subject, dictionary):
+def asking(subject, dictionary):
+    """A function from a prompt to its row of `answered`; it asks the model once and remembers."""
     return results.remembered("answers", subject, lambda prompt: _answer(subject, prompt, dictionary))
 
 
@@ -103,7 +104,7 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
     instruction is weakened (`prompts.weaken`) by the smallest share of its mirror image at which the answer turns. There
     may be fewer than `n`.
     """
-    ask = _asking(subject, dictionary)
+    ask = asking(subject, dictionary)
     found, others = [], []
     with tqdm(total=n, desc=f"failures to follow {direction}, {subject.name}") as bar:
         for sample in samples:

@@ -106,3 +106,39 @@ def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return values.mean(axis=0), low, high
+
+
+def rank_correlation(one, other) -> float:
+    """Spearman's correlation of two lists of scores, equal scores sharing their mean rank; NaN where one list is constant.
+
+    Parameters
+    ----------
+    one, other : array_like, (n,)
+    """
+    ranks = []
+    for values in (one, other):
+        _, group, sizes = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+        ranks.append((sizes.cumsum() - (sizes - 1) / 2)[group])
+    if min(map(np.ptp, ranks)) == 0:
+        return float("nan")
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def at_least_as_strong(strength: float, draws) -> float:
+    """Share of random draws at least as strong as a target, the target counted as one of them: a Monte Carlo p-value.
+
+    Parameters
+    ----------
+    strength : float
+    draws : array_like, (n_draws,)
+        The same measure of each draw. With n draws the result is at least 1/(n + 1).
+
+    Returns
+    -------
+    float
+        In (0, 1]; NaN without draws, or for a target that is NaN.
+    """
+    draws = np.asarray(draws, dtype=float)
+    if not len(draws) or np.isnan(strength):
+        return float("nan")
+    return float((1 + np.count_nonzero(draws >= strength)) / (1 + len(draws)))

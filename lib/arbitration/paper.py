@@ -51,10 +51,19 @@ class Claim:
     samples: tuple[str, ...] = field(default=("n_text", "n_vision"))
 
 
-@cache
 def claims():
     """All claims, in the paper's order, from ``data/paper_reported.json``."""
-    records = json.loads((folders.DATA / "paper_reported.json").read_text(encoding="utf-8"))["claims"]
+    return _read("paper_reported.json", "claims")
+
+
+def questions():
+    """What this project asks beside the paper's claims, in the same form, from ``data/questions.json``."""
+    return _read("questions.json", "questions")
+
+
+@cache
+def _read(file, name):
+    records = json.loads((folders.DATA / file).read_text(encoding="utf-8"))[name]
     return tuple(
         Claim(**record | {"quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
                           "verdicts": tuple(map(tuple, record.get("verdicts", ()))),
@@ -62,17 +71,17 @@ def claims():
         for record in records)
 
 
-def of_section(section):
-    """Claims of one section, such as ``"3.1"`` with its subsections.
+def of_section(section, known=claims):
+    """Claims of one section, such as ``"3.1"`` with its subsections; or questions, with ``known=questions``.
 
     Raises
     ------
     ValueError
         When the section has none; the message lists those that have.
     """
-    found = [claim for claim in claims() if claim.section == section or claim.section.startswith(f"{section}.")]
+    found = [claim for claim in known() if claim.section == section or claim.section.startswith(f"{section}.")]
     if not found:
-        raise ValueError(f"no claim of section {section!r}; sections with claims: {', '.join(sorted({c.section for c in claims()}))}")
+        raise ValueError(f"no claim of section {section!r}; sections with claims: {', '.join(sorted({c.section for c in known()}))}")
     return found
 
 

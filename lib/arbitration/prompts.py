@@ -156,6 +156,39 @@ def can_weaken(subject) -> bool:
     return not hasattr(subject.model.model, "get_rope_index")
 
 
+def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
+    """A prompt whose instructed evidence is blurred: every part of it is drawn towards the mean of all its parts.
+
+    Under a vision instruction each pixel goes towards the picture's mean colour (for models that are given patches, each patch
+    towards the mean patch), under a text instruction the embedding of each token of the context towards their mean. The instruction
+    and the competitor's evidence stay as they are.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        0 is the plain prompt; at 1 nothing is left of the evidence but its mean.
+
+    Raises
+    ------
+    ValueError
+        Under a text instruction, if the model derives positions from token ids (M-RoPE).
+    """
+    own = encode(subject, sample, following)
+    if following == "vision":
+        pixels = own.inputs["pixel_values"]
+        mean = pixels.mean((-2, -1), keepdim=True) if pixels.ndim > 2 else pixels.mean(0, keepdim=True)
+        inputs = own.inputs | {"pixel_values": torch.lerp(pixels, mean, share)}
+    elif can_weaken(subject):
+        with torch.no_grad():
+            mixed = subject.model.get_input_embeddings()(own.inputs["input_ids"]).clone()
+            context = mixed[:, own.groups.context]
+            mixed[:, own.groups.context] = torch.lerp(context, context.mean(1, keepdim=True), share)
+        inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
+    else:
+        raise ValueError(f"{subject.name} derives its positions from token ids, so the context's embeddings cannot be blurred; use the picture's")
+    return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
+
+
 #: The wording of §2 and its mirror image.
 PAPER_INSTRUCTION = {
     "vision": "You should follow the visual content rather than the textual context.",

@@ -142,6 +142,26 @@ def blocked(subject, prompts, pathways: Sequence[Pathway], windows: Sequence[ran
     return _within_memory(measure, workspace or default_workspace(subject))
 
 
+@torch.no_grad()
+def scaled(subject, prompt, gains: Tensor, positions: Tensor, workspace: float | None = None) -> tuple[Decision, Decision]:
+    """The decision of one prompt, clean and under each setting of the heads.
+
+    Parameters
+    ----------
+    gains : Tensor, (n_settings, L, n_heads)
+    positions : Tensor
+        Where the heads are scaled.
+    """
+    variants = [Variant(prompt, gains=one, positions=positions) for one in gains]
+
+    def measure(workspace):
+        clean = clean_pass(subject, prompt)
+        found = [(pack.variants, decision(suffix_pass(subject, clean, pack)[0], prompt)) for pack in packs(subject, variants, workspace)]
+        return decision(clean.logits, prompt), _ordered(found)
+
+    return _within_memory(measure, workspace or default_workspace(subject))[0]
+
+
 def _ordered(parts: list[tuple[list[int], Decision]]) -> Decision:
     order = torch.tensor([index for indices, _ in parts for index in indices]).argsort()
     return Decision(*(torch.cat([getattr(part, name) for _, part in parts]).cpu()[order] for name in ("log_probabilities", "tokens")))

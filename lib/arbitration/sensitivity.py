@@ -45,7 +45,7 @@ def head_sensitivity(
 
 
 def gain_gradients(
-    subject, prompts: Sequence, metric: Callable = decision_margin, positions: str | Callable = "instruction", batch: int = 4
+    subject, prompts: Sequence, metric: Callable = decision_margin, positions: str | Callable | tuple = "instruction", batch: int = 4
 ) -> Tensor:
     """Derivative of a metric with respect to every head's gain, one backward pass per batch.
 
@@ -61,14 +61,14 @@ def gain_gradients(
     prompts : sequence of Prompt
     metric : callable
         (logits of the next token after the last position, (vocabulary,); the prompt) → scalar M.
-    positions : str or callable
-        Name of a token group, or a function from a prompt to positions, (n,).
+    positions : str, callable, or tuple
+        Name of a token group, or a function from a prompt to positions, (n,); or a tuple of such, all from the same backward pass.
     batch : int
         Prompts that travel together: bounds the memory.
 
     Returns
     -------
-    Tensor, (n_prompts, L, n_heads)
+    Tensor, (n_prompts, L, n_heads); for a tuple of positions (n_prompts, n_positions, L, n_heads)
         In the metric's unit (nats for `decision_margin`) per unit of gain; float64.
     """
     packs = []
@@ -99,8 +99,14 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
         logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept.to(subject.device)).logits.to(precision)
         values = [metric(row[torch.searchsorted(kept, end)], prompt) for row, end, prompt in zip(logits, ends, prompts)]
         gradients = torch.autograd.grad(torch.stack(values).sum(), gains)[0].double()
-    places = (prompt.groups.positions(positions) if isinstance(positions, str) else positions(prompt) for prompt in prompts)
-    return [gradient[:, place.to(gradient.device)].sum(1) for gradient, place in zip(gradients, places)]
+
+    def summed(gradient, prompt, positions):
+        place = prompt.groups.positions(positions) if isinstance(positions, str) else positions(prompt)
+        return gradient[:, place.to(gradient.device)].sum(1)
+
+    if isinstance(positions, tuple):
+        return [torch.stack([summed(gradient, prompt, one) for one in positions]) for gradient, prompt in zip(gradients, prompts)]
+    return [summed(gradient, prompt, positions) for gradient, prompt in zip(gradients, prompts)]
 
 
 @contextmanager
