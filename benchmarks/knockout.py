@@ -273,19 +273,35 @@ def growth_figure(lines: list[dict]) -> Figure:
 
 
 def table(lines: list[dict]) -> str:
-    columns = ("case", "tokens: vision, context, instruction, other", "variants", "Tflop plain", "resumed", "ratio", "plain s", "batched s",
-               "resumed s", "× plain (share of the ratio)", "× batched", "largest difference, nats")
-    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    for line in lines:
-        groups = line["groups"]
-        named = [groups[name] for name in ("vision", "context", "instruction")]
-        rows.append(
-            f"| {line['case']} | {line['tokens']}: {', '.join(map(str, named))}, {line['tokens'] - sum(named)} | {line['variants']} | {line['teraflop_plain']:.2f} "
-            f"| {line['teraflop_resumed']:.2f} | {line['allowed']:.1f} | {line['plain_s']:.1f} | {line['batched_s']:.1f} | {line['resumed_s']:.2f} "
-            f"| {line['over_plain']:.1f} ({line['share_of_allowed']:.0%}) | {line['over_batched']:.1f} ({line['share_of_allowed_batched']:.0%}) "
-            f"| {line['largest_difference']:.0e} |"
-        )
-    return "\n".join(rows)
+    """A column for each case.
+
+    The floor is what the resumed operations would take at a GPU's peak, or on a processor at the speed of the batched way.
+    """
+
+    def tokens(line):
+        named = [line["groups"][name] for name in ("vision", "context", "instruction")]
+        return f"{line['tokens']}: {', '.join(map(str, named))}, {line['tokens'] - sum(named)}"
+
+    rows = {
+        "": lambda line: line["case"],
+        "tokens: vision, context, instruction, other": tokens,
+        "variants": lambda line: line["variants"],
+        "operations, plain, Tflop": lambda line: f"{line['teraflop_plain']:.2f}",
+        "operations, resumed, Tflop": lambda line: f"{line['teraflop_resumed']:.2f}",
+        "ratio of the operations": lambda line: f"{line['allowed']:.1f}",
+        "plain, s": lambda line: f"{line['plain_s']:.1f}",
+        "plain, batched, s": lambda line: f"{line['batched_s']:.1f}",
+        "floor, s": lambda line: f"{line.get('floor_s', line['batched_s'] / line['allowed']):.3g}",
+        "**resumed, s**": lambda line: f"**{line['resumed_s']:.2f}**",
+        "faster than plain (share of the ratio)": lambda line: f"{line['over_plain']:.1f} × ({line['share_of_allowed']:.0%})",
+        "faster than batched (share of the ratio)": lambda line: f"{line['over_batched']:.1f} × ({line['share_of_allowed_batched']:.0%})",
+        "largest difference, nats": lambda line: f"{line['largest_difference']:.0e}",
+    }
+    if all("share_of_peak" in line for line in lines):
+        rows["share of the peak"] = lambda line: f"{line['share_of_peak']:.0%}"
+        rows["memory above the weights, GiB"] = lambda line: "–" if line["memory_above_weights_gib"] is None else f"{line['memory_above_weights_gib']:.2f}"
+    written = [f"| {name} | {' | '.join(str(value(line)) for line in lines)} |" for name, value in rows.items()]
+    return "\n".join([written[0], "|" + "---|" * (1 + len(lines)), *written[1:]])
 
 
 def main() -> None:

@@ -42,7 +42,9 @@ def test_the_three_ways_agree(benchmark):
     line = benchmark.measure(subject, subject.encode(tiny.samples()[0], "vision"), "tiny")
     assert line["largest_difference"] < 1e-12
     assert line["variants"] == 8 * subject.n_layers
-    assert f"| tiny | {line['tokens']}: 16, " in benchmark.table([line]) and " | 40 | " in benchmark.table([line])
+    written = benchmark.table([line, line | {"batched_s": 6.0, "allowed": 8.0}]).splitlines()
+    assert written[0] == "|  | tiny | tiny |" and f" | {line['tokens']}: 16, " in written[2]
+    assert "| variants | 40 | 40 |" in written and written[9].endswith(" | 0.75 |"), "eight times less work than took six seconds"
 
 
 def test_the_gpu_s_case_runs_at_toy_size(benchmark):
@@ -53,6 +55,7 @@ def test_the_gpu_s_case_runs_at_toy_size(benchmark):
         line = benchmark.measure(subject, benchmark.synthetic_prompt(subject, 700), "toy", plain_share=2, peak=1e12)
         assert (line["tokens"], line["dtype"], line["variants"]) == (700, "bfloat16", 16)
         assert line["floor_s"] > 0 and line["largest_difference"] < 0.25
+        assert f"| floor, s | {line['floor_s']:.3g} |" in benchmark.table([line]) and "| share of the peak |" in benchmark.table([line])
 
 
 def test_the_readme_and_the_book_show_the_last_table(benchmark):

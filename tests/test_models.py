@@ -15,6 +15,8 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
         arb.load("intervl3")
     with pytest.raises(ValueError, match="'trained' or 'random'"):
         arb.load("smol", weights="fresh")
+    with pytest.raises(ValueError, match="device='auto' spreads models from the hub"):
+        arb.load("smol", device="auto")
 
 
 def test_missing_weights_say_how_to_get_them(monkeypatch, tmp_path):
@@ -28,11 +30,12 @@ def test_missing_weights_say_how_to_get_them(monkeypatch, tmp_path):
 def test_the_first_revision_is_written_down_and_used_from_then_on(monkeypatch, tmp_path):
     """The hub's part, with a model folder on disk in place of the hub."""
     monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path))
-    asked = []
+    asked, devices = [], []
 
     def remember(cls):
         def load(repository, revision, **options):
             asked.append((repository, revision, options["trust_remote_code"]))
+            devices.extend([options["device_map"]] if "device_map" in options else [])
             subject = tiny.subject("llava")
             return subject.processor if cls == "processor" else subject.model
 
@@ -43,7 +46,8 @@ def test_the_first_revision_is_written_down_and_used_from_then_on(monkeypatch, t
     monkeypatch.setattr(models, "_newest_revision", lambda repository: "a" * 40)
     assert arb.load("llava-1.5", device="cpu").revision == "a" * 40
     monkeypatch.setattr(models, "_newest_revision", lambda repository: "b" * 40)
-    assert arb.load("llava-1.5", device="cpu").revision == "a" * 40
+    assert arb.load("llava-1.5", device="auto").revision == "a" * 40
+    assert devices == ["cpu", "auto"], "the model alone is given a place"
     assert json.loads((tmp_path / "revisions.json").read_text()) == {"llava-hf/llava-1.5-7b-hf": "a" * 40}
     assert set(asked) == {("llava-hf/llava-1.5-7b-hf", "a" * 40, False)}
 

@@ -52,7 +52,8 @@ def head_attribution(subject, prompts, dictionary=None, top_k: int = 1, pooling:
         metric = margin(subject, prompt, dictionary, top_k, pooling, norm)
         place = prompt.groups.instruction.to(activations.residual.device)
         scores = torch.stack([
-            head_increments(activations.residual[layer, place], activations.heads[layer, place], subject.output_projection(layer).weight, metric)
+            head_increments(activations.residual[layer, place], activations.heads[layer, place],
+                            subject.output_projection(layer).weight.to(place.device), metric)
             for layer in range(subject.n_layers)
         ])
         layers, heads = np.indices(scores.shape)
@@ -69,10 +70,10 @@ def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", n
     Another `sample` than the prompt's own gives the shuffled-dictionary control.
     """
     ids = dict(zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer)))
-    final = subject.norm if norm else None
+    final = (lambda hidden: subject.norm(hidden).to(hidden.device)) if norm else None
 
     def signal(modality):
-        rows = subject.unembedding[ids[modality].to(subject.device)].detach()
+        rows = subject.unembedding[ids[modality]].detach().to(subject.device)
         return lambda hidden: phi(hidden, rows, top_k, pooling, final)
 
     return signal(prompt.following), signal(opposite(prompt.following))

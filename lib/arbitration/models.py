@@ -106,12 +106,12 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
     dtype : torch.dtype, optional
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
-        The first GPU if there is one.
+        The first GPU if there is one. ``"auto"`` spreads a model from the hub over all GPUs, layer by layer.
 
     Raises
     ------
     ValueError
-        For an unknown name or kind of weights.
+        For an unknown name or kind of weights, or an embedded model on ``"auto"``.
     FileNotFoundError
         If the weights are neither at hand nor to be had; says how to get them.
     """
@@ -123,13 +123,16 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
         raise ValueError(f"weights={weights!r}; choose 'trained' or 'random'")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if name in embedded.NAMES:
+        if device == "auto":
+            raise ValueError(f"device='auto' spreads models from the hub; {name!r} is small enough for one device: leave it out, or name one")
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
+        model = model.to(device)
         revision = _content_hash(name) if weights == "trained" else "random-0"
     else:
         if weights == "random":
             raise ValueError(f"weights='random' is built for the embedded models only ({', '.join(embedded.NAMES)})")
-        model, processor, revision = _from_hub(name, dtype or torch.bfloat16)
-    return checked(Subject(name, model.to(device).eval(), processor, revision))
+        model, processor, revision = _from_hub(name, dtype or torch.bfloat16, device)
+    return checked(Subject(name, model.eval(), processor, revision))
 
 
 def checked(subject: Subject) -> Subject:
@@ -160,7 +163,7 @@ def _content_hash(name: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _from_hub(name: str, dtype: torch.dtype):
+def _from_hub(name: str, dtype: torch.dtype, device: str):
     """Download (once) and load; the revision of the first download is written down and used from then on."""
     repository = HUB[name]
     pins = cache() / "revisions.json"
@@ -169,7 +172,7 @@ def _from_hub(name: str, dtype: torch.dtype):
         revision = pinned.get(repository) or _newest_revision(repository)
         options = {"revision": revision, "trust_remote_code": False}
         processor = AutoProcessor.from_pretrained(repository, **options)
-        model = AutoModelForImageTextToText.from_pretrained(repository, dtype=dtype, use_safetensors=True, **options)
+        model = AutoModelForImageTextToText.from_pretrained(repository, dtype=dtype, device_map=device, use_safetensors=True, **options)
     except Exception as error:
         raise FileNotFoundError(
             f"the weights of {name!r} ({repository}) are not on this machine and could not be downloaded"

@@ -88,16 +88,15 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
 
     def scale(layer):
         def hook(module, args):
-            return (times(args[0], gains[:, layer]), *args[1:])
+            return (times(args[0], gains[:, layer].to(args[0].device)), *args[1:])
 
         return hook
 
     scaled = (subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in range(subject.n_layers))
-    ends = torch.tensor([prompt.groups.length - 1 for prompt in prompts])
-    kept = ends.unique()
+    kept = 1 + length - min(prompt.groups.length for prompt in prompts)
     with torch.enable_grad(), frozen(subject.model), hooks(scaled):
-        logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept.to(subject.device)).logits.to(precision)
-        values = [metric(row[torch.searchsorted(kept, end)], prompt) for row, end, prompt in zip(logits, ends, prompts)]
+        logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept).logits.to(precision)
+        values = [metric(row[prompt.groups.length - 1 - length], prompt) for row, prompt in zip(logits, prompts)]
         gradients = torch.autograd.grad(torch.stack(values).sum(), gains)[0].double()
 
     def summed(gradient, prompt, positions):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Trace:
-    """Activations of one prompt.
+    """Activations of one prompt, all on the subject's first device, wherever its layers are.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def trace(subject, prompt) -> Trace:
     seen: dict[tuple[str, int], Tensor] = {}
 
     def keep(kind, layer, take):
-        return lambda module, args, *rest: seen.__setitem__((kind, layer), take(args, *rest))
+        return lambda module, args, *rest: seen.__setitem__((kind, layer), take(args, *rest).to(subject.device))
 
     def first(value):
         return value[0] if isinstance(value, tuple) else value
@@ -79,7 +79,7 @@ def trace(subject, prompt) -> Trace:
     _check_sum(subject, residual, attention, mlp)
     heads = stack("heads")
     heads = heads.reshape(*heads.shape[:2], subject.n_heads, -1)
-    return Trace(residual, attention, mlp, heads, logits.float().log_softmax(-1))
+    return Trace(residual, attention, mlp, heads, logits.to(subject.device).float().log_softmax(-1))
 
 
 def _check_sum(subject, residual: Tensor, attention: Tensor, mlp: Tensor) -> None:
