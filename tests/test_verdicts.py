@@ -1,10 +1,16 @@
 """The claims page: the rule, worked out by hand for every verdict, the claims, and the directive on a toy book."""
 
+import json
 import math
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 
 from arbitration import verdicts
+from arbitration.folders import ROOT
 
 
 @pytest.mark.parametrize(("measured", "rule", "word"), [
@@ -66,3 +72,67 @@ def test_both_directions_are_asked_or_the_statement_names_the_one():
         for d, other in (("text", "vision"), ("vision", "text")):
             alone = {key for key in keys if key.endswith(f"_{d}") and key.removesuffix(d) + other not in keys}
             assert not alone or f"{d} instruction" in claim.statement or claim.id == f"anchor-{d}", (claim.id, alone)
+
+
+# The directive, on a toy book of one model in which every test gives the same number.
+
+KEYS = sorted({(prediction.notebook, key) for claim in verdicts.claims() for prediction in claim.predictions
+               for key in (prediction.key, f"{prediction.key}_low", f"{prediction.key}_high", *prediction.n)})  # fmt: skip
+LABELS = sorted({label for claim in verdicts.claims() for label in claim.shown})
+
+
+def executed(folder, without=None, **numbers):
+    """Notebooks as papermill leaves them: every number 0 with an interval of 0, or what is given."""
+    for notebook in {name for name, _ in KEYS}:
+        outputs = [{"output_type": "display_data", "data": {"application/papermill.record/text/plain": [repr(numbers.get(key, 0.0))]},
+                    "metadata": {"scrapbook": {"name": key, "mime_prefix": "application/papermill.record/"}}}
+                   for name, key in [*KEYS, (notebook, "a_verdict")] if name == notebook and key != without]  # fmt: skip
+        cell = {"cell_type": "code", "source": "", "metadata": {}, "execution_count": 1, "outputs": outputs}
+        (folder / f"{notebook}.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+
+
+def build(folder):
+    options = ["-C", "-D", "extensions=myst_nb,claims,verdicts", "-D", "root_doc=index", "-D", "exclude_patterns=_executed", "-E", "-W", "--keep-going", "-q", "-b", "html"]
+    command = [sys.executable, "-m", "sphinx", *options, folder, folder / "html"]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib")))}, capture_output=True, text=True)
+
+
+@pytest.fixture
+def book(tmp_path):
+    anchors = "\n".join(f"({label})=\n## {label}\n" for label in LABELS)
+    (tmp_path / "index.md").write_text(f"# Toy\n\n```{{verdicts}}\n:models: toy\n```\n\n{anchors}", encoding="utf-8")
+    (tmp_path / "_executed/toy").mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_page_computes_every_verdict_from_the_notebooks(book):
+    given = {"contrast_compensation_text": (-0.3, -0.4, -0.2), "contrast_spared_text": (math.nan,) * 3,
+             "contrast_necessity_text": (0.1, 0.05, 0.2), "contrast_necessity_vision": (0.3, 0.2, 0.4)}  # fmt: skip
+    shown = {f"{key}{end}": number for key, numbers in given.items() for end, number in zip(("", "_low", "_high"), numbers)} | {"n_controls": 12.0, "a_verdict": "agrees"}
+    executed(book / "_executed/toy", **shown)
+    done = build(book)
+    assert done.returncode == 0, done.stderr
+    page = re.sub(r"<[^>]+>", "", (book / "html/index.html").read_text(encoding="utf-8")).replace("\N{NO-BREAK SPACE}", " ")
+    assert "-0.300 [-0.400, -0.200], n = 12: holds" in page
+    assert "0.000 [0.000, 0.000], n = 0: not seen" in page and "–: not measured" in page
+
+    words = []
+    for claim in verdicts.claims():
+        each = [verdicts.verdict(*(shown.get(f"{prediction.key}{end}", 0.0) for end in ("", "_low", "_high")), **prediction.rule) for prediction in claim.predictions]
+        words.append((verdicts.worst(each), each))
+    assert {word for word, _ in words} == set(verdicts.VERDICTS)
+    html = (book / "html/index.html").read_text(encoding="utf-8")
+    for word in verdicts.VERDICTS:
+        count = f"{[one for one, _ in words].count(word)} ({[one for _, each in words for one in each].count(word)})"
+        assert re.search(rf"<em>{word}</em></p></td>\s*<td><p>{re.escape(count)}</p></td>", html), (word, count)
+    links = re.findall(r'href="#(verdict-[\w-]+)"', html)
+    assert sorted(set(links)) == sorted(f"verdict-{claim.id}" for claim in verdicts.claims()) and all(f'id="{link}"' in html for link in links)
+
+
+def test_a_missing_number_or_notebook_breaks_the_build(book):
+    executed(book / "_executed/toy", without="sync_critical_text_low")
+    done = build(book)
+    assert done.returncode != 0 and "sec3_beliefs of model 'toy' glues no number sync_critical_text_low" in done.stderr
+    (book / "_executed/toy/sec4_heads.ipynb").unlink()
+    executed_but_one = build(book)
+    assert executed_but_one.returncode != 0 and executed_but_one.stderr.count("sec4_heads of model 'toy' is not there") == 1
