@@ -40,7 +40,7 @@ def html(chromium, tmp_path_factory):
 def visits(chromium, html):
     """What each of the book's pages did, by its name."""
     pages = sorted((html / "book").rglob("*.html"))
-    assert len(pages) >= 31, "fifteen pages of prose and eight notebooks on each of two models"
+    assert len(pages) >= 33, "seventeen pages of prose and eight notebooks on each of two models"
     return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
 
 

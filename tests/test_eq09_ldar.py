@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from arbitration.metrics import bootstrap, ldar, synchronisation
+from arbitration.metrics import beyond_chance, bootstrap, ldar, synchronisation
 
 
 def test_ldar_counts_strictly_larger_signals():
@@ -12,6 +12,18 @@ def test_ldar_counts_strictly_larger_signals():
 
 def test_synchronisation_compares_signs():
     assert synchronisation([1.0, -2.0, 3.0, -0.5], [9.0, -0.1, -1.0, 0.2]) == 0.5
+
+
+@pytest.mark.parametrize(("anchor", "last", "expected"), [
+    ([[1], [1], [-1], [-1]], [[2], [3], [-1], [-5]], [2 / 3] * 4),  # each agrees with its own, and with one of three others
+    ([[1], [1], [-1], [-1]], [[-1], [-1], [1], [1]], [-2 / 3] * 4),  # with none of its own, and with two of three others
+    ([[1], [1], [1]], [[1], [1], [1]], [0.0] * 3),  # all are right, so all agree
+    ([[1], [-1]], [[1], [1]], [0.0, 0.0]),  # the last position does not change with the sample
+    ([[1, 1], [1, 1], [-1, 1], [-1, 1]], [[1, 1], [1, 1], [-1, 1], [-1, 1]], [1 / 3] * 4),  # the mean of two layers
+    ([[0], [1]], [[0], [1]], [1.0, 1.0]), ([[1]], [[1]], []),
+])  # fmt: skip
+def test_agreement_counts_only_beyond_that_with_other_samples(anchor, last, expected):
+    assert beyond_chance(np.array(anchor), np.array(last)).tolist() == pytest.approx(expected)
 
 
 def test_bootstrap_of_a_constant_has_no_width():

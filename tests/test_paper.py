@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arbitration import entities, estimates, paper, summary, summary_samples
+from arbitration import entities, estimates, paper, summary, summary_samples, verdicts
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -157,7 +157,7 @@ def measured():
                       "extreme_vision_text_vision_w5_plateau": 5.0, "extreme_vision_text_text_w3": -0.515, "sign_vision_text_text_verdict": "agrees",
                       "shift_vision_text_vision_w7": 0.0, "place_vision_text_vision_verdict": "agrees", "ratio_vision_text_vision": 1.07 / 1.01,
                       "ratio_vision_text_vision_verdict": "agrees", "relay_w5": 0.98 * 1.05, "relay_w5_verdict": "agrees", "same_relay_verdict": "agrees",
-                      "same_direct_verdict": "agrees", "compensation_w1": -0.505, "same_compensation_verdict": "agrees", "hub_text_w1_verdict": "disagrees",
+                      "same_direct_verdict": "agrees", "compensation_w1": -0.505, "contrast_compensation_w1": -0.505, "same_compensation_verdict": "agrees", "hub_text_w1_verdict": "disagrees",
                       "hub_text_w3_verdict": "agrees", "same_hub_text_verdict": "disagrees", "n_controls": 6.0, "widths": "1, 3, 5, 7"}),
     ("appE_ablations", {"ldar_deep_default_text": 1.0, "ldar_deep_average_text": 0.0, "ldar_change_k2_text_verdict": "agrees",
                         "ldar_change_average_text_verdict": "disagrees", "ldar_deep_default_text_shuffled": 0.0, "block_default_vision": 0.0,
@@ -170,19 +170,21 @@ def measured():
     ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
                        "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,
                        "contrast_relay_vision_verdict": "agrees", "size_compensation_text_verdict": "agrees",
+                       "contrast_relay_control_vision": 1.0, "contrast_compensation_text": -0.5,
                        "contrast_anchor_text_verdict": "disagrees", "size_direct_text_verdict": "agrees",
                        "authors_extreme_vision_text_vision": 1.0, "authors_shift_vision_text_vision": 2.5 / 3 - 14.5 / 28,
                        "authors_ratio_vision_text_text": 0.5 / 0.3866}),
     ("sec3_beliefs", {"ldar_shallow_text": 0.5, "ldar_deep_text": 1.0, "ldar_max_text": 1.0, "ldar_max_text_layer": 20.0,
                       "ldar_transition_text": "layer 20", "ldar_final_text_shuffled": 0.0, "sync_critical_text": 5 / 6,
-                      "sync_weak_text": "no such layer", "follow_none_vision": 1.0, "follow_instruction_last_vision": 0.0,
+                      "sync_weak_text": "no such layer", "over_sync_text": 0.0, "over_ldar_max_text": 0.5, "follow_none_vision": 1.0, "follow_instruction_last_vision": 0.0,
                       "compete_instruction_last_vision": 1.0, "contrast_collapse_text_verdict": "agrees",
                       "contrast_spared_text_verdict": "agrees", "ldar_rise_text_verdict": "agrees"}),
-    ("sec4_components", {"gap_shallow_text": 0.0, "gap_deep_text": 10.0, "signal_rise_f_text": 30.0, "signal_rise_c_text": 20.0,
+    ("sec4_components", {"gap_shallow_text": 0.0, "gap_deep_text": 10.0, "share_gap_shallow_text": 0.0, "over_divergence_text": 0.0, "over_signal_rise_c_text": 0.0,
+                        "share_attention_margin_shallow_text": 0.0, "signal_rise_f_text": 30.0, "signal_rise_c_text": 20.0,
                          "attention_signal_shallow_text": 10.0, "mlp_signal_text": 15.0, "attention_margin_deep_text": 2.0,
                          "mlp_margin_deep_text": -2.0, "attention_top_text_layer": 23.0, "mlp_margin_deep_text_verdict": "agrees",
                          "arbiter_text_verdict": "agrees", "attention_margin_shallow_text_verdict": "agrees"}),
-    ("sec4_heads", {"heads_total": 60.0, "top_count": 3.0, "concentration_text": 1.0, "top_heads_vision": "29.1, 0.0, 0.1, 1.0, 1.1",
+    ("sec4_heads", {"heads_total": 60.0, "top_count": 3.0, "over_overlap_top": 2 - 1.5, "over_overlap_ten": 9 - 8.5, "n_blocked_text": 6.0, "concentration_text": 1.0, "top_heads_vision": "29.1, 0.0, 0.1, 1.0, 1.1",
                     "block_original_text": 1.0, "block_target_text": 0.0, "block_random_text": 0.5, "drop_target_text": 1.0,
                     "contrast_necessity_text": 0.5, "contrast_necessity_text_both": 0.5, "failures_text": 6.0, "failures_vision": 0.0,
                     "amplify_target_text": 1.0, "amplify_best_text_factor": 2.0, "plateau_text": -1.0,
@@ -192,6 +194,7 @@ def measured():
         "foretell_sensitivity_text": 1.0, "foretell_eq12_text": -1.0, "foretell_sensitivity_vision": -1.0, "contrast_foretell_text": 2.0,
         "foretell_sensitivity_text_verdict": "agrees", "foretell_eq12_text_verdict": "disagrees", "contrast_foretell_vision_verdict": "disagrees",
         "top_effect_sensitivity_text": 38.5, "top_effect_eq12_text": 0.5, "mean_effect_text": 19.5, "turned_instruction_text": 1.0,
+        "strongest_text": 1.0, "contrast_several_text": -1.0, "contrast_several_vision_verdict": "disagrees",
         "top_heads_sensitivity_text": "9.3, 9.2", "top_layers_eq12_text": "0–0",
         "overlap_rankings_text": 0.0, "overlap_rankings_vision": 2.0, "overlap_halves_eq12_text": 2.0,
         "overlap_directions_sensitivity": 0.0, "overlap_directions_eq12": 2.0,
@@ -255,6 +258,13 @@ def test_every_number_of_a_claim_is_computed(measured):
         assert not set(wanted) - set(numbers), claim.id
 
 
+def test_every_number_of_the_claims_page_is_computed(measured):
+    for claim in verdicts.claims():
+        for prediction in claim.predictions:
+            wanted = {prediction.key, f"{prediction.key}_low", f"{prediction.key}_high", *prediction.n}
+            assert not wanted - set(measured[prediction.notebook]), claim.id
+
+
 def test_numbers_are_plain(measured):
     """What is glued must print as a number: a numpy scalar prints its type."""
     assert all(type(value) in (float, str) for numbers in measured.values() for value in numbers.values())
@@ -265,6 +275,21 @@ def test_another_seed_moves_the_interval_and_not_the_mean():
     one, two = (estimates.estimate("x", values, seed) for seed in (0, 1))
     assert one["x"] == two["x"] == pytest.approx(values.mean())
     assert one["x_low"] != two["x_low"] and one["x_low"] < one["x"] < one["x_high"]
+
+
+@pytest.mark.parametrize(("part", "whole", "expected"), [
+    ([1, 2, 3], [10, 10, 10], 0.2), ([-1, -2], [4, 8], -0.25), ([1, 1], [1, -1], math.nan), ([1, 1], [-2, -2], math.nan), ([], [], math.nan),
+])  # fmt: skip
+def test_a_share_of_nothing_is_no_share(part, whole, expected):
+    found = estimates.ratio("x", part, whole)
+    assert found["x"] == pytest.approx(expected, nan_ok=True)
+    assert math.isnan(found["x_low"]) == math.isnan(found["x_high"]) == math.isnan(expected)
+
+
+def test_the_interval_of_a_share_resamples_part_and_whole_together():
+    """Each part is half of its whole, so every resample gives one half; resampled apart they would not."""
+    found = estimates.ratio("x", [1.0, 5.0, 50.0], [2.0, 10.0, 100.0])
+    assert found["x_low"] == pytest.approx(0.5) == found["x_high"]
 
 
 def test_every_number_of_the_pages_is_computed(measured):

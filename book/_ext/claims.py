@@ -24,6 +24,11 @@ from sphinx.util.docutils import SphinxDirective
 STATIC = Path(__file__).resolve().parent.parent / "_static"
 
 
+def heading(model):
+    """A model's name above its column."""
+    return f"{model} (planted)" if model == "smol-relay" else model
+
+
 def glued(model, notebook, key, form):
     return f"{{glue:text}}`_executed/{model}/{notebook}.ipynb::{key}:{form}`"
 
@@ -41,7 +46,7 @@ def cell(quantity, model, notebook):
 
 def table(claim, models):
     """One claim's table: a line for each quantity, the numbers of samples, and the verdicts."""
-    rows = [["measured", "paper", *(f"{model} (planted)" if model == "smol-relay" else model for model in models)]]
+    rows = [["measured", "paper", *map(heading, models)]]
     rows += [[q.label, q.reported, *(cell(q, model, claim.notebook) for model in models)] for q in claim.quantities]
     rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples) + " following", "–",
               *(" / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples) for model in models)]]

@@ -9,6 +9,7 @@ from arbitration.metrics import bootstrap
 from arbitration.paper import verdict
 
 DIRECTIONS = ("text", "vision")
+RESAMPLES = 1000  # of a ratio
 MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
 
 
@@ -57,6 +58,28 @@ def drawn(name, draws, **rule):
     low, high = np.quantile(draws[1:], [0.025, 0.975])
     found = {name: float(draws[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found | ({f"{name}_verdict": verdict(low, high, **rule)} if rule else {})
+
+
+def ratio(name, part, whole, seed=0):
+    """Mean of `part` over mean of `whole` as an estimate, samples resampled together.
+
+    Parameters
+    ----------
+    part, whole : array_like, (n_samples,)
+        In the same unit and the same order of samples.
+
+    Returns
+    -------
+    dict
+        As `estimate`; NaN unless the mean of `whole` is positive in every resample: a share of nothing is no share.
+    """
+    part, whole = np.asarray(part, float), np.asarray(whole, float)
+    if not len(part):
+        return estimate(name, part)
+    random = np.random.default_rng(seed).multinomial(len(part), np.full(len(part), 1 / len(part)), size=RESAMPLES)
+    weights = np.vstack([np.ones(len(part)), random])
+    parts, wholes = weights @ part, weights @ whole
+    return drawn(name, parts / wholes if (wholes > 0).all() else np.full(len(weights), math.nan))
 
 
 def wide(table, value, along="layer"):

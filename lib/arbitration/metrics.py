@@ -77,6 +77,30 @@ def synchronisation(margin_anchor, margin_last) -> float:
     return float((np.sign(margin_anchor) == np.sign(margin_last)).mean())
 
 
+def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
+    """By how much each sample's two sites agree more with each other than with other samples' sites, averaged over layers.
+
+    The control of `synchronisation`: two sites that are both right nearly always agree nearly always, whether or not one takes its decision
+    from the other. Zero says that an anchor tells of the last position of its own sample no more than of another's.
+
+    Parameters
+    ----------
+    margin_anchor, margin_last : array_like, (n_samples, n_layers)
+        As in `synchronisation`; only their signs matter.
+
+    Returns
+    -------
+    ndarray, (n_samples,)
+        Between −1 and 1; empty if there are not two samples to compare.
+    """
+    anchor, last = np.sign(margin_anchor), np.sign(margin_last)
+    if len(anchor) < 2:
+        return np.empty(0)
+    own = anchor == last
+    others = sum((anchor == sign) * ((last == sign).sum(axis=0) - (last == sign)) for sign in (-1, 0, 1)) / (len(anchor) - 1)
+    return (own - others).mean(axis=1)
+
+
 def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95):
     """Mean over samples with a percentile bootstrap interval.
 

@@ -8,7 +8,8 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 import numpy as np
 
 from arbitration import paper_curves
-from arbitration.estimates import DIRECTIONS, MARGINAL, counts, depth, estimate, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, counts, depth, estimate, ratio, wide
+from arbitration.metrics import beyond_chance
 from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
 from arbitration.summary_conventions import conventions
@@ -20,8 +21,10 @@ __all__ = ["ablations", "beliefs", "components", "conventions", "dataset", "head
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
 COMPONENT_RULES = {"divergence": {"above": 0.0}, "signal_rise_f": {"above": 0.0}, "signal_rise_c": {"above": 0.0}, "arbiter": {"above": 0.0},
                    "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0}, "mlp_margin_deep": {"below": 0.0}}
-OVER_CONTROL = {"signal_rise_f": {"above": 0.0}, "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0},
-                "attention_margin_deep": {"above": 0.0}, "mlp_margin_deep": {"below": 0.0}}
+OVER_CONTROL = {"signal_rise_f": {"above": 0.0}, "signal_rise_c": {"above": 0.0}, "divergence": {"above": 0.0},
+                "attention_signal_shallow": {"above": 0.0}, "mlp_signal": {"above": 0.0}, "attention_margin_deep": {"above": 0.0},
+                "mlp_margin_deep": {"below": 0.0}}
+SHALLOW = ("gap", "attention_margin")  # what the paper finds in deep layers and not in shallow ones
 
 
 def dataset(answers, coverage, seed=0):
@@ -76,6 +79,7 @@ def knockout(table, seed=0):
         return estimate(f"contrast_{name}", (at(more) - at(less)).dropna(), seed, above=MARGINAL)
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
+    found |= contrast("relay_control_vision", "vision_text_vision", "vision_text_vision_control")
     found |= contrast("anchor_text", "context_instruction_text", "context_last_text")
     found |= contrast("anchor_vision", "vision_instruction_vision", "vision_last_vision")
     found |= contrast("context_vision", "vision_instruction_vision", "vision_context_vision")
@@ -83,7 +87,9 @@ def knockout(table, seed=0):
         found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
         found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
         found |= estimate(f"size_direct_{d}", at(f"{own}_last_{d}"), seed, below=MARGINAL)
-    found |= estimate("size_compensation_text", at("vision_text_text", "trough"), seed, below=-MARGINAL)
+    lowest, control = at("vision_text_text", "trough"), at("vision_text_text_control", "trough")
+    found |= estimate("size_compensation_text", lowest, seed, below=-MARGINAL)
+    found |= estimate("contrast_compensation_text", (lowest - control).dropna(), seed, below=-MARGINAL)
     return found | paper_curves.numbers(paper_curves.compare(table, seed))
 
 
@@ -103,7 +109,7 @@ def beliefs(beliefs, paths, seed=0, critical=None):
     table = beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"])
     for d in DIRECTIONS:
         rows = table[table["following"] == d]
-        anchors = rows[rows["positions"] == "instruction"]
+        anchors, highest = rows[rows["positions"] == "instruction"], {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
             aligned = (wide(anchors[anchors["dictionary"] == kind], "margin") > 0).astype(float)
             best = aligned.drop(columns=-1).mean().idxmax()
@@ -112,9 +118,10 @@ def beliefs(beliefs, paths, seed=0, critical=None):
             rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "max": {"above": 0.95}, "rise": {"above": 0.0}}
             for name, values in pieces.items():
                 found |= estimate(f"ldar_{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
-            found[f"ldar_max_{d}{suffix}_layer"] = float(best)
+            found[f"ldar_max_{d}{suffix}_layer"], highest[kind] = float(best), aligned[best]
             if kind == "own":
                 found |= _transition(aligned, d) | _synchronisation(rows, aligned, list(part["critical"]), d, seed)
+        found |= estimate(f"over_ldar_max_{d}", highest["own"] - highest["shuffled"], seed)
         found |= _closed_paths(paths[paths["following"] == d], d, seed)
     return found
 
@@ -129,9 +136,10 @@ def _synchronisation(rows, aligned, critical, d, seed):
     own = rows[rows["dictionary"] == "own"]
     signs = {where: np.sign(wide(own[own["positions"] == where], "margin")) for where in ("instruction", "last")}
     same = (signs["instruction"] == signs["last"]).astype(float)[critical]
+    more = beyond_chance(signs["instruction"][critical].to_numpy(), signs["last"][critical].to_numpy())
     weak = [layer for layer in critical if aligned[layer].mean() < 0.7]
     said = f"{same[weak].to_numpy().mean():.2f} in {len(weak)} layers" if weak else "no such layer"
-    return estimate(f"sync_critical_{d}", same.mean(axis=1), seed, above=0.9) | {f"sync_weak_{d}": said}
+    return estimate(f"sync_critical_{d}", same.mean(axis=1), seed, above=0.9) | estimate(f"over_sync_{d}", more, seed) | {f"sync_weak_{d}": said}
 
 
 def _closed_paths(rows, d, seed):
@@ -169,6 +177,8 @@ def components(table, seed=0):
             rules = {} if suffix else COMPONENT_RULES | _fifths(kinds[kind])
             for name, values in kinds[kind].items():
                 found |= estimate(f"{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
+            for name in () if suffix else SHALLOW:
+                found |= ratio(f"share_{name}_shallow_{d}", kinds[kind][f"{name}_shallow"], kinds[kind][f"{name}_deep"], seed)
             found[f"attention_top_{d}{suffix}_layer"] = float(best)
         for name, rule in OVER_CONTROL.items():
             found |= estimate(f"over_{name}_{d}", kinds["own"][name] - kinds["shuffled"][name], seed, **rule)
@@ -193,5 +203,5 @@ def _component_values(rows, layers):
 
 def _fifths(values):
     """What is called close to zero in shallow layers: less than a fifth of what the deep layers show."""
-    limits = {name: 0.2 * abs(float(values[f"{name}_deep"].mean())) for name in ("gap", "attention_margin")}
+    limits = {name: 0.2 * abs(float(values[f"{name}_deep"].mean())) for name in SHALLOW}
     return {f"{name}_shallow": {"within": (-limit, limit)} for name, limit in limits.items()}

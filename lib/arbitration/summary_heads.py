@@ -52,10 +52,19 @@ def _sets(values, names, top, seed):
     found = {"overlap_top_chance": top**2 / len(names), "overlap_ten_chance": 100 / len(names)}
     found |= drawn("overlap_top", overlap(top), above=top**2 / len(names))
     found |= drawn("overlap_ten", overlap(10), above=100 / len(names))
+    for name, size in (("top", top), ("ten", 10)):
+        found |= drawn(f"over_overlap_{name}", overlap(size) - _same_layers(orders["text"][:, :size], orders["vision"][:, :size], layers))
     for d in DIRECTIONS:
         found |= drawn(f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1), above=0.5)
     common = sorted(set(orders["text"][0][:top]) & set(orders["vision"][0][:top]))
     return found | {"shared_heads": ", ".join("{}.{}".format(*names[index]) for index in common) or "none"}
+
+
+def _same_layers(text, vision, layers):
+    """Heads in common by chance, if each direction's are drawn from the layers in which they lie: for each row of resampled top sets."""
+    names, of = np.unique(layers, return_inverse=True)
+    text, vision = (np.stack([np.bincount(of[row], minlength=len(names)) for row in rows]) for rows in (text, vision))
+    return (text * vision / np.bincount(of)).sum(axis=1)
 
 
 def _concentration(values, top, d, seed):
@@ -73,7 +82,7 @@ def _following(rows):
 def _blocking(table, d, seed):
     rows = table[table["setting"] == "blocking"]
     original = _following(rows[rows["heads"] == "original"])
-    found = estimate(f"block_original_{d}", original, seed)
+    found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(f"block_original_{d}", original, seed)
     for positions, suffix in (("instruction", ""), ("last", "_last"), ("both", "_both")):
         here = rows[(rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)]
         follows = {name: _following(here[here["heads"] == name]) for name in ("target", "random", "shared")}

@@ -43,6 +43,7 @@ def head_question(scores, effects, blocking, amplification, tried, seed=0):
         for positions in ("instruction", "last"):
             found |= _truth(_of(ranked, d), _of(effects, d, positions=positions), positions, top, d, seed)
         found |= _turned(_of(effects, d), d, seed)
+        found |= _together(_of(effects, d, positions="instruction"), _of(blocking, d, positions="instruction"), d, seed)
         found |= _sets(ranked, tested, top, d)
         found |= _blocking(_of(blocking, d), d, seed)
         for source in SOURCES:
@@ -112,6 +113,18 @@ def _turned(effects, d, seed):
         rows = effects[effects["positions"] == positions]
         found |= estimate(f"turned_{positions}_{d}", rows.groupby("sample")["turned"].sum(), seed)
     return found
+
+
+def _together(effects, blocking, d, seed):
+    """The head that turns most decisions alone, and how much more the top heads of Eq. 12 turn together, in the same samples.
+
+    The one head is chosen on these samples, which flatters it.
+    """
+    turned, strength = wide(effects, "turned", ["layer", "head"]), wide(effects, "effect", ["layer", "head"]).mean()
+    alone = turned[max(turned.columns, key=lambda head: (turned[head].mean(), strength[head]))].astype(float)
+    rows = _set(blocking, "eq12", "other samples")
+    lost = 1.0 - _followed(rows[np.isclose(rows["share"].astype(float), SHARE)])
+    return estimate(f"strongest_{d}", alone, seed) | estimate(f"contrast_several_{d}", (lost - alone).dropna(), seed, above=0.0)
 
 
 def _sets(ranked, tested, top, d):

@@ -129,7 +129,9 @@ def _conclusions(curves, width, seed):
     direct = at("vision_last", "vision")
     found = estimate(f"relay_w{width}", less(at("vision_text", "vision"), direct), seed, above=MARGINAL)
     found |= estimate(f"direct_w{width}", values(direct), seed, below=MARGINAL)
-    found |= estimate(f"compensation_w{width}", values(at("vision_text", "text", lowest=True)), seed, below=-MARGINAL)
+    lowest = at("vision_text", "text", lowest=True)
+    found |= estimate(f"compensation_w{width}", values(lowest), seed, below=-MARGINAL)
+    found |= estimate(f"contrast_compensation_w{width}", less(lowest, at("vision_text", "text", control=True, lowest=True)), seed)
     for d in DIRECTIONS:
         found |= estimate(f"hub_{d}_w{width}", less(at("text_last", d), at("text_last", d, control=True)), seed, above=MARGINAL)
     return found

@@ -1,0 +1,136 @@
+"""The directive ``verdicts``: every claim of the paper with the verdict that its predictions get on each model.
+
+    ```{verdicts}
+    :models: smol, smol-relay
+    ```
+
+Claims and rule are those of `arbitration.verdicts`. The measured numbers are read from the executed notebooks, where they are glued; a
+notebook or a number that is missing is a warning, and the book is built with warnings as errors.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from arbitration import folders
+from arbitration.verdicts import VERDICTS, claims, verdict, worst
+from claims import heading
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+LOG = logging.getLogger(__name__)
+
+
+def glued(path):
+    """The numbers that an executed notebook glues, by name; what is no number is left out."""
+    numbers = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            record = output.get("metadata", {}).get("scrapbook")
+            if record:
+                try:
+                    numbers[record["name"]] = float("".join(output["data"][record["mime_prefix"] + "text/plain"]))
+                except ValueError:
+                    continue
+    return numbers
+
+
+def plain(number):
+    """Three decimals, without a minus before zero."""
+    return f"{round(number, 3) + 0.0:.3f}"
+
+
+def expected(prediction):
+    """A prediction in a table's cell."""
+    unit = f" {prediction.unit}" if prediction.unit else ""
+    if prediction.within:
+        return "{:g} to {:g}".format(*prediction.within) + unit
+    text = f"above {prediction.above:g}" if prediction.above is not None else f"below {prediction.below:g}"
+    return text + unit + (f" (paper: {prediction.paper:g})" if prediction.paper is not None else "")
+
+
+def table(*rows):
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+
+
+class Verdicts(SphinxDirective):
+    """The counts of verdicts, the table of claims, and each claim with its predictions."""
+
+    option_spec = {"models": directives.unchanged_required}
+
+    def run(self):
+        models = re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip())
+        self.env.note_dependency(str(folders.DATA / "paper_claims.json"))
+        self.numbers = {}
+        found = {(claim.id, model): [self.measured(prediction, model) for prediction in claim.predictions] for claim in claims() for model in models}
+        words = {place: worst(word for _, word in tests) for place, tests in found.items()}
+        names = [heading(model) for model in models]
+
+        counts = {model: (Counter(words[claim.id, model] for claim in claims()),
+                          Counter(word for claim in claims() for _, word in found[claim.id, model])) for model in models}
+        lines = table(["verdict", *(f"{name}: claims (tests)" for name in names)],
+                      *([f"*{word}*", *(f"{whole[word]} ({single[word]})" for whole, single in counts.values())] for word in reversed(VERDICTS)))
+        tests = [prediction for claim in claims() for prediction in claim.predictions]
+        effects = sum(prediction.within is None for prediction in tests)
+        lines += ["", f"{len(claims())} claims rest on {len(tests)} tests a model: {effects} of an effect, {len(tests) - effects} of next to nothing. Were there no "
+                  f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in forty, would still lie wholly on the predicted side, and as many on the other.", ""]
+        lines += table(["claim", "the paper", *names],
+                       *([f"[{claim.statement}](#verdict-{claim.id})", self.escaped(claim.reported), *(f"**{words[claim.id, model]}**" for model in models)]
+                         for claim in claims()))
+        return [self.box(lines, "claims-verdicts", "the verdicts on all claims"), *(self.claim(claim, models, found, words) for claim in claims())]
+
+    def claim(self, claim, models, found, words):
+        """One claim's box: where it stands, its verdicts, and a line for each test."""
+        said = ", ".join([claim.where, *(f"[](#{label})" for label in claim.shown)])
+        verdicts = "; ".join(f"{heading(model)} **{words[claim.id, model]}**" for model in models)
+        lines = [f"**{claim.statement}** ({said})", "", f"The paper: {self.escaped(claim.reported)}. Here: {verdicts}. {claim.why}", ""]
+        if claim.predictions:
+            rows = zip(claim.predictions, *(found[claim.id, model] for model in models))
+            lines += table(["test", "predicted", *map(heading, models)],
+                           *([prediction.what, expected(prediction), *(f"{cell}: **{word}**" for cell, word in cells)] for prediction, *cells in rows))
+        return self.box(lines, f"verdict-{claim.id}", f"verdict on {claim.id}")
+
+    def measured(self, prediction, model):
+        """What a model's notebook measured for one prediction, as a cell, and the verdict."""
+        path = Path(self.env.doc2path(self.env.docname)).parent / "_executed" / model / f"{prediction.notebook}.ipynb"
+        if path not in self.numbers:
+            if path.is_file():
+                self.env.note_dependency(str(path))
+            else:
+                self.warn(f"{prediction.notebook} of model {model!r} is not there: run it")
+            self.numbers[path] = glued(path) if path.is_file() else {}
+        numbers = self.numbers[path]
+        keys = [prediction.key, f"{prediction.key}_low", f"{prediction.key}_high", *prediction.n]
+        missing = [key for key in keys if key not in numbers]
+        if path.is_file() and missing:
+            self.warn(f"{prediction.notebook} of model {model!r} glues no number {', '.join(missing)}")
+        value, low, high, *n = (numbers.get(key) for key in keys)
+        word = "not measured" if missing else verdict(value, low, high, **prediction.rule)
+        if word == "not measured":
+            return "–", word
+        counted = " / ".join(f"{number:.0f}" for number in n)
+        return f"{plain(value)} [{plain(low)},\N{NO-BREAK SPACE}{plain(high)}], n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{counted}", word
+
+    def warn(self, text):
+        LOG.warning(text, location=self.get_location(), type="verdicts")
+
+    def box(self, lines, name, title):
+        box = nodes.container(classes=["claim"], ids=[name])
+        self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, title)
+        self.state.nested_parse(StringList(lines, source=self.get_source_info()[0]), self.content_offset, box)
+        return box
+
+    @staticmethod
+    def escaped(text):
+        """An asterisk is the mark of a number that was read from the authors' curves."""
+        return text.replace("*", r"\*")
+
+
+def setup(app):
+    app.add_directive("verdicts", Verdicts)
+    return {"parallel_read_safe": True}
