@@ -3,7 +3,8 @@
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
 number of samples in each panel, and its control in dashed grey. Fig. 1 is in `figures_paths`, Fig. 2 in `figures_sample`, Figs. 8
 and 9 in `figures_heads`, Fig. 10 in `figures_windows`, Fig. 14 in `figures_ablations`, those of the head question in
-`figures_sensitivity`, R1 to R7 in `figures_meaning` and `figures_reviews`; `figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
+`figures_sensitivity`, R1 to R7 in `figures_meaning` and `figures_reviews`; `figures_authors` lays the
+authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
 """
 
 from matplotlib.ticker import MaxNLocator
