@@ -33,7 +33,7 @@ def fig_stability(table):
         for (label, color, marker), pathway, shift in zip(ROLES, main_pathways(way), (-1, 0, 1)):
             here = peaks[(peaks["following"] == way) & (peaks["pathway"] == pathway)]
             own = here[(here["part"] == "nested") & ~here["control"]]
-            error = [own["nssd"] - own["low"], own["high"] - own["nssd"]]
+            error = np.maximum(0, [own["nssd"] - own["low"], own["high"] - own["nssd"]])  # rounding, where all samples are equal
             panel.errorbar(100 * own["share"] + shift, own["nssd"], error, color=color, marker=marker, markersize=4, capsize=3, label=label)
             apart = here[here["part"] == "disjoint"]
             panel.plot(100 * apart["share"] + shift, apart["nssd"], "x", color=color, markersize=5, alpha=0.8)
@@ -191,6 +191,7 @@ def _points(panel, rows, value, cases, shift, label, color, marker, dashes):
         if not len(values):
             continue
         mean, low, high = bootstrap(values)
-        bars = panel.errorbar(at + shift, mean, [[mean - low], [high - mean]], color=color, marker=marker, markersize=5, capsize=3, markerfacecolor="none",
+        error = np.maximum(0, [[mean - low], [high - mean]])
+        bars = panel.errorbar(at + shift, mean, error, color=color, marker=marker, markersize=5, capsize=3, markerfacecolor="none",
                               linestyle="none", label=label)
         bars[2][0].set_linestyle(dashes)
