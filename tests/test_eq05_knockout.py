@@ -171,9 +171,9 @@ def test_resuming_gives_the_plain_way_s_numbers(architecture, width):
     prompts = [subject.encode(tiny.samples()[0], "vision"), subject.encode(tiny.samples()[1], "text")]
     pathways = [*STANDARD_PATHWAYS, Pathway("context", "instruction", control=3), Pathway("template", "text")]
     tables = [knockout_sweep(subject, prompts, pathways, width, engine, progress=False) for engine in ("resume", "plain")]
-    for column in ("logp_p_blocked", "logp_c_blocked", "logp_p", "nssd"):
+    for column in ("logp_p_blocked", "logp_c_blocked", "logp_p", "nssd", "divergence"):
         assert (tables[0][column] - tables[1][column]).abs().max() < 1e-12
-    assert tables[1]["nssd"].abs().max() > 0.1
+    assert tables[1]["nssd"].abs().max() > 0.1 and tables[1]["divergence"].abs().max() > 0.1
     assert prompts[0].groups.length != prompts[1].groups.length, "so that packing pads the shorter one"
     identity = ["sample", "following", "pathway", "control", "layer", "token", "token_blocked"]
     assert tables[0][identity].equals(tables[1][identity])
@@ -200,6 +200,16 @@ def test_float32_agrees_to_its_rounding(architecture):
     for column in ("logp_p_blocked", "logp_c_blocked"):
         assert (tables[0][column] - tables[1][column]).abs().max() < 2e-5
     assert tables[1]["nssd"].abs().max() > 1
+
+
+def test_the_whole_vocabulary_is_compared_with_the_clean_pass():
+    subject, prompt = case("llava")
+    row = knockout_sweep(subject, [prompt], [Pathway("text", "last")], layers=[2], progress=False).iloc[0]
+    clean = next_token_logits(subject, prompt)[0].softmax(-1)
+    with knockout(subject, prompt, [Pathway("text", "last")], [1, 2, 3]):
+        blocked = next_token_logits(subject, prompt)[0].softmax(-1)
+    expected = (clean * (clean / blocked).log()).sum().item()
+    assert row["divergence"] == pytest.approx(expected if blocked[prompt.y_p] < clean[prompt.y_p] else -expected, rel=1e-9) and expected > 0.1
 
 
 def test_the_sweep_is_ordered_and_complete():

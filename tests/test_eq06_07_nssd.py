@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from arbitration.metrics import binary_subspace, nssd
+from arbitration.metrics import binary_subspace, nssd, signed_divergence
 
 
 def logs(*probabilities):
@@ -49,3 +49,23 @@ def test_is_the_divergence_of_torch():
     reference = torch.nn.functional.kl_div(q.log(), p, reduction="sum").item()
     assert nssd(*p.log(), *q.log()).item() == pytest.approx(reference)
     assert math.copysign(1, nssd(*q.log(), *p.log()).item()) == -1
+
+
+@pytest.mark.parametrize("clean, blocked, expected", [
+    # 0.5 ln(0.5/0.25) + 0.25 ln(0.25/0.5) = 0.25 ln 2; y_p, the first, lost
+    ((0.5, 0.25, 0.25), (0.25, 0.5, 0.25), 0.173287),
+    # 0.25 ln(0.25/0.5) + 0.5 ln(0.5/0.25): the same the other way round, and y_p gained
+    ((0.25, 0.5, 0.25), (0.5, 0.25, 0.25), -0.173287),
+    # both answers lose to a third token alike: 2 · 0.4 ln(0.4/0.1) + 0.2 ln(0.2/0.8) = 1.10904 − 0.27726, where the NSSD is 0
+    ((0.4, 0.4, 0.2), (0.1, 0.1, 0.8), 0.831777),
+    ((0.2, 0.3, 0.5), (0.2, 0.5, 0.3), 0.0),  # y_p stays: no sign, whatever else moves
+])
+def test_the_whole_vocabulary_by_hand(clean, blocked, expected):
+    [clean], [blocked] = logs(clean), logs([blocked])
+    assert signed_divergence(clean, blocked, 0).tolist() == pytest.approx([expected], abs=1e-6)
+
+
+def test_the_whole_vocabulary_is_the_nssd_where_there_are_two_tokens():
+    clean, blocked = logs((0.8, 0.2)), logs([(0.5, 0.5), (0.9, 0.1)])
+    expected = nssd(*logs(0.8, 0.2), *logs([0.5, 0.9], [0.5, 0.1]))
+    torch.testing.assert_close(signed_divergence(clean[0], blocked[0], 0), expected)

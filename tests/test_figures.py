@@ -66,7 +66,21 @@ def tables():
     readings = pd.concat([beliefs[beliefs["positions"] == "instruction"].assign(reading=name) for name in ("default", "K = 2", "average")])
     ablated = pd.concat([interventions[interventions["heads"] == "target"].assign(heads=name) for name in ("default", "K = 2", "average")]
                         + [interventions[interventions["heads"].isin(["original", "random"])]], ignore_index=True)
-    return {"knockout": knockout, "beliefs": beliefs, "paths": paths, "components": components, "heads": heads,
+    spans = pd.concat([
+        grid(following=[following], layout=["plain", "swapped", "distanced"], control=[False, True], layer=range(LAYERS),
+             pathway=[path for span in ("modality", "question", "neutral") for path in (f"{own}→{span}", f"{span}→last")])
+        for following, own in zip(DIRECTIONS, ("context", "vision"))], ignore_index=True)
+    spans["nssd"] = random.normal(size=len(spans))
+    asked = grid(following=DIRECTIONS, layout=["plain", "swapped", "distanced"]).assign(outcome="follow")
+    kept = components[components["sample"] != "s0"]
+    failed = components.assign(mix=np.where(components["sample"] == "s1", 0.4, 0.0))
+    able = grid(following=DIRECTIONS, kind=["conflict", "alone"], heads=["target", "random", "shared"], draw=[0, 1], factor=[0.0, 2.0])
+    able = pd.concat([able, grid(following=DIRECTIONS, kind=["conflict", "alone"], heads=["original"], draw=[0], factor=[1.0])], ignore_index=True)
+    able["outcome"] = random.choice(["follow", "other"], len(able))
+    reading = pd.concat([grid(heads=["text", "vision", "random"], draw=[0], factor=[0.0, 2.0]), grid(heads=["original"], draw=[0], factor=[1.0])])
+    reading = reading.assign(nats=random.gamma(3, size=len(reading)))
+    knockout["divergence"] = random.normal(size=len(knockout))
+    return {"spans": (spans, asked), "failures": (kept, failed), "last": (components, components), "ability": (able, reading), "knockout": knockout, "beliefs": beliefs, "paths": paths, "components": components, "heads": heads,
             "interventions": interventions, "groups": groups, "windows": windows, "readings": readings, "ablated": ablated,
             "truth": (scores, effects), "question": question}
 
@@ -76,7 +90,8 @@ CASES = [("fig3", "knockout", "3"), ("fig4", "knockout", "4"), ("fig5a", "belief
          ("fig9_blocking", "interventions", "9 left"), ("fig9_amplification", "interventions", "9 right"),
          ("fig10", "windows", "10"), ("fig14", "ablated", "14"), ("fig14_beliefs", "readings", "14"),
          ("fig_head_truth", "truth", "H1"), ("fig_head_blocking", "question", "H2"), ("fig_head_cases", "question", "H3"),
-         ("fig_head_amplification", "question", "H4")]
+         ("fig_head_amplification", "question", "H4"), ("fig_spans_in", "spans", "R1"), ("fig_spans_out", "spans", "R2"),
+         ("fig_stability", "knockout", "R3"), ("fig_whole", "knockout", "R4"), ("fig_last", "last", "R6"), ("fig_ability", "ability", "R7")]
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +232,49 @@ def test_a_source_without_failures_says_so(tables):
     figure = figures.fig_head_amplification(question)
     titles = [axes.get_title("right") for axes in figure.axes]
     assert titles[4:] == ["n = 5 failures: weak evidence", "n = 0 failures: weak evidence"]
+
+
+def test_sentences_are_drawn_apart_and_a_layout_that_is_not_followed_says_so(tables):
+    spans, asked = tables["spans"]
+    spans = spans.assign(nssd=np.where(spans["pathway"].str.contains("question") & ~spans["control"], 1.0, 0.0))
+    spans = spans[(spans["layout"] != "swapped") | (spans["following"] == "text")]
+    asked = asked.assign(outcome=np.where((asked["layout"] == "swapped") & (asked["sample"] != "s0"), "other", "follow"))
+    for draw in (figures.fig_spans_in, figures.fig_spans_out):
+        axes = draw(spans, asked).axes
+        curves = {line.get_label(): set(line.get_ydata()) for line in axes[0].get_lines() if not line.get_label().startswith("_")}
+        assert curves["question"] == {1.0} and curves["modality sentence"] == {0.0}
+        assert axes[0].get_title("right") == "n = 5 (5 of 5 follow)" and axes[3].get_title("right") == "n = 0 (1 of 5 follow)"
+        assert "not swept" in " ".join(text.get_text() for text in axes[3].texts)
+
+
+def test_peaks_of_nested_and_disjoint_parts(tables):
+    """Five samples with 1 to 5 nats at layer 2: the first two average 1.5, disjoint fifths are the samples themselves."""
+    table = tables["knockout"].assign(nssd=lambda t: np.where((t["layer"] == 2) & ~t["control"], 1.0 + t["sample"].str[1:].astype(int), 0.0))
+    axes = figures.fig_stability(table).axes[0]
+    nested = next(line for line in axes.get_lines() if line.get_color() == style.RED and line.get_marker() == "o")
+    assert nested.get_ydata().tolist() == [1.0, 1.5, 2.0, 2.5, 3.0]
+    apart = next(line for line in axes.get_lines() if line.get_color() == style.RED and line.get_marker() == "x")
+    assert apart.get_ydata().tolist() == [1, 2, 3, 4, 5, 2.0, 4.5]
+
+
+def test_failures_are_told_from_what_follows(tables):
+    kept, failed = tables["failures"]
+    figure = figures.fig_failures(kept.assign(mlp_signal=2.0), failed.assign(mlp_signal=-1.0))
+    assert "Fig. R5 · smol" in figure.get_suptitle() and "control" in " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    curves = {line.get_label(): set(line.get_ydata()) for line in figure.axes[2].get_lines()}
+    assert curves["prompts that follow"] == {2.0} and curves["failures: the competitor's answer"] == {-1.0}
+    assert figure.axes[2].get_title("right") == "n = 4 follow, 5 fail (1 of them weakened)"
+    assert "n = 4 follow, 0 fail" in figures.fig_failures(kept, failed[:0]).axes[0].get_title("right")
+
+
+def test_ability_averages_draws_within_a_sample(tables):
+    able, reading = tables["ability"]
+    able = able.assign(outcome=np.where((able["heads"] == "random") & (able["draw"] == 0), "other", "follow"))
+    upper, lower = figures.fig_ability(able, reading.assign(nats=np.where(reading["heads"] == "text", 4.0, 3.0))).axes[::2]
+    dots = {(line.get_color(), line.get_marker()): [] for line in upper.get_lines() + lower.get_lines()}
+    for line in upper.get_lines() + lower.get_lines():
+        dots[line.get_color(), line.get_marker()] += list(line.get_ydata())
+    assert dots[style.RED, "o"] == [1, 1, 1] and dots[style.GREY, "s"] == [1, 0.5, 0.5] and dots[style.GREEN, "D"] == [3, 4, 4]
 
 
 def test_fig2_shows_tokens_groups_and_forms(tables, tmp_path):

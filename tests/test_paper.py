@@ -58,7 +58,7 @@ PATHWAYS = ["vision→text", "vision→last", "text→last", "context→instruct
 def knockout_value(following, pathway, control, layer, sample):
     effect = 1.0 * (pathway == "vision→text" and layer == 2 and following == "vision" and not control)
     effect -= 0.5 * (pathway == "vision→text" and layer == 1 and following == "text" and not control)
-    return {"nssd": effect, "logp_p_blocked": -effect, "logp_c_blocked": -0.5}
+    return {"nssd": effect, "divergence": 2 * effect, "logp_p_blocked": -effect, "logp_c_blocked": -0.5}
 
 
 def window_value(following, pathway, control, width, layer, sample):
@@ -66,6 +66,29 @@ def window_value(following, pathway, control, width, layer, sample):
     reaches = abs(layer - 4) <= width // 2
     effect = {"vision→text": 1.0 if following == "vision" else -0.5, "text→last": 0.3 * (width > 1), "vision→last": 0.02}[pathway]
     return {"nssd": 0.0 if control else effect * reaches * (1 + 0.01 * width * (layer == 4))}
+
+
+def sentences():
+    """A question relays 1 nat in the plain order and the modality sentence 1 nat in the swapped one: the later of both, at layer 4."""
+    table = rows(lambda layout, path, control, layer, **level: {
+        "nssd": float((layout, path) in {("plain", "question"), ("swapped", "modality")} and layer == 4 and not control)},
+        following=DIRECTIONS, layout=["plain", "swapped", "distanced"], path=["modality", "question", "neutral"], control=[False, True], layer=[1, 4])
+    own = table["following"].map(summary.OWN)
+    table = pd.concat([table.assign(pathway=own + "→" + table["path"]), table.assign(pathway=table["path"] + "→last")], ignore_index=True)
+    answers = rows(lambda sample, **level: {"outcome": "other" if sample == "s0" else "follow"}, following=DIRECTIONS, layout=["plain", "swapped", "distanced"])
+    return summary.meaning(table, answers)
+
+
+def reviews(knockout, components):
+    """Failures whose deep attention adds 2 logits less, and heads without which the conflict is lost and nothing else."""
+    failed = components.assign(attention_margin=components["attention_margin"] - 2.0 * (components["layer"] == 23), mix=0.0)
+    able = pd.concat([
+        rows(lambda kind, heads, factor, **level: {"outcome": "other" if (kind, heads, factor) == ("conflict", "target", 0.0) else "follow"},
+             following=DIRECTIONS, kind=["conflict", "alone"], heads=[heads], factor=factors)
+        for heads, factors in (("original", [1.0]), ("target", [0.0, 2.0]), ("random", [0.0, 2.0]))], ignore_index=True)
+    reading = pd.concat([rows(lambda heads, factor, sample: {"nats": 4.0 if (heads, factor) == ("text", 0.0) else 3.0}, heads=names, factor=factors)
+                         for names, factors in ((["original"], [1.0]), (["text", "vision", "random"], [0.0, 2.0]))], ignore_index=True)
+    return summary.reviews(knockout, components, failed, components, able, reading)
 
 
 def head_question():
@@ -146,7 +169,7 @@ def measured():
     moved = pd.DataFrame({"following": ["text"] * 3 + ["vision"] * 2, "change": ["default", "lower", "unclear", "default", "none"]})
     scenes = summary_samples.whole("scenes", "held")
     counted = summary_samples.statistics(summary_samples.texts(scenes), summary_samples.answers(scenes, entities.load("scenes")))
-    return {"appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
+    return {"appF_meaning": sentences(), "appG_reviews": reviews(knockout, components), "appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
             "sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
             "sec4_heads": summary.heads(heads, interventions), "sec4_sensitivity": head_question()}
@@ -166,6 +189,15 @@ def measured():
                         "localises_block_default_text_verdict": "agrees", "rise_default_text": 1.0, "amplify_random_text": 0.0,
                         "contrast_amplify_average_text_verdict": "agrees", "contrast_amplify_k2_vision_verdict": "agrees", "failures_text": 6.0,
                         "weakened_text": 6.0, "n_blocked_text": 6.0, "moved_text": "1 of 2", "moved_vision": "0 of 1"}),
+    ("appF_meaning", {"follow_plain_text": 5 / 6, "n_asked_plain_text": 6.0, "n_swapped_vision": 6.0, "into_question_plain_text": 1.0,
+                      "into_question_plain_text_layer": 4.0, "into_question_plain_text_control": 0.0, "into_modality_plain_text_over_verdict": "disagrees",
+                      "out_modality_swapped_vision_over": 1.0, "position_text": 1.0, "meaning_text": 0.0, "position_vision_out_verdict": "agrees",
+                      "meaning_vision_out_verdict": "disagrees", "neutral_text": 0.0}),
+    ("appG_reviews", {"part_instruction_last_text_s20": 0.0, "whole_vision_last_vision_control": 0.0, "lost_attention_margin_text": -2.0,
+                      "lost_attention_margin_text_verdict": "agrees", "fork_text": -2.0, "fork_text_layer": 23.0, "failures_text": 6.0, "weakened_text": 0.0,
+                      "last_mlp_margin_text": -2.0, "last_mlp_margin_text_verdict": "agrees", "right_conflict_blocked_text": 0.0,
+                      "special_blocked_text_verdict": "agrees", "spared_blocked_text_verdict": "agrees", "special_doubled_text_verdict": "disagrees",
+                      "loss_original": 3.0, "rise_blocked_text": 1.0, "rise_blocked_text_verdict": "disagrees", "excess_blocked_text_verdict": "agrees"}),
     ("sec2_dataset", {"follow_text": 5 / 6, "kept_vision": 5.0, "n_text": 6.0, "forms_mean": 4.0, "fallback_share": 0.5}),
     ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
                        "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,
@@ -242,10 +274,9 @@ def test_a_ranking_with_its_layers_shuffled_keeps_only_what_the_layers_tell(meas
 def test_questions_are_told_apart_from_the_paper_s_claims():
     asked = paper.questions()
     assert len({question.id for question in asked}) == len(asked) and not {q.id for q in asked} & {c.id for c in paper.claims()}
-    assert paper.of_section("4.2", paper.questions) == list(asked)
-    page = (paper.folders.ROOT / "book" / "sec4_head_question.md").read_text(encoding="utf-8")
-    shown = [name for names in re.findall(r"\{questions\} 4\.2\n:only: (.+)", page) for name in names.split(", ")]
-    assert sorted(shown) == sorted(question.id for question in asked)
+    pages = "".join(page.read_text(encoding="utf-8") for page in (paper.folders.ROOT / "book").glob("*.md"))
+    shown = [(section, name) for section, names in re.findall(r"\{questions\} (\S+)\n:only: (.+)", pages) for name in names.split(", ")]
+    assert sorted(shown) == sorted((question.section, question.id) for question in asked)
 
 
 def test_every_number_of_a_claim_is_computed(measured):

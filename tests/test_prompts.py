@@ -47,6 +47,56 @@ def test_prompt_is_the_one_of_training(smol):
     assert smol.tokenizer.decode([prompt.y_p, prompt.y_c]) == " laptop door"
 
 
+@pytest.mark.parametrize("layout, order", [
+    ("plain", ["context", "modality", "question"]), ("swapped", ["context", "question", "modality"]),
+    ("distanced", ["context", "neutral", "modality", "question"]),
+])
+def test_layouts_change_the_order_and_nothing_else(smol, layout, order):
+    for sample in dataset.load("scenes", "held")[:20]:
+        prompt = prompts.encode(smol, sample, "text", layout=layout)
+        said = {"context": sample.context, "modality": sample.instruction_text, "question": sample.question, "neutral": prompts.NEUTRAL}
+        assert torch.equal(partition(prompt), torch.arange(prompt.groups.length))
+        assert [words(smol, prompt, group).strip() for group in order] == [said[group] for group in order]
+        edges = [(int(prompt.groups.positions(group).min()), int(prompt.groups.positions(group).max())) for group in order]
+        assert all(before[1] < after[0] for before, after in zip(edges, edges[1:]))
+        assert torch.equal(prompt.groups.instruction, torch.cat([prompt.groups.modality, prompt.groups.question]).sort().values)
+        assert torch.isin(prompt.groups.neutral, prompt.groups.template).all() and (len(prompt.groups.neutral) > 0) == (layout == "distanced")
+    assert prompts.encode(smol, sample, "text").text == smol.encode(sample, "text").text
+
+
+def test_the_swapped_order_was_trained_too(smol):
+    sample = dataset.load("scenes", "held")[0]
+    text = prompts.encode(smol, sample, "vision", layout="swapped").text
+    assert text.endswith(f"{sample.context}\n{sample.question} {sample.instruction_vision}\nASSISTANT:")
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_layouts_keep_the_answer_format_last(architecture):
+    subject, sample = tiny.subject(architecture), tiny.samples()[0]
+    for layout in prompts.LAYOUTS:
+        groups = prompts.encode(subject, sample, "text", layout=layout).groups
+        assert groups.constraint.min() > max(groups.modality.max(), groups.question.max())
+        assert (groups.question.max() < groups.modality.min()) == (layout == "swapped")
+        assert len(groups.neutral) == 0 or groups.context.max() < groups.neutral.min() < groups.neutral.max() < groups.modality.min()
+
+
+def test_an_unknown_layout_is_refused(smol):
+    with pytest.raises(ValueError, match="unknown layout 'reversed'; known layouts: plain, swapped, distanced"):
+        prompts.encode(smol, tiny.samples()[0], "text", layout="reversed")
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_a_modality_alone_has_nothing_to_contradict_it(architecture):
+    subject, sample = tiny.subject(architecture), tiny.samples()[0]
+    seen, read = (prompts.alone(subject, sample, modality) for modality in ("vision", "text"))
+    assert prompts.NEUTRAL in seen.text and sample.context not in seen.text and sample.instruction_vision in seen.text
+    assert torch.equal(seen.inputs["pixel_values"], subject.encode(sample, "vision").inputs["pixel_values"])
+    pixels = read.inputs["pixel_values"]
+    place = (-2, -1) if pixels.ndim > 2 else (0,)
+    assert pixels.std(place).max() < 1e-6 and read.text == subject.encode(sample, "text").text
+    torch.testing.assert_close(pixels.mean(place), subject.encode(sample, "text").inputs["pixel_values"].mean(place), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("architecture, images", [("llava", 16), ("qwen2.5-vl", 9), ("internvl", 4)])
 def test_groups_survive_image_expansion(architecture, images):
     subject = tiny.subject(architecture)

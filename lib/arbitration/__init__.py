@@ -7,8 +7,8 @@
 """
 
 from arbitration import (
-    ablations, dataset, entities, failing, figures, following, heads, lens, mc2, measure, metrics, paper, prompts, results, single_heads,
-    summary,
+    ability, ablations, dataset, entities, failing, figures, following, heads, lens, mc2, meaning, measure, metrics, paper, prompts, results,
+    single_heads, summary,
 )
 from arbitration.entities import EntityDictionary
 from arbitration.heads import Head, head_attribution, scale_heads
@@ -20,7 +20,7 @@ from arbitration.trace import Trace, trace
 
 __all__ = [
     "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
-    "ablations", "dataset", "entities", "failing", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout",
-    "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "measure", "metrics", "paper", "prompts", "results", "scale_heads",
+    "ability", "ablations", "dataset", "entities", "failing", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout",
+    "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "meaning", "measure", "metrics", "paper", "prompts", "results", "scale_heads",
     "single_heads", "summary", "trace",
 ]

@@ -3,7 +3,8 @@
 Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
 number of samples in each panel, and its control in dashed grey. Fig. 1 is in `figures_paths`, Fig. 2 in `figures_sample`, Figs. 8
 and 9 in `figures_heads`, Fig. 10 in `figures_windows`, Fig. 14 in `figures_ablations`, those of the head question in
-`figures_sensitivity`; `figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
+`figures_sensitivity`, R1 to R7 in `figures_meaning` and `figures_reviews`; `figures_authors` lays the
+authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
 """
 
 from matplotlib.ticker import MaxNLocator
@@ -11,7 +12,9 @@ from matplotlib.ticker import MaxNLocator
 from arbitration.figures_ablations import fig14, fig14_beliefs
 from arbitration.figures_authors import fig_authors
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
+from arbitration.figures_meaning import fig_spans_in, fig_spans_out
 from arbitration.figures_paths import fig1
+from arbitration.figures_reviews import fig_ability, fig_failures, fig_last, fig_stability, fig_whole
 from arbitration.figures_sample import fig2
 from arbitration.figures_sensitivity import fig_head_amplification, fig_head_blocking, fig_head_cases, fig_head_truth
 from arbitration.figures_set import fig_set
@@ -24,7 +27,8 @@ from arbitration.style import (
 
 __all__ = ["fig1", "fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
            "fig10", "fig14", "fig14_beliefs", "fig_authors", "fig_head_truth", "fig_head_blocking", "fig_head_cases",
-           "fig_head_amplification", "fig_set", "publish", "PATHWAYS"]
+           "fig_head_amplification", "fig_set", "fig_spans_in", "fig_spans_out", "fig_stability", "fig_whole", "fig_failures", "fig_last", "fig_ability",
+           "publish", "PATHWAYS"]
 
 
 @styled

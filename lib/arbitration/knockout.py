@@ -6,7 +6,7 @@ recomputing what cannot have changed; `knockout_sweep` uses it wherever it is ex
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -173,15 +173,20 @@ class Decision:
         Of y_p and y_c, natural logarithm, float32 (float64 for a float64 model).
     tokens : Tensor, (n,)
         The most likely one.
+    divergence : Tensor, (n,)
+        `metrics.signed_divergence` from the clean distribution, nats; NaN where none was given.
     """
 
     log_probabilities: Tensor
     tokens: Tensor
+    divergence: Tensor
 
 
-def decision(logits: Tensor, prompt) -> Decision:
-    """The decision in (n, vocabulary) logits."""
-    return Decision(log_softmax(logits)[:, [prompt.y_p, prompt.y_c]], logits.argmax(-1))
+def decision(logits: Tensor, prompt, clean: Tensor | None = None) -> Decision:
+    """The decision in (n, vocabulary) logits, and how far these are from `clean`, (1, vocabulary)."""
+    log = log_softmax(logits)
+    divergence = log.new_full((len(log),), float("nan")) if clean is None else metrics.signed_divergence(log_softmax(clean), log, prompt.y_p)
+    return Decision(log[:, [prompt.y_p, prompt.y_c]], logits.argmax(-1), divergence)
 
 
 def log_softmax(logits: Tensor) -> Tensor:
@@ -194,13 +199,13 @@ def next_token_logits(subject, prompt) -> Tensor:
     return subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0]
 
 
-def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range]) -> Decision:
-    """The decision with the pathway closed in each window, one full pass each."""
+def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range], clean: Tensor | None = None) -> Decision:
+    """The decision with the pathway closed in each window, one full pass each; `clean` as in `decision`."""
     rows = []
     for window in windows:
         with knockout(subject, prompt, [pathway], window):
             rows.append(next_token_logits(subject, prompt))
-    return decision(torch.cat(rows), prompt)
+    return decision(torch.cat(rows), prompt, clean)
 
 
 @torch.no_grad()
@@ -265,7 +270,7 @@ def knockout_sweep(
     DataFrame
         One row per prompt × pathway × layer in the prompts' order: model, sample, following, pathway, control, layer,
         width, engine, workspace (MiB), p_p, p_c, p_p_blocked, p_c_blocked and their natural logarithms (logp_…), token and
-        token_blocked (most likely next token), nssd (nats).
+        token_blocked (most likely next token), nssd (nats), divergence (`metrics.signed_divergence`, nats).
 
     Raises
     ------
@@ -303,7 +308,7 @@ def knockout_tables(
     for start in range(0, len(prompts), TOGETHER):
         some = prompts[start : start + TOGETHER]
         if engine == "plain":
-            decisions = ((decision(next_token_logits(subject, prompt), prompt), _plain(subject, prompt, pathways, windows)) for prompt in some)
+            decisions = (_plain(subject, prompt, pathways, windows) for prompt in some)
         else:
             decisions, workspace = resume.blocked(subject, some, pathways, windows, workspace)
             if start == 0:
@@ -313,9 +318,10 @@ def knockout_tables(
             yield _table(prompt, pathways, centres, clean, blocked).assign(**origin)
 
 
-def _plain(subject, prompt, pathways, windows) -> Decision:
-    found = [blocked_plain(subject, prompt, pathway, windows) for pathway in pathways]
-    return Decision(*(torch.cat([getattr(one, name) for one in found]) for name in ("log_probabilities", "tokens")))
+def _plain(subject, prompt, pathways, windows) -> tuple[Decision, Decision]:
+    clean = next_token_logits(subject, prompt)
+    found = [blocked_plain(subject, prompt, pathway, windows, clean) for pathway in pathways]
+    return decision(clean, prompt), Decision(*(torch.cat([getattr(one, part.name) for one in found]) for part in fields(Decision)))
 
 
 def _table(prompt, pathways, centres, clean: Decision, blocked: Decision) -> pd.DataFrame:
@@ -331,4 +337,5 @@ def _table(prompt, pathways, centres, clean: Decision, blocked: Decision) -> pd.
         "control": frame["pathway"].map(lambda number: pathways[number].control is not None),
         "layer": frame["layer"], **columns, "token": int(clean.tokens[0]), "token_blocked": blocked.tokens.cpu().numpy(),
         "nssd": metrics.nssd(log[0], log[1], after[:, 0], after[:, 1]).double().numpy(),
+        "divergence": blocked.divergence.double().cpu().numpy(),
     })

@@ -54,6 +54,36 @@ def nssd(log_p_p: Tensor, log_p_c: Tensor, log_p_p_blocked: Tensor, log_p_c_bloc
     return torch.sign(p - p_blocked) * divergence.clamp_min(0.0)
 
 
+def signed_divergence(log_p: Tensor, log_p_blocked: Tensor, token: int) -> Tensor:
+    """NSSD without its restriction to two answers: the divergence of the whole next-token distribution, in nats.
+
+    Kullback–Leibler divergence from the blocked to the clean distribution over the vocabulary, with the sign that Eq. 7 gives, taken
+    from P(y_p) itself instead of its renormalised share: positive when blocking lowers it.
+
+    Parameters
+    ----------
+    log_p : Tensor, (vocabulary,) or (n, vocabulary)
+        Logarithms of the clean probabilities.
+    log_p_blocked : Tensor, (n, vocabulary)
+        The same under knockout.
+    token : int
+        y_p.
+
+    Returns
+    -------
+    Tensor, (n,)
+        In the inputs' dtype.
+
+    Examples
+    --------
+    >>> t = lambda *p: torch.tensor([p]).double().log()
+    >>> round(signed_divergence(t(.5, .25, .25), t(.25, .5, .25), 0).item(), 4)
+    0.1733
+    """
+    divergence = (log_p.exp() * (log_p - log_p_blocked)).sum(-1).clamp_min(0.0)
+    return torch.sign(log_p[..., token] - log_p_blocked[..., token]) * divergence
+
+
 def ldar(phi_f, phi_c) -> float:
     """Latent decision alignment rate: share of samples with Φ_f > Φ_c, a ratio in [0, 1] (Eq. 9).
 

@@ -1,6 +1,6 @@
 """One sample as model inputs, and which of its tokens are image, text context, instruction and the rest (§3.1.1)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from PIL import Image
@@ -11,6 +11,13 @@ from arbitration.dataset import Sample, opposite
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
+#: The order of the user's words: as everywhere in the paper; the question before the modality sentence; `NEUTRAL` between context and instruction.
+LAYOUTS = ("plain", "swapped", "distanced")
+#: Words that say nothing of pictures, texts, or what to answer.
+NEUTRAL = (
+    "This page is one of a longer collection. It was put together some time ago and has been kept in a safe place ever since. "
+    "Its parts follow each other in the order in which they came."
+)
 
 
 class NoDecision(ValueError):
@@ -22,8 +29,8 @@ class TokenGroups:
     """Positions (0-based, in the sequence with the image expanded) of each part of a prompt.
 
     `vision`, `context`, `instruction`, `last` and `template` are disjoint and together the whole prompt.
-    `modality`, `question` and `constraint` are parts of the instruction (a prompt may lack one);
-    `text` is context and instruction together. All are sorted 1-D LongTensors.
+    `modality`, `question` and `constraint` are parts of the instruction, `neutral` one of the template (a prompt may lack
+    any of them); `text` is context and instruction together. All are sorted 1-D LongTensors.
     """
 
     vision: Tensor
@@ -34,6 +41,7 @@ class TokenGroups:
     modality: Tensor
     question: Tensor
     constraint: Tensor
+    neutral: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
     @property
     def text(self) -> Tensor:
@@ -51,7 +59,7 @@ class TokenGroups:
         ValueError
             For an unknown group; names the known ones.
         """
-        known = (*BASE_GROUPS, "text", "modality", "question", "constraint")
+        known = (*BASE_GROUPS, "text", "modality", "question", "constraint", "neutral")
         if name not in known:
             raise ValueError(f"unknown token group {name!r}; known groups: {', '.join(known)}")
         return getattr(self, name)
@@ -87,7 +95,7 @@ class Prompt:
         return f"{self.sample.id}-{self.following}"
 
 
-def encode(subject, sample: Sample, following: str, instruction: str | None = None) -> Prompt:
+def encode(subject, sample: Sample, following: str, instruction: str | None = None, layout: str = "plain") -> Prompt:
     """Build the prompt of one sample under one instruction.
 
     Parameters
@@ -97,17 +105,21 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     following : {"vision", "text"}
     instruction : str, optional
         Another wording than the sample's own.
+    layout : {"plain", "swapped", "distanced"}
+        See `LAYOUTS`.
 
     Raises
     ------
     NoDecision
         If both answers begin with the same token.
     ValueError
-        If the processor's tokens cannot be aligned with the text.
+        For an unknown direction or layout, or if the processor's tokens cannot be aligned with the text.
     """
     if following not in ("vision", "text"):
         raise ValueError(f"following={following!r}; choose 'vision' or 'text'")
-    pieces = _pieces(subject, sample, instruction or sample.instruction(following))
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}; known layouts: {', '.join(LAYOUTS)}")
+    pieces = _pieces(subject, sample, instruction or sample.instruction(following), layout)
     with Image.open(sample.image) as image:
         inputs = subject.processor(images=image.convert("RGB"), text="".join(p for p, _ in pieces), return_tensors="pt")
     ids = inputs["input_ids"][0]
@@ -175,9 +187,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
     """
     own = encode(subject, sample, following)
     if following == "vision":
-        pixels = own.inputs["pixel_values"]
-        mean = pixels.mean((-2, -1), keepdim=True) if pixels.ndim > 2 else pixels.mean(0, keepdim=True)
-        inputs = own.inputs | {"pixel_values": torch.lerp(pixels, mean, share)}
+        inputs = own.inputs | {"pixel_values": _blurred(own.inputs["pixel_values"], share)}
     elif can_weaken(subject):
         with torch.no_grad():
             mixed = subject.model.get_input_embeddings()(own.inputs["input_ids"]).clone()
@@ -189,6 +199,23 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
     return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
 
 
+def alone(subject, sample: Sample, modality: str) -> Prompt:
+    """A prompt without conflict: one modality has the answer, the other says nothing.
+
+    With the picture alone, the context is `NEUTRAL`; with the text alone, each pixel has the picture's mean colour (for models that are
+    given patches, each patch is the mean patch). The instruction names the modality that is left.
+    """
+    if modality == "vision":
+        return encode(subject, replace(sample, context=NEUTRAL), "vision")
+    own = encode(subject, sample, modality)
+    return replace(own, inputs=own.inputs | {"pixel_values": _blurred(own.inputs["pixel_values"], 1.0)})
+
+
+def _blurred(pixels: Tensor, share: float) -> Tensor:
+    mean = pixels.mean((-2, -1), keepdim=True) if pixels.ndim > 2 else pixels.mean(0, keepdim=True)
+    return torch.lerp(pixels, mean, share)
+
+
 #: The wording of §2 and its mirror image.
 PAPER_INSTRUCTION = {
     "vision": "You should follow the visual content rather than the textual context.",
@@ -196,18 +223,17 @@ PAPER_INSTRUCTION = {
 }
 
 
-def _pieces(subject, sample: Sample, instruction: str) -> list[tuple[str, str]]:
+def _pieces(subject, sample: Sample, instruction: str, layout: str) -> list[tuple[str, str]]:
     """The prompt as (string, group) pieces in order, one image placeholder among them."""
     image = subject.processor.image_token
+    asked = [(instruction, "modality"), (sample.question, "question")][:: -1 if layout == "swapped" else 1]
+    between = [(NEUTRAL, "neutral"), ("\n", "template")] if layout == "distanced" else []
     if subject.name in embedded.NAMES:
         return [
             ("USER:", "template"), (image, "vision"), ("\n", "template"), (sample.context, "context"), ("\n", "template"),
-            (instruction, "modality"), (" ", "modality"), (sample.question, "question"), ("\nASSISTANT:", "template"),
+            *between, *_spaced(asked), ("\nASSISTANT:", "template"),
         ]
-    body = [
-        (f"Text context: {sample.context}", "context"), ("\n", "template"), (instruction, "modality"), (" ", "modality"),
-        (sample.question, "question"), (" ", "question"), (ANSWER_FORMAT, "constraint"),
-    ]
+    body = [(f"Text context: {sample.context}", "context"), ("\n", "template"), *between, *_spaced([*asked, (ANSWER_FORMAT, "constraint")])]
     words = "".join(piece for piece, _ in body)
     turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": words}]}]
     rendered = subject.processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
@@ -216,6 +242,10 @@ def _pieces(subject, sample: Sample, instruction: str) -> list[tuple[str, str]]:
     before, after = rendered.split(words)
     head, between = before.split(image)
     return [(head, "template"), (image, "vision"), (between, "template"), *body, (after, "template")]
+
+
+def _spaced(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [piece for sentence in sentences for piece in ((" ", sentence[1]), sentence)][1:]
 
 
 def _expanded(subject, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]], str]:
@@ -252,7 +282,9 @@ def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
         if position == len(ids) - 1:
             group = "last"
         found.setdefault(group, []).append(position)
-    tensors = {name: torch.tensor(found.get(name, []), dtype=torch.long) for name in ("vision", "context", "last", "template", "modality", "question", "constraint")}
+    names = ("vision", "context", "last", "template", "modality", "question", "constraint", "neutral")
+    tensors = {name: torch.tensor(found.get(name, []), dtype=torch.long) for name in names}
+    tensors["template"] = torch.cat([tensors["template"], tensors["neutral"]]).sort().values
     instruction = torch.cat([tensors[name] for name in ("modality", "question", "constraint")]).sort().values
     return TokenGroups(instruction=instruction, **tensors)
 

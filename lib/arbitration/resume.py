@@ -132,11 +132,11 @@ def blocked(subject, prompts, pathways: Sequence[Pathway], windows: Sequence[ran
         for some, together in _tiles(subject, last, prompts, workspace):
             logits = _last_row_pass(subject, [cleans[at] for at in together], [prompts[at] for at in together], pathways, [order[index] for index in some])
             for at, own in zip(together, logits):
-                parts[at].append((some, decision(own, prompts[at])))
+                parts[at].append((some, decision(own, prompts[at], cleans[at].logits)))
         for prompt, clean, found in zip(prompts, cleans, parts):
             variants = [variant for number, pathway in enumerate(pathways) if number not in one_row for variant in closing(prompt, [pathway], windows)]
             for pack in packs(subject, variants, workspace):
-                found.append(([rest[index] for index in pack.variants], decision(suffix_pass(subject, clean, pack)[0], prompt)))
+                found.append(([rest[index] for index in pack.variants], decision(suffix_pass(subject, clean, pack)[0], prompt, clean.logits)))
         return [(decision(clean.logits, prompt), _ordered(found)) for prompt, clean, found in zip(prompts, cleans, parts)]
 
     return _within_memory(measure, workspace or default_workspace(subject))
@@ -164,7 +164,7 @@ def scaled(subject, prompt, gains: Tensor, positions: Tensor, workspace: float |
 
 def _ordered(parts: list[tuple[list[int], Decision]]) -> Decision:
     order = torch.tensor([index for indices, _ in parts for index in indices]).argsort()
-    return Decision(*(torch.cat([getattr(part, name) for _, part in parts]).cpu()[order] for name in ("log_probabilities", "tokens")))
+    return Decision(*(torch.cat([getattr(part, name) for _, part in parts]).cpu()[order] for name in ("log_probabilities", "tokens", "divergence")))
 
 
 def _tiles(subject, variants: list[int], prompts, workspace: float):

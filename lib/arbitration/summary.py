@@ -13,10 +13,12 @@ from arbitration.metrics import beyond_chance
 from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
 from arbitration.summary_conventions import conventions
+from arbitration.summary_meaning import meaning
+from arbitration.summary_reviews import reviews
 from arbitration.summary_sensitivity import head_question
 from arbitration.summary_windows import windows
 
-__all__ = ["ablations", "beliefs", "components", "conventions", "dataset", "head_question", "heads", "knockout", "windows"]
+__all__ = ["ablations", "beliefs", "components", "conventions", "dataset", "head_question", "heads", "knockout", "meaning", "reviews", "windows"]
 
 OWN = {"text": "context", "vision": "vision"}  # the token group of the modality that the instruction names
 COMPONENT_RULES = {"divergence": {"above": 0.0}, "signal_rise_f": {"above": 0.0}, "signal_rise_c": {"above": 0.0}, "arbiter": {"above": 0.0},

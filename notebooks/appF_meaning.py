@@ -1,0 +1,81 @@
+# %% [markdown]
+# # Appendix F: meaning or position?
+#
+# The instruction has parts: a sentence that names a modality, the question, and in the paper's prompts a wish for the answer's form. Each is
+# closed apart, in three layouts: as everywhere, with the question before the modality sentence, and with neutral words between context and
+# instruction. What belongs to the words stays with a sentence; what belongs to the place stays with the place.
+
+# %% tags=["parameters"]
+model = "smol"
+data = "scenes"  # "mc2", or the folder of your own samples
+weights = "trained"  # "random": the same architecture with random weights, a control
+n = 10  # samples per direction and layout; twice as many are asked
+seed = 0
+split = "held"
+width = 3  # layers per window: the centre and its neighbours
+stride = 3  # windows are centred on every third layer, so that those of three layers tile the model
+only_following = True  # False keeps samples that the model does not answer as told
+
+# %%
+import pandas as pd
+from myst_nb import glue
+
+import arbitration as arb
+
+subject = arb.load(model, weights)
+samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
+dictionary = arb.entities.of(data, samples)
+
+# %% [markdown]
+# ## Does the model still follow?
+#
+# Only samples that are answered as told under a layout are swept there; where fewer than three follow, nothing is.
+
+# %%
+answers = arb.meaning.answered(subject, samples, dictionary)
+arb.results.save(answers, "layouts", arb.results.provenance(subject, n=n, seed=seed, data=data, split=split), model)
+followed = answers.assign(follows=answers["outcome"] == "follow").groupby(["layout", "following"], sort=False)["follows"]
+followed.agg(asked="size", follow="sum", ratio="mean")
+
+# %% [markdown]
+# ## The sweep
+#
+# From the tokens of the modality that the instruction names into each sentence, and from each sentence to the last token; each also with as
+# many random source tokens.
+
+# %%
+centres = list(range(1, subject.n_layers, stride))
+cohorts = arb.meaning.cohorts(subject, samples, answers, n, only_following)
+
+
+def swept(layout):
+    def sweep(missing):
+        return arb.meaning.swept(subject, missing, width, centres, seed)
+
+    return arb.results.gathered("spans", subject, cohorts[layout], sweep, width=width, centres=centres, seed=seed).assign(layout=layout)
+
+
+table = pd.concat(map(swept, cohorts), ignore_index=True)
+arb.results.save(table, "spans", arb.results.provenance(subject, n=n, seed=seed, width=width, stride=stride, data=data, split=split), model)
+table.tail(3)
+
+# %% [markdown]
+# ## Into each sentence
+
+# %%
+alt = "Layer-wise NSSD from the instructed modality into modality sentence, question and neutral words, one row of panels for each layout"
+arb.figures.publish(arb.figures.fig_spans_in(table, answers), "fig_spans_in", model, alt=alt)
+
+# %% [markdown]
+# ## Out of each sentence
+
+# %%
+alt = "Layer-wise NSSD from modality sentence, question and neutral words to the last token, one row of panels for each layout"
+arb.figures.publish(arb.figures.fig_spans_out(table, answers), "fig_spans_out", model, alt=alt)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+for key, value in arb.summary.meaning(table, answers, seed=seed).items():
+    glue(key, value, display=False)
