@@ -8,7 +8,7 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 import numpy as np
 
 from arbitration import paper_curves
-from arbitration.estimates import DIRECTIONS, MARGINAL, counts, depth, estimate, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, chosen, counts, depth, differences, estimate, per_sample, wide
 from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
 from arbitration.summary_conventions import conventions
@@ -39,7 +39,7 @@ def dataset(answers, coverage, seed=0):
     for d in DIRECTIONS:
         rows = answers[answers["following"] == d]
         for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
-            found |= estimate(f"{name}_{d}", rows["outcome"] == outcome, seed)
+            found |= estimate(f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed)
         found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
 
@@ -49,7 +49,8 @@ def knockout(table, seed=0):
     with the authors' curves (`paper_curves.compare`).
 
     A contrast compares two pathways sample by sample, each at the layer of its own extreme; with a control, over the samples
-    that have one (``n_controls`` per direction).
+    that have one (``n_controls`` per direction). Extremes and contrasts have the interval of a band over all layers, or all pairs of
+    layers, from which they were chosen (`estimates.chosen`).
 
     Parameters
     ----------
@@ -64,16 +65,16 @@ def knockout(table, seed=0):
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
         curves[path] = curve = wide(rows, "nssd")
         for name, layer in (("peak", curve.mean().idxmax()), ("trough", curve.mean().idxmin())):
-            found |= estimate(f"{name}_{path}", curve[layer], seed) | {f"{name}_{path}_layer": float(layer)}
+            found |= chosen(f"{name}_{path}", curve, layer, seed) | {f"{name}_{path}_layer": float(layer)}
         if not control:
-            there = rows[rows["layer"] == curve.mean().idxmax()]
-            found |= estimate(f"keeps_{path}", (there["logp_p_blocked"] > there["logp_c_blocked"]), seed)
+            kept = rows.assign(kept=(rows["logp_p_blocked"] > rows["logp_c_blocked"]).astype(float))
+            found |= estimate(f"keeps_{path}", wide(kept, "kept")[curve.mean().idxmax()], seed)
 
     def at(path, extreme="peak"):
-        return curves[path][found[f"{extreme}_{path}_layer"]]
+        return int(found[f"{extreme}_{path}_layer"])
 
     def contrast(name, more, less):
-        return estimate(f"contrast_{name}", (at(more) - at(less)).dropna(), seed, above=MARGINAL)
+        return chosen(f"contrast_{name}", differences(curves[more], curves[less]), (at(more), at(less)), seed, above=MARGINAL)
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
     found |= contrast("anchor_text", "context_instruction_text", "context_last_text")
@@ -82,8 +83,9 @@ def knockout(table, seed=0):
     for d, own in OWN.items():
         found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
         found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
-        found |= estimate(f"size_direct_{d}", at(f"{own}_last_{d}"), seed, below=MARGINAL)
-    found |= estimate("size_compensation_text", at("vision_text_text", "trough"), seed, below=-MARGINAL)
+        direct = f"{own}_last_{d}"
+        found |= chosen(f"size_direct_{d}", curves[direct], at(direct), seed, below=MARGINAL)
+    found |= chosen("size_compensation_text", curves["vision_text_text"], at("vision_text_text", "trough"), seed, below=-MARGINAL)
     return found | paper_curves.numbers(paper_curves.compare(table, seed))
 
 
@@ -108,10 +110,11 @@ def beliefs(beliefs, paths, seed=0, critical=None):
             aligned = (wide(anchors[anchors["dictionary"] == kind], "margin") > 0).astype(float)
             best = aligned.drop(columns=-1).mean().idxmax()
             pieces = {name: aligned[list(chosen)].mean(axis=1) for name, chosen in part.items()}
-            pieces |= {"max": aligned[best], "final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
-            rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "max": {"above": 0.95}, "rise": {"above": 0.0}}
+            pieces |= {"final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
+            rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "rise": {"above": 0.0}}
             for name, values in pieces.items():
                 found |= estimate(f"ldar_{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
+            found |= chosen(f"ldar_max_{d}{suffix}", aligned.drop(columns=-1), best, seed, **({} if suffix else {"above": 0.95}))
             found[f"ldar_max_{d}{suffix}_layer"] = float(best)
             if kind == "own":
                 found |= _transition(aligned, d) | _synchronisation(rows, aligned, list(part["critical"]), d, seed)
@@ -140,7 +143,7 @@ def _closed_paths(rows, d, seed):
                           ("random_last", "random→last")):
         here = rows[rows["blocked"] == blocked]
         for outcome, word in (("follow", "follow"), ("competitor", "compete"), ("other", "other")):
-            values = (here["outcome"] == outcome).groupby(here["sample"]).mean()
+            values = here.assign(said=(here["outcome"] == outcome).astype(float)).groupby(per_sample(here))["said"].mean()
             found |= estimate(f"{word}_{name}_{d}", values, seed)
             follows[word, name] = values
     kept = {name: values for (word, name), values in follows.items() if word == "follow"}
@@ -165,18 +168,19 @@ def components(table, seed=0):
         kinds = {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
             rows = table[(table["following"] == d) & (table["dictionary"] == kind)]
-            kinds[kind], best = _component_values(rows, layers)
+            kinds[kind], attention = _component_values(rows, layers)
             rules = {} if suffix else COMPONENT_RULES | _fifths(kinds[kind])
             for name, values in kinds[kind].items():
                 found |= estimate(f"{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
-            found[f"attention_top_{d}{suffix}_layer"] = float(best)
+            best = attention.mean().idxmax()
+            found |= chosen(f"attention_top_{d}{suffix}", attention, best, seed) | {f"attention_top_{d}{suffix}_layer": float(best)}
         for name, rule in OVER_CONTROL.items():
             found |= estimate(f"over_{name}_{d}", kinds["own"][name] - kinds["shuffled"][name], seed, **rule)
     return found
 
 
 def _component_values(rows, layers):
-    """Per-sample values of everything that Section 4.1 quotes, and the layer whose attention adds most margin."""
+    """Per-sample values of everything that Section 4.1 quotes, and what each layer's attention adds to the margin."""
     part = {name: list(chosen) for name, chosen in depth(layers).items()}
     increments = ("attention_signal", "mlp_signal", "attention_margin", "mlp_margin")
     curve = {name: wide(rows, name) for name in ("signal_f", "signal_c", *increments)}
@@ -187,8 +191,7 @@ def _component_values(rows, layers):
     values |= {f"{name}_{where}": curve[name][part[where]].sum(axis=1) for name in increments for where in ("shallow", "deep")}
     values["mlp_signal"] = curve["mlp_signal"].sum(axis=1)
     values["arbiter"] = values["attention_margin_deep"] - values["attention_margin_shallow"]
-    best = curve["attention_margin"].mean().idxmax()
-    return values | {"attention_top": curve["attention_margin"][best]}, best
+    return values, curve["attention_margin"]
 
 
 def _fifths(values):
