@@ -30,7 +30,7 @@ def html(chromium, tmp_path_factory):
     command = [sys.executable, ROOT / "notebooks" / "run.py", "-p", "n", "2", "--into", source / "book" / "_executed"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     again = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-    assert again.count("unchanged") == 16, f"runs repeat themselves although nothing changed:\n{again}"
+    assert again.count("unchanged") == 18, f"runs repeat themselves although nothing changed:\n{again}"
     command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--all", "-W", "-n", "--keep-going"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return source / "_build" / "html"
@@ -40,7 +40,7 @@ def html(chromium, tmp_path_factory):
 def visits(chromium, html):
     """What each of the book's pages did, by its name."""
     pages = sorted((html / "book").rglob("*.html"))
-    assert len(pages) >= 31, "fifteen pages of prose and eight notebooks on each of two models"
+    assert len(pages) >= 36, "eighteen pages of prose and nine notebooks on each of two models"
     return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
 
 
