@@ -7,11 +7,12 @@
 # %% tags=["parameters"]
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
-n = 8  # samples per direction
+n = 12  # samples per direction; 60 in a full run
 seed = 0
 split = "held"
 width = 3  # layers per window
-stride = 3  # windows are centred on every third layer, so that those of three layers tile the model
+n_weights = 6  # how many of them the paths of the random weights come from; they cost most
+stride = 6  # and their windows are centred on every sixth layer; 1 in a full run
 only_following = True  # False keeps samples that the model does not answer as told
 
 # %%
@@ -36,11 +37,10 @@ strangers = arb.measure.borrowed(dictionary, samples, seed)
 pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
 randomised = [arb.Pathway(path.source, path.target, control=seed) for path in pathways]
 options = {"width": width, "pathways": list(map(str, pathways))}
-centres = list(range(1, subject.n_layers, stride))
 
 
 def shown(table):
-    return table[table["layer"].isin(centres) & (table["pathway"] != "template→last")]
+    return table[table["pathway"] != "template→last"]
 
 
 def components(subject, prompts):
@@ -81,9 +81,11 @@ for tables in (paths, parts, margins):
 # %%
 if model in embedded.NAMES:
     untrained = arb.load(model, "random")
+    centres = list(range(1, untrained.n_layers, stride))
     asked = [untrained.encode(prompt.sample, prompt.following) for prompt in prompts]
+    swept = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in asked if p.following == way][:n_weights]]
     paths[controls.WEIGHTS] = arb.results.gathered(
-        "control_paths", untrained, asked, lambda some: arb.knockout_tables(untrained, some, arb.STANDARD_PATHWAYS, width, layers=centres),
+        "control_paths", untrained, swept, lambda some: arb.knockout_tables(untrained, some, arb.STANDARD_PATHWAYS, width, layers=centres),
         width=width, centres=centres)
     drawn = components(untrained, asked)
     parts[controls.WEIGHTS] = drawn[drawn["dictionary"] == "own"]

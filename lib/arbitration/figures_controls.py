@@ -36,14 +36,15 @@ def fig_controls(paths, components):
         zero(above)
         under.axhline(0.5, color=FAINT, linewidth=0.9, zorder=0)
         for kind in (kind for kind in LOOKS if kind in paths):
-            label, color, marker, dashes = LOOKS[kind]
-            looks = {"label": label, "color": color, "marker": marker, "dashes": dashes, "fill": 0.13}
             rows, signals = (table[table["following"] == following] for table in (paths[kind], components[kind]))
-            n = band(above, rows[rows["pathway"] == OWN[following]], "nssd", **looks)
-            band(under, signals.assign(aligned=(signals["signal_f"] > signals["signal_c"]).astype(float)), "aligned", **looks)
+            label, color, marker, dashes = LOOKS[kind]
+            fewer = rows["sample"].nunique() if kind == WEIGHTS else None
+            looks = {"label": f"{label} (n = {fewer} above)" if fewer else label, "color": color, "marker": marker, "dashes": dashes, "fill": 0.13}
+            band(above, rows[rows["pathway"] == OWN[following]], "nssd", **looks)
+            n = band(under, signals.assign(aligned=(signals["signal_f"] > signals["signal_c"]).astype(float)), "aligned", **looks)
         above.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel=f"NSSD {OWN[following]} (nats)")
         under.set(xlabel="layer (0-based)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
-        for panel in (above, under):
+        for panel in (above, under):  # every other curve has as many samples as the LDARs
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             count(panel, n)
     below(figure, axes, 3)
