@@ -8,12 +8,13 @@ INSTALLED := .venv/installed
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
-PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/*) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
+PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
 .PHONY: help book html test exact-test slow-test browser-test notebook pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
+	@echo 'make book FULL=1                             the same at full n, for hours; keeps the numbers in data/results'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
 	@echo 'make lab                                     open the notebooks in Jupyter'
@@ -30,7 +31,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 book: $(INSTALLED)
-	$(BIN)/python notebooks/run.py </dev/null
+	$(BIN)/python notebooks/run.py $(if $(filter 1,$(FULL)),--full) </dev/null
+	$(if $(filter 1,$(FULL)),$(BIN)/python notebooks/record.py </dev/null)
 	@$(MAKE) --no-print-directory $(BUILT)
 	@echo 'The book: $(CURDIR)/$(HTML)'
 

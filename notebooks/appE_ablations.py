@@ -24,10 +24,11 @@ import arbitration as arb
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
-samples = everything[: 4 * n]
+half = min(3 * n, len(everything) // 2)
+samples = everything[: 2 * half]
 answers = arb.measure.answered(subject, samples, dictionary)
-ranked = arb.measure.cohort(subject, samples, answers, n, only_following)
-tested = arb.measure.cohort(subject, samples, answers, n, only_following, skip=n)
+ranked = arb.measure.cohort(subject, samples[:half], answers, n, only_following)
+tested = arb.measure.cohort(subject, samples[half:], answers, n, only_following)
 origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %% [markdown]
@@ -79,10 +80,9 @@ rankings = {
 # competitor's answer, natural ones first, then such with a weakened instruction.
 
 # %%
-used = {prompt.sample.id for prompt in ranked}
 failed = [(prompt, 0.0) for prompt in tested]
 if only_following:
-    unused = [sample for sample in everything[: 8 * n] if sample.id not in used]
+    unused = everything[half : 8 * n]
     failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, way, n, dictionary)]
 mix = {prompt.id: share for prompt, share in failed}
 cases = {"blocking": [(0.025, 0.0), (0.05, 0.0), (0.1, 0.0)], "amplification": [(0.05, 1.5), (0.05, 2.0), (0.05, 3.0)]}
@@ -93,7 +93,7 @@ def intervened(setting, prompts):
         table = arb.ablations.interventions(subject, prompt, dictionary, rankings, cases[setting], setting, draws, seed)
         return table.assign(mix=mix[prompt.id] if setting == "amplification" else 0.0)
 
-    order = {name: [str(head) for way in ranking.values() for head in way[:40]] for name, ranking in rankings.items()}
+    order = {name: [str(head) for way in ranking.values() for head in way] for name, ranking in rankings.items()}
     kept = {"rankings": order, "draws": draws, "cases": cases[setting], "mix": mix if setting == "amplification" else {}, **origin}
     return arb.results.gathered("ablated", subject, prompts, lambda missing: map(scaled, missing), setting=setting, **kept)
 

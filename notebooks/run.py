@@ -2,6 +2,7 @@
 
     python notebooks/run.py                                         every notebook on the embedded models
     python notebooks/run.py --notebook sec4_heads --model smol -p n 4
+    python notebooks/run.py --full                                  with the parameters of full.json: hours
 
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """
@@ -10,6 +11,7 @@ import argparse
 import ast
 import difflib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -41,7 +43,12 @@ def pick(given: str, valid: list[str], what: str) -> str:
     raise ValueError(f"unknown {what} {given!r}{hint} Valid: {', '.join(valid) or 'none'}")
 
 
-def plan(notebooks, models, parameters, folder=HERE, known_models=()) -> list[Run]:
+def full_parameters(folder=HERE) -> dict[str, dict]:
+    """The parameters of every notebook's full run, from ``full.json``."""
+    return json.loads((Path(folder) / "full.json").read_text(encoding="utf-8"))
+
+
+def plan(notebooks, models, parameters, folder=HERE, known_models=(), full=None) -> list[Run]:
     """Every requested run, checked before any of them starts.
 
     Parameters
@@ -51,23 +58,31 @@ def plan(notebooks, models, parameters, folder=HERE, known_models=()) -> list[Ru
     models : list of str
     parameters : dict
         Values for names of the notebooks' parameters cells; `model` is set from `models`.
+    full : dict of str to dict, optional
+        For each notebook (`full_parameters`) what holds where `parameters` says nothing.
 
     Raises
     ------
     ValueError
-        On a notebook, model or parameter name that does not exist; the message names the nearest one that does.
+        On a notebook, model or parameter name that does not exist; the message names the nearest one that does. Also if `full` leaves a
+        notebook out.
     """
-    # Sections before appendices, which read what a section has measured.
-    found = sorted(Path(folder).glob("*.ipynb"), key=lambda path: (path.stem.startswith("app"), path.stem))
+    # Sections before appendices and controls, which read what a section has measured.
+    found = sorted(Path(folder).glob("*.ipynb"), key=lambda path: (path.stem.startswith(("app", "controls")), path.stem))
     sources = {path.stem: path for path in found}
     chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
     for name in models:
         pick(name, list(known_models), "model")
+    for name in full or {}:
+        pick(name, list(sources), "notebook of full.json")
+    if lacking := [name for name in chosen if full is not None and name not in full]:
+        raise ValueError(f"full.json says nothing about {', '.join(lacking)}; add its full parameters, {{}} if the defaults are full")
+    given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
     for name in chosen:
         declared = list(papermill.inspect_notebook(sources[name]))
-        for parameter in ("model", *parameters):
+        for parameter in ("model", *given[name]):
             pick(parameter, declared, f"parameter of {name}")
-    return [Run(sources[name], model, {**parameters, "model": model}) for model in models for name in chosen]
+    return [Run(sources[name], model, {**given[name], "model": model}) for model in models for name in chosen]
 
 
 def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
@@ -156,6 +171,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
     parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--full", action="store_true", help="with the parameters of full.json; -p goes before them")
     parser.add_argument("--into", type=Path, default=ROOT / "book" / "_executed", help="folder of the published runs")
     given = parser.parse_args(arguments)
     from arbitration import embedded, models  # only now, because it imports torch: --help and usage errors come at once
@@ -163,14 +179,14 @@ def main(arguments=None) -> int:
     chosen = given.model or list(embedded.NAMES)
     try:
         parameters = {name: literal(value) for name, value in given.parameter}
-        runs = plan(given.notebook, chosen, parameters, known_models=models.NAMES)
+        runs = plan(given.notebook, chosen, parameters, known_models=models.NAMES, full=full_parameters() if given.full else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):  # small enough for a machine to hold several
         start = time.monotonic()
         options = [f"--notebook={name}" for name in given.notebook] + [part for pair in given.parameter for part in ("-p", *pair)]
-        failed = side_by_side(chosen, [*options, f"--into={given.into}"])
+        failed = side_by_side(chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"])
         print(f"all runs {'ended, some broke off' if failed else 'are current'} after {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
         return failed
     try:

@@ -1,18 +1,22 @@
 # %% [markdown]
 # # Section 4.2: which heads decide
 #
-# Every head's contribution to the arbitration margin (Eq. 12) ranks the heads on one set of samples; on others, and on
+# Every head's contribution to the arbitration margin (Eq. 12) ranks the heads on one half of the samples; on the other, and on
 # failures, the top heads are blocked (factor 0) or amplified (factor above 1) at the instruction tokens, and the model
-# answers. Controls: as many random heads, several draws; and the heads that both directions' top sets share.
+# answers. Controls: as many random heads of the same layers, and of the whole model, several draws; and the heads that both
+# directions' top sets share. What ranking on the tested samples would have flattered is measured in `sec4_sensitivity`.
 
 # %% tags=["parameters"]
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 16  # samples per direction, for the ranking, for blocking, and failures for amplification
+n = 16  # samples per direction, for the ranking, for blocking, and failures for amplification; 60 in a full run
 seed = 0
 split = "held"
-draws = 5  # random head sets per case
+draws = 10  # random sets of each control at 5 % and at factor 2; 100 in a full run
+elsewhere = 2  # random sets of each control at the other shares and factors; 10 in a full run
+shares = [0.01, 0.025, 0.05, 0.075, 0.1]  # of all heads, blocked
+factors = [1.25, 1.5, 2.0, 3.0, 5.0]  # on 5 % of the heads
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
@@ -23,14 +27,16 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration import single_heads
+from arbitration.single_heads import Case
 
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
-samples = everything[: 6 * n]
-answers = arb.measure.answered(subject, samples, dictionary)
-ranked = arb.measure.cohort(subject, samples, answers, n, only_following)
-tested = arb.measure.cohort(subject, samples, answers, n, only_following, skip=n)
+half = min(3 * n, len(everything) // 2)
+answers = arb.measure.answered(subject, everything[: 2 * half], dictionary)
+ranked = arb.measure.cohort(subject, everything[:half], answers, n, only_following)
+tested = arb.measure.cohort(subject, everything[half : 2 * half], answers, n, only_following)
 
 # %% [markdown]
 # ## Fig. 8: contribution of every head
@@ -54,44 +60,48 @@ arb.figures.publish(arb.figures.fig8(scores), "fig8", model, alt=alt)
 # At the instruction tokens, as in the paper; at 5 % also at the last position and at both.
 
 # %%
-sweep = {"dictionary": dictionary, "rankings": rankings, "draws": draws, "seed": seed}
-shares = [(0.01, 0.0), (0.025, 0.0), (0.05, 0.0), (0.075, 0.0), (0.1, 0.0)]
-places = {"instruction": shares, "last": shares[2:3], "both": shares[2:3]}
+blocks = [Case(share, 0.0, draws if share == 0.05 else elsewhere) for share in shares]
+places = {"instruction": blocks, "last": [Case(0.05, 0.0, elsewhere)], "both": [Case(0.05, 0.0, elsewhere)]}
+
+
+def scaled(prompt, cases, setting, place):
+    sets = single_heads.paper_settings(subject, cases, rankings, prompt.following, seed)
+    return single_heads.intervened(subject, prompt, dictionary, sets, setting, place)
 
 
 def block(prompt):
-    tables = [arb.measure.interventions(subject, prompt, cases=cases, setting="blocking", positions=place, **sweep) for place, cases in places.items()]
-    return pd.concat(tables)
+    return pd.concat([scaled(prompt, cases, "blocking", place) for place, cases in places.items()])
 
 
-origin = {"rankings": {way: list(map(str, order[:40])) for way, order in rankings.items()}, "draws": draws, "seed": seed}
-blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), **origin)
-alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads"
+origin = {"rankings": {way: list(map(str, order)) for way, order in rankings.items()}, "seed": seed}
+blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), cases=places, **origin)
+alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads, heads of the same layers"
 arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", model, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, right: amplification
 #
-# Only prompts that the model answers with the competitor's answer: those of the set first, as far as it has them, then samples whose
-# instruction is weakened by mixing its embeddings with its mirror image until the answer turns (`mix` is the mirror's share).
+# Only prompts that the model answers with the competitor's answer, none of whose samples ranked the heads: those of the set first, as far
+# as it has them, then samples whose instruction is weakened by mixing its embeddings with its mirror image until the answer turns (`mix` is
+# the mirror's share). If they are fewer than `n`, the shortage is a number of the book.
 
 # %%
-used = {prompt.sample.id for prompt in ranked}
-unused = [sample for sample in everything[: 24 * n] if sample.id not in used]
+unused = everything[half : 24 * n]
 failed = [(prompt, 0.0) for prompt in tested]
 if only_following:
     failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, way, n, dictionary)]
 mix = {prompt.id: share for prompt, share in failed}
-factors = [(0.05, factor) for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
+gains = [Case(0.05, factor, draws if factor == 2.0 else elsewhere) for factor in factors]
 
 
 def amplify(prompt):
-    table = arb.measure.interventions(subject, prompt, cases=factors, setting="amplification", **sweep)
+    table = scaled(prompt, gains, "amplification", "instruction")
     return table.assign(mix=mix[prompt.id], source="weakened" if mix[prompt.id] else "natural")
 
 
-amplification = arb.results.collect("amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), mix=mix, **origin)
-alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads"
+amplification = arb.results.collect(
+    "amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), mix=mix, cases=gains, **origin)
+alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads, heads of the same layers"
 arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", model, alt=alt)
 
 # %% [markdown]
@@ -99,5 +109,5 @@ arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplifi
 
 # %%
 interventions = pd.concat([blocking, amplification], ignore_index=True)
-for key, value in arb.summary.heads(scores, interventions, seed=seed).items():
+for key, value in arb.summary.heads(scores, interventions, seed=seed, wanted=n).items():
     glue(key, value, display=False)

@@ -86,7 +86,7 @@ def block(prompt):
     return pd.concat([single_heads.intervened(subject, prompt, dictionary, own, "blocking", at) for at, own in sets.items()])
 
 
-top, flattered = (single_heads.named(subject, orders, 0.1) for orders in (ranked, same))
+top, flattered = (single_heads.named(subject, orders, max([0.05, *shares])) for orders in (ranked, same))
 origin = {"ranked": top, "seed": seed}
 blocking = arb.results.collect(
     "head_blocking", subject, prompts["tested"], lambda missing: map(block, missing), same=flattered, cases=blocks, **origin)
@@ -141,5 +141,5 @@ if parts:
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.head_question(scores, silenced, blocking, amplification, tried, seed=seed).items():
+for key, value in arb.summary.head_question(scores, silenced, blocking, amplification, tried, seed=seed, wanted=n).items():
     glue(key, value, display=False)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from arbitration import ablations, entities, heads, measure, summary_conventions
+from arbitration import ablations, entities, heads, measure, single_heads, summary_conventions
 from arbitration.ablations import WIDENED, Reading
 from arbitration.knockout import Pathway, decision, knockout, next_token_logits
 
@@ -120,7 +120,8 @@ def test_rankings_are_blocked_as_in_section_4(subject, dictionary, prompt):
     table = ablations.interventions(subject, prompt, dictionary, rankings, cases, "blocking", draws=2, seed=5)
     assert len(table) == 1 + 2 * (2 + 2)
     for reading, ranking in rankings.items():
-        theirs = measure.interventions(subject, prompt, dictionary, ranking, cases, "blocking", draws=2, seed=5)
+        sets = single_heads.paper_settings(subject, [single_heads.Case(*case, draws=2) for case in cases], ranking, prompt.following, seed=5)
+        theirs = single_heads.intervened(subject, prompt, dictionary, sets, "blocking", "instruction")
         for own, other in ((reading, "target"), ("random", "random"), ("original", "original")):
             columns = ["draw", "share", "count", "factor", "answer", "outcome"]
             kept = [one[one["heads"] == name][columns].reset_index(drop=True) for one, name in ((table, own), (theirs, other))]

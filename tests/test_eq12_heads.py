@@ -4,10 +4,11 @@ import pytest
 import torch
 import tiny
 
-from arbitration import Head, Pathway, entities, following, head_attribution, heads, knockout, plan, resume, scale_heads, trace
+from arbitration import Head, Pathway, entities, following, head_attribution, heads, knockout, plan, resume, scale_heads, single_heads, trace
 from arbitration.attribution import head_increments
 from arbitration.knockout import next_token_logits
 from arbitration.lens import phi
+from arbitration.single_heads import Case
 from arbitration.trace import hooks
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -201,3 +202,18 @@ def test_ranking_is_by_the_mean_over_samples():
 
     scores = pd.DataFrame({"layer": [0, 0, 1, 1], "head": [0, 0, 2, 2], "margin": [1.0, 2.0, 5.0, -1.0]})
     assert heads.ranking(scores) == [Head(1, 2), Head(0, 0)]
+
+
+def test_the_sets_of_fig_9_have_controls_from_the_same_layers_and_from_the_whole_model():
+    subject = tiny.subject("llava")
+    order = [Head(layer, index) for layer in (4, 1, 0, 2, 3) for index in range(6)]
+    rankings = {"vision": order, "text": [*order[1:], order[0]]}
+    found = list(single_heads.paper_settings(subject, [Case(0.1, 0.0, 3), Case(0.2, 2.0, 0)], rankings, "vision", seed=4))
+    assert [(one.heads, one.draw) for one in found] == [
+        ("target", 0), ("shared", 0), *((name, draw) for draw in range(3) for name in ("matched", "random")), ("target", 0), ("shared", 0)]
+    assert found[0].chosen == (Head(4, 0), Head(4, 1), Head(4, 2)) and found[1].chosen == (Head(4, 1), Head(4, 2))
+    assert found[8].chosen == tuple(order[:6]) and found[8].case.factor == 2.0
+    matched = [one for one in found if one.heads == "matched"]
+    assert all(set(one.chosen) == {Head(4, 3), Head(4, 4), Head(4, 5)} and one.own == 0 for one in matched), "the layer's other heads"
+    random = [one.chosen for one in found if one.heads == "random"]
+    assert [list(chosen) for chosen in random] == [heads.random_heads(subject, 3, 4 + draw) for draw in range(3)]

@@ -38,7 +38,7 @@ def tables():
     heads = heads.assign(margin=random.normal(size=len(heads)))
     parts = []
     for setting, share, factor in (("blocking", (0.025, 0.05), (0.0,)), ("amplification", (0.05,), (2.0, 3.0))):
-        parts += [grid(following=DIRECTIONS, setting=[setting], heads=["target", "random", "shared"], draw=[0, 1], share=share,
+        parts += [grid(following=DIRECTIONS, setting=[setting], heads=["target", "random", "matched", "shared"], draw=[0, 1], share=share,
                        factor=factor, positions=["instruction"]),
                   grid(following=DIRECTIONS, setting=[setting], heads=["original"], draw=[0], share=[0.0], factor=[1.0],
                        positions=["instruction"])]
@@ -115,14 +115,14 @@ def test_panels_carry_number_directions_n_labels_and_control(drawn, name, table,
         assert axes.get_xlabel() and axes.get_ylabel()
 
 
-def test_lines_are_means_over_samples_and_bands_their_bootstrap(tables, drawn):
+def test_lines_are_means_over_samples_and_bands_cover_whole_curves(tables, drawn):
     rows = tables["knockout"].query("following == 'vision' and pathway == 'vision→text' and not control")
     axes = drawn["fig3"].axes[1]
     line = next(line for line in axes.get_lines() if line.get_label() == "vision→text blocked")
     assert np.allclose(line.get_ydata(), rows.groupby("layer")["nssd"].mean())
     color = line.get_color()
     band = next(patch for patch in axes.collections if style.matplotlib.colors.to_hex(patch.get_facecolor()[0]) == color)
-    _, low, high = style.bootstrap(rows.pivot(index="sample", columns="layer", values="nssd").to_numpy())
+    _, low, high = style.simultaneous(rows.pivot(index="sample", columns="layer", values="nssd").to_numpy())
     height = band.get_paths()[0].vertices[:, 1]
     assert np.isclose(height.min(), low.min()) and np.isclose(height.max(), high.max())
 

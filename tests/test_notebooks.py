@@ -42,7 +42,7 @@ DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "ove
 DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 
 #: What keeps a run on `smol` short.
-SMALL = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1}, "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4},
+SMALL = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1, "elsewhere": 1}, "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4},
          "appC_windows": {"widths": [1, 5]}, "appE_ablations": {"draws": 1, "stride": 10}, "appF_meaning": {"n": 2, "stride": 10},
          "appG_reviews": {"few": 1, "draws": 1, "tries": 4}}
 

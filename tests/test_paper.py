@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arbitration import entities, estimates, paper, summary, summary_samples, verdicts
+import test_controls as toy
+from arbitration import controls, entities, estimates, paper, paper_full, summary, summary_samples, verdicts
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -122,7 +123,7 @@ def head_question():
     amplification = sets(louder, share=[0.05], factor=[2.0, 5.0]).query("following == 'text'").assign(source="weakened instruction")
     tried = rows(lambda degree, **level: {"outcome": "competitor" if degree == 0.5 else "other", "source": "weakened instruction"},
                  following=["text"], degree=[0.4, 0.5])
-    return summary.head_question(scores, effects, blocking, amplification, tried)
+    return summary.head_question(scores, effects, blocking, amplification, tried, wanted=4)
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +145,12 @@ def measured():
         "margin": 5.0 * ((layer, head) == (29, 1)) + 4.0 * ((layer, head) == (28, 0) and following == "text")},
         following=DIRECTIONS, layer=range(30), head=range(2))
     parts = [rows(lambda sample, **level: {"outcome": "follow" if level["heads"] == "random" and level["draw"] else "competitor"},
-                  following=DIRECTIONS, setting=["blocking"], heads=["target", "random", "shared"], draw=[0, 1], share=[0.05],
+                  following=DIRECTIONS, setting=["blocking"], heads=["target", "random", "matched", "shared"], draw=[0, 1], share=[0.05],
                   factor=[0.0], positions=["instruction", "last", "both"]),
              rows(lambda sample, **level: {"outcome": "follow"}, following=DIRECTIONS, setting=["blocking"], heads=["original"],
                   draw=[0], share=[0.0], factor=[1.0], positions=["instruction"]),
-             rows(lambda sample, **level: {"outcome": "follow" if level["heads"] == "target" and level["factor"] == 2 else "other"},
-                  following=["text"], setting=["amplification"], heads=["target", "random", "shared"], draw=[0], share=[0.05],
+             rows(lambda sample, **level: {"outcome": "follow" if level["heads"] in ("target", "matched") and level["factor"] == 2 else "other"},
+                  following=["text"], setting=["amplification"], heads=["target", "random", "matched", "shared"], draw=[0], share=[0.05],
                   factor=[2.0, 5.0], positions=["instruction"])]
     interventions = pd.concat(parts, ignore_index=True).assign(source="natural")
     answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other"},
@@ -169,10 +170,12 @@ def measured():
     moved = pd.DataFrame({"following": ["text"] * 3 + ["vision"] * 2, "change": ["default", "lower", "unclear", "default", "none"]})
     scenes = summary_samples.whole("scenes", "held")
     counted = summary_samples.statistics(summary_samples.texts(scenes), summary_samples.answers(scenes, entities.load("scenes")))
-    return {"appF_meaning": sentences(), "appG_reviews": reviews(knockout, components), "appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
+    kinds = controls.compared(*(dict.fromkeys(controls.KINDS, table) for table in (toy.paths(), toy.components(), toy.heads())))
+    return {"controls": controls.numbers(kinds), "appF_meaning": sentences(), "appG_reviews": reviews(knockout, components),
+            "appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
             "sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
-            "sec4_heads": summary.heads(heads, interventions), "sec4_sensitivity": head_question()}
+            "sec4_heads": summary.heads(heads, interventions, wanted=10), "sec4_sensitivity": head_question()}
 
 
 @pytest.mark.parametrize(("notebook", "expected"), [
@@ -219,6 +222,10 @@ def measured():
     ("sec4_heads", {"heads_total": 60.0, "top_count": 3.0, "over_overlap_top": 2 - 1.5, "over_overlap_ten": 9 - 8.5, "n_blocked_text": 6.0, "concentration_text": 1.0, "top_heads_vision": "29.1, 0.0, 0.1, 1.0, 1.1",
                     "block_original_text": 1.0, "block_target_text": 0.0, "block_random_text": 0.5, "drop_target_text": 1.0,
                     "contrast_necessity_text": 0.5, "contrast_necessity_text_both": 0.5, "failures_text": 6.0, "failures_vision": 0.0,
+                    "contrast_necessity_matched_text": 0.0, "contrast_necessity_matched_text_verdict": "disagrees", "among_random_text": 2 / 3,
+                    "among_matched_text": 1.0, "draws_text": 2.0, "amplify_among_random_text": 1 / 2, "amplify_among_matched_text": 1.0,
+                    "contrast_sufficiency_matched_text_verdict": "disagrees", "wanted_failures_text": 10.0, "short_failures_text": 4.0,
+                    "short_failures_vision": 10.0,
                     "amplify_target_text": 1.0, "amplify_best_text_factor": 2.0, "plateau_text": -1.0,
                     "plateau_text_verdict": "disagrees", "contrast_sufficiency_vision_verdict": "not measured"}),
     ("sec4_sensitivity", {
@@ -235,7 +242,7 @@ def measured():
         "contrast_block_sensitivity_text": 0.5, "contrast_block_eq12_text_verdict": "disagrees", "contrast_block_methods_vision_both": 1.0,
         "among_sensitivity_text": 2 / 3, "among_sensitivity_random_text": 1 / 3, "among_eq12_text": 1.0, "draws_text": 2.0, "own_sensitivity_text": 0.5,
         "selection_sensitivity_text_verdict": "agrees", "selection_eq12_text": 1 / 6, "specific_sensitivity_text": 1.0, "specific_eq12_text_verdict": "disagrees",
-        "failures_weakened_instruction_text": 6.0, "failures_weak_evidence_text": 0.0, "amplify_sensitivity_weakened_instruction_text": 1.0,
+        "failures_weakened_instruction_text": 6.0, "short_weakened_instruction_text": 0.0, "short_weak_evidence_text": 4.0, "failures_weak_evidence_text": 0.0, "amplify_sensitivity_weakened_instruction_text": 1.0,
         "amplify_sensitivity_matched_weakened_instruction_text": 0.5, "contrast_amplify_sensitivity_weakened_instruction_text": 0.5,
         "amplify_among_sensitivity_weakened_instruction_text": 2 / 3, "amplify_sensitivity_weakened_instruction_text_verdict": "agrees",
         "amplify_sensitivity_weakened_instruction_text_both": 1.0, "amplify_eq12_weakened_instruction_text_last": 0.0,
@@ -286,6 +293,7 @@ def test_every_number_of_a_claim_is_computed(measured):
         for quantity in claim.quantities:
             wanted += [quantity.key] + [quantity.key + end for end in ("_low", "_high") if quantity.interval]
             wanted += [quantity.key + "_layer"] * quantity.layer
+        wanted += [key.removesuffix("_verdict") + "_size" for _, key in claim.verdicts if not key.startswith(paper_full.NUMBERLESS)]
         assert not set(wanted) - set(numbers), claim.id
 
 
@@ -294,6 +302,14 @@ def test_every_number_of_the_claims_page_is_computed(measured):
         for prediction in claim.predictions:
             wanted = {prediction.key, f"{prediction.key}_low", f"{prediction.key}_high", *prediction.n}
             assert not wanted - set(measured[prediction.notebook]), claim.id
+
+
+def test_every_verdict_has_its_number_but_those_on_several(measured):
+    for claim in paper.claims():
+        for _, key in claim.verdicts:
+            name = key.removesuffix("_verdict")
+            lacking = {name, f"{name}_low", f"{name}_high"} - set(measured[claim.notebook])
+            assert bool(lacking) == name.startswith(paper_full.NUMBERLESS), (key, lacking)
 
 
 def test_numbers_are_plain(measured):

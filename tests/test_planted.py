@@ -230,7 +230,8 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     assert {direction: ranking[0] for direction, ranking in rankings.items()} == strongest
     assert shared == sorted({strongest["vision"]} & {strongest["text"]})
     prompt = own[way][0]
-    table = measure.interventions(subject, prompt, DICTIONARY, rankings, [(1 / len(EVERY_HEAD), 0.0)], "blocking", plant.place, draws=0)
+    sets = single_heads.paper_settings(subject, [single_heads.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way)
+    table = single_heads.intervened(subject, prompt, DICTIONARY, sets, "blocking", plant.place)
     outcomes = table.set_index("heads")["outcome"]
     undone = {0.0: "other", HABIT: "follow", -HABIT: "competitor"}[habit_of(plant, way)]
     assert outcomes["original"] == "follow" and outcomes["target"] == undone

@@ -14,7 +14,7 @@ missing is a warning like any other; the claims themselves are `arbitration.pape
 import re
 from pathlib import Path
 
-from arbitration import paper
+from arbitration import paper, paper_full
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
@@ -44,14 +44,21 @@ def cell(quantity, model, notebook):
     return text
 
 
+def judged(key, model, notebook):
+    """A verdict with the size of its effect and n, where it is about one number."""
+    word = f"**{glued(model, notebook, key, 's')}**"
+    if key.startswith(paper_full.NUMBERLESS):
+        return word
+    return f"{word}, {glued(model, notebook, key.removesuffix('_verdict') + '_size', 's')}"
+
+
 def table(claim, models):
     """One claim's table: a line for each quantity, the numbers of samples, and the verdicts."""
     rows = [["measured", "paper", *map(heading, models)]]
     rows += [[q.label, q.reported, *(cell(q, model, claim.notebook) for model in models)] for q in claim.quantities]
     rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples) + " following", "–",
               *(" / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples) for model in models)]]
-    rows += [[f"*{rule}?*", "", *("**" + glued(model, claim.notebook, key, "s") + "**" for model in models)]
-             for rule, key in claim.verdicts]
+    rows += [[f"*{rule}?*", "", *(judged(key, model, claim.notebook) for model in models)] for rule, key in claim.verdicts]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
 

@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from arbitration import following
 from arbitration.entities import EntityDictionary
-from arbitration.heads import Head, gain_table, random_heads, share_count, signals
+from arbitration.heads import Head, random_heads, share_count, signals
 from arbitration.knockout import Pathway, decision, knockout_tables, next_token_logits
 from arbitration.measure import OWN, SHUFFLED
+from arbitration.single_heads import Case, Setting, intervened
 from arbitration.trace import trace
 
 #: The instruction together with the template's words between it and the last position, which could relay too.
@@ -175,19 +175,14 @@ def interventions(
     Returns
     -------
     DataFrame
-        model, sample, following, setting, heads ("original", a reading's name, "random"), draw, share, count, factor, answer, outcome.
+        As `single_heads.intervened`; heads is "original", a reading's name, or "random".
     """
-    rows, gains = [{"heads": "original", "draw": 0, "share": 0.0, "count": 0, "factor": 1.0}], [gain_table(subject, [], 1.0)]
+    sets = []
     for share, factor in cases:
-        count = share_count(subject, share)
-        sets = [(name, 0, order[prompt.following][:count]) for name, order in rankings.items()]
-        sets += [("random", draw, random_heads(subject, count, seed + draw)) for draw in range(draws)]
-        for name, draw, heads in sets:
-            rows.append({"heads": name, "draw": draw, "share": share, "count": count, "factor": factor})
-            gains.append(gain_table(subject, heads, factor))
-    answers = following.answers(subject, prompt, torch.stack(gains), prompt.groups.instruction)
-    table = pd.DataFrame(rows).assign(**_origin(subject, prompt), setting=setting, answer=answers)
-    return table.assign(outcome=[following.judged(answer, prompt, dictionary) for answer in answers])
+        case, count = Case(share, factor, draws), share_count(subject, share)
+        sets += [Setting(name, "", 0, case, tuple(order[prompt.following][:count]), None) for name, order in rankings.items()]
+        sets += [Setting("random", "", draw, case, tuple(random_heads(subject, count, seed + draw)), None) for draw in range(draws)]
+    return intervened(subject, prompt, dictionary, sets, setting, "instruction")
 
 
 def _origin(subject, prompt) -> dict[str, str]:

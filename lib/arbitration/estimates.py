@@ -1,11 +1,15 @@
-"""Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables as samples × layers."""
+"""Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables as samples × layers.
+
+Samples that show the same picture are resampled together wherever a table has the column image (`results.gathered` gives it).
+"""
 
 import math
 
 import numpy as np
+import pandas as pd
 
 from arbitration.measure import critical_layers
-from arbitration.metrics import bootstrap
+from arbitration.metrics import at_least_as_strong, bootstrap, resamples, simultaneous
 from arbitration.paper import verdict
 
 DIRECTIONS = ("text", "vision")
@@ -26,6 +30,7 @@ def estimate(name, values, seed=0, **rule):
     ----------
     name : str
     values : array_like, (n_samples,)
+        A Series whose index has a level image is resampled by it.
     seed : int
         Of the bootstrap.
     **rule
@@ -34,17 +39,103 @@ def estimate(name, values, seed=0, **rule):
     Returns
     -------
     dict
-        ``name``, ``name_low`` and ``name_high`` as plain floats, NaN without samples; ``name_verdict`` when there is a rule.
+        ``name``, ``name_low`` and ``name_high`` as plain floats, NaN without samples; ``name_verdict`` and ``name_size`` (see `size`) when
+        there is a rule.
+    """
+    found = dict.fromkeys((name, f"{name}_low", f"{name}_high"), math.nan)
+    if len(values):
+        found = _named(name, *bootstrap(values, seed=seed, clusters=images(values)))
+    return found | _judged(name, found, values, rule)
+
+
+def chosen(name, values, at, seed=0, **rule):
+    """As `estimate`, of one column that was chosen by looking at all of them, such as the layer of an extreme.
+
+    Parameters
+    ----------
+    values : DataFrame, (n_samples, n_choices)
+        All columns that could have been chosen.
+    at : label
+        The one that was.
+
+    Returns
+    -------
+    dict
+        The interval is that of the band that covers all columns together (`metrics.simultaneous`): it holds whichever was chosen.
+        The mean itself stays flattered by the choice.
+    """
+    place = values.columns.get_loc(at)
+    mean, low, high = simultaneous(values, seed=seed, clusters=images(values))
+    found = _named(name, mean[place], low[place], high[place])
+    return found | _judged(name, found, values[at], rule)
+
+
+def best(name, curve, seed=0, **rule):
+    """Where amplification restores most, and what the largest factor leaves of it.
+
+    Parameters
+    ----------
+    name : str
+    curve : dict of factor to Series, (n_samples,)
+        Modality-following ratio of each sample.
+
+    Returns
+    -------
+    dict
+        ``amplify_best_<name>``, with an interval that knows that the factor was chosen, ``…_factor``, and ``plateau_<name>``: the largest
+        factor's ratio minus the best one's, with the verdict of `rule`. Where nothing is restored there is no best factor and no plateau.
+    """
+    values = pd.DataFrame(curve)
+    restored = len(values) > 0 and values.mean().max() > 0
+    at = values.mean().idxmax() if len(values) else math.nan
+    found = chosen(f"amplify_best_{name}", values, at, seed) if len(values) else estimate(f"amplify_best_{name}", [])
+    found[f"amplify_best_{name}_factor"] = float(at) if restored else math.nan
+    return found | estimate(f"plateau_{name}", values[max(values)] - values[at] if restored else [], seed, **rule)
+
+
+def differences(more, less):
+    """Every column of one curve minus every column of another, in the samples that both have: samples × (column, column).
+
+    The difference of two extremes is one of these, chosen by looking at all.
+    """
+    both = more.index.intersection(less.index)
+    more, less = more.loc[both], less.loc[both]
+    pairs = pd.MultiIndex.from_product([more.columns, less.columns])
+    values = more.to_numpy(float)[:, :, None] - less.to_numpy(float)[:, None, :]
+    return pd.DataFrame(values.reshape(len(both), -1), index=both, columns=pairs)
+
+
+def _named(name, *numbers):
+    return {key: float(number) for key, number in zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True)}
+
+
+def _judged(name, found, values, rule):
+    if not rule:
+        return {}
+    words = "resampled" if values is None else size(values, **rule)
+    return {f"{name}_verdict": verdict(found[f"{name}_low"], found[f"{name}_high"], **rule), f"{name}_size": words}
+
+
+def size(values, above=None, below=None, within=None) -> str:
+    """The size of an effect in words, with its n: how far the mean is beyond its bound, in standard deviations over samples.
+
+    With the bound 0 this is Cohen's d of a paired contrast, d_z. Positive is the side on which the rule is met.
+
+    Parameters
+    ----------
+    values : array_like, (n_samples,)
+    above, below, within
+        The rule, as in `paper.verdict`; inside a range there is no d.
     """
     values = np.asarray(values, float)
-    if not len(values):
-        found = {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
-    else:
-        mean, low, high = bootstrap(values, seed=seed)
-        found = {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
-    if rule:
-        found[f"{name}_verdict"] = verdict(found[f"{name}_low"], found[f"{name}_high"], **rule)
-    return found
+    words = f"n = {len(values)}"
+    if within is not None or len(values) < 2:
+        return words
+    spread, bound = values.std(ddof=1), above if above is not None else below
+    if spread <= 1e-12 * np.abs(values).max():
+        return f"no spread, {words}"
+    distance = (values.mean() - bound) * (1 if above is not None else -1)
+    return f"d = {distance / spread:.2f}, {words}"
 
 
 def drawn(name, draws, **rule):
@@ -53,11 +144,10 @@ def drawn(name, draws, **rule):
     Returns
     -------
     dict
-        As `estimate`; the interval is that of the resamples, NaN if one of them is.
+        As `estimate`; the interval is that of the resamples, NaN if one of them is. The size is "resampled": there are no values of samples.
     """
-    low, high = np.quantile(draws[1:], [0.025, 0.975])
-    found = {name: float(draws[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
-    return found | ({f"{name}_verdict": verdict(low, high, **rule)} if rule else {})
+    found = _named(name, draws[0], *np.quantile(draws[1:], [0.025, 0.975]))
+    return found | _judged(name, found, None, rule)
 
 
 def ratio(name, part, whole, seed=0):
@@ -73,10 +163,10 @@ def ratio(name, part, whole, seed=0):
     dict
         As `estimate`; NaN unless the mean of `whole` is positive in every resample: a share of nothing is no share.
     """
-    part, whole = np.asarray(part, float), np.asarray(whole, float)
     if not len(part):
         return estimate(name, part)
-    random = np.random.default_rng(seed).multinomial(len(part), np.full(len(part), 1 / len(part)), size=RESAMPLES)
+    random = resamples(len(part), seed, RESAMPLES, images(part))
+    part, whole = np.asarray(part, float), np.asarray(whole, float)
     weights = np.vstack([np.ones(len(part)), random])
     parts, wholes = weights @ part, weights @ whole
     return drawn(name, parts / wholes if (wholes > 0).all() else np.full(len(weights), math.nan))
@@ -84,7 +174,41 @@ def ratio(name, part, whole, seed=0):
 
 def wide(table, value, along="layer"):
     """Values as samples × levels of `along`, samples in their sorted order."""
-    return table.pivot_table(index="sample", columns=along, values=value, aggfunc="mean", observed=True)
+    return table.pivot_table(index=per_sample(table), columns=along, values=value, aggfunc="mean", observed=True)
+
+
+def per_sample(table):
+    """The columns that tell samples apart: with the image, where the table has it."""
+    return ["sample", "image"] if "image" in table else ["sample"]
+
+
+def images(values):
+    """The image of each sample, as clusters of `metrics.resamples`; None where only samples are known."""
+    known = isinstance(values, (pd.Series, pd.DataFrame)) and "image" in values.index.names
+    return values.index.get_level_values("image") if known else None
+
+
+def followed(table):
+    """Modality-following ratio of each sample, random draws averaged within it."""
+    return table.assign(followed=(table["outcome"] == "follow").astype(float)).groupby(per_sample(table))["followed"].mean()
+
+
+def among(target, control, sign):
+    """Where a set of heads falls among the draws of its control: the share of draws that move following at least as far, the set counted in.
+
+    Parameters
+    ----------
+    target, control : DataFrame
+        Rows of the set and of all draws of the control.
+    sign : {-1, 1}
+        Which way is far: down when heads are blocked, up when they are amplified.
+    """
+    return at_least_as_strong(sign * followed(target).mean(), [sign * followed(draw).mean() for _, draw in control.groupby("draw")])
+
+
+def short(name, found, wanted):
+    """How many failures were wanted, and how many of them were not found."""
+    return {f"wanted_{name}": float(wanted), f"short_{name}": float(max(0, wanted - found))}
 
 
 def counts(table):

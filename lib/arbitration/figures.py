@@ -1,16 +1,19 @@
 """One function per figure of the paper's Sections 3 and 4.1: a tidy table in, a matplotlib Figure out.
 
-Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples, the
-number of samples in each panel, and its control in dashed grey. Fig. 1 is in `figures_paths`, Fig. 2 in `figures_sample`, Figs. 8
-and 9 in `figures_heads`, Fig. 10 in `figures_windows`, Fig. 14 in `figures_ablations`, those of the head question in
-`figures_sensitivity`, R1 to R7 in `figures_meaning` and `figures_reviews`; `figures_authors` lays the
-authors' curves over Figs. 3 and 4, `figures_set` describes the data set.
+Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples (a band along
+a curve covers all its points together), the number of samples in each panel, and its control in dashed grey. Fig. 1 is in
+`figures_paths`, Fig. 2 in `figures_sample`, Figs. 8 and 9 in `figures_heads`, Fig. 10 in `figures_windows`, Fig. 14 in
+`figures_ablations`, those of the head question in `figures_sensitivity`, R1 to R7 in `figures_meaning` and `figures_reviews`;
+`figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set, `figures_controls` sets controls
+side by side.
 """
 
 from matplotlib.ticker import MaxNLocator
 
+from arbitration.estimates import images, per_sample
 from arbitration.figures_ablations import fig14, fig14_beliefs
 from arbitration.figures_authors import fig_authors
+from arbitration.figures_controls import fig_controls
 from arbitration.figures_heads import fig8, fig9_amplification, fig9_blocking
 from arbitration.figures_meaning import fig_spans_in, fig_spans_out
 from arbitration.figures_paths import fig1
@@ -26,9 +29,9 @@ from arbitration.style import (
 )
 
 __all__ = ["fig1", "fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
-           "fig10", "fig14", "fig14_beliefs", "fig_authors", "fig_head_truth", "fig_head_blocking", "fig_head_cases",
-           "fig_head_amplification", "fig_set", "fig_spans_in", "fig_spans_out", "fig_stability", "fig_whole", "fig_failures", "fig_last", "fig_ability",
-           "publish", "PATHWAYS"]
+           "fig10", "fig14", "fig14_beliefs", "fig_authors", "fig_controls", "fig_head_truth", "fig_head_blocking", "fig_head_cases",
+           "fig_head_amplification", "fig_set", "fig_spans_in", "fig_spans_out", "fig_stability", "fig_whole", "fig_failures", "fig_last",
+           "fig_ability", "publish", "PATHWAYS"]
 
 
 @styled
@@ -143,8 +146,8 @@ def fig5b(paths):
                                  f"it has {', '.join(sorted(here['blocked'].unique()))}.")
             floor = 0.0
             for outcome, paint, hatch in parts:
-                values = (rows["outcome"] == outcome).groupby(rows["sample"]).mean().to_numpy(float)
-                mean, low, high = bootstrap(values)
+                values = rows.assign(said=(rows["outcome"] == outcome).astype(float)).groupby(per_sample(rows))["said"].mean()
+                mean, low, high = bootstrap(values, clusters=images(values))
                 control = name.startswith("random")
                 panel.bar(x, mean, bottom=floor, width=0.62, color=paint or (GREY if control else color), hatch=hatch,
                           edgecolor=GREY if control else INK, linewidth=0.8, linestyle="--" if control else "-",

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from arbitration.metrics import bootstrap
+from arbitration.estimates import images
+from arbitration.metrics import bootstrap, simultaneous
 from arbitration.style import (
-    ALWAYS_DARK, BLUE, DIRECTIONS, GREEN, GREY, INK, RED, band, below, check_columns, count, panels, samples_by, styled, zero,
+    ALWAYS_DARK, BLUE, DIRECTIONS, GREEN, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, samples_by, styled, zero,
 )
 
 TOP_SHARE = 0.05  # the paper's 40 heads of 784
 # Drawn in this order; the rings of the top heads stay visible where curves coincide.
-HEAD_SETS = {"random": ("control: as many random heads", GREY, "x", "--", 4), "shared": ("heads in both directions' top", GREEN, "D", "-", 3.5),
+HEAD_SETS = {"random": ("control: as many random heads", GREY, "x", "--", 4),
+             "matched": ("control: as many in the same layers", ORANGE, "v", "--", 4), "shared": ("heads in both directions' top", GREEN, "D", "-", 3.5),
              "target": ("top heads", RED, "o", "-", 8)}
 
 
@@ -39,22 +41,23 @@ def fig8(heads):
         step = max(1, shape[1] // 7)
         top.set_yticks(np.arange(0, shape[1], step) + 0.5, np.arange(0, shape[1], step))
         count(top, len(values))
-        _sorted_heads(bottom, values.to_numpy(), best.size)
+        _sorted_heads(bottom, values, best.size)
     below(figure, axes, 3)
     return figure
 
 
 def _sorted_heads(axes, values, top):
     """Means of held-out samples in the order that the other samples give."""
-    first, second = values[::2], values[1::2]
+    first, second = values.iloc[::2].to_numpy(), values.iloc[1::2]
+    clusters, second = images(second), second.to_numpy()
     if not len(second):
         raise ValueError("fig8 needs at least two samples a direction: one half ranks the heads, the other half is shown.")
     rank = 1 + np.arange(values.shape[1])
     zero(axes)
-    mean, low, high = bootstrap(second.mean(axis=1))
+    mean, low, high = bootstrap(second.mean(axis=1), clusters=clusters)
     axes.axhspan(low, high, color=GREY, alpha=0.2, linewidth=0)
     axes.axhline(mean, color=GREY, linestyle="--", linewidth=1.2, label="control: a head drawn at random (expected)")
-    mean, low, high = bootstrap(second[:, np.argsort(-first.mean(axis=0))])
+    mean, low, high = simultaneous(second[:, np.argsort(-first.mean(axis=0))], clusters=clusters)
     axes.fill_between(rank, low, high, color=BLUE, alpha=0.25, linewidth=0)
     axes.plot(rank, mean, "o-", color=BLUE, markersize=2.4, linewidth=0.7, label="heads in the order of the other half")
     axes.axvline(top + 0.5, color=INK, linewidth=0.8, linestyle=":")

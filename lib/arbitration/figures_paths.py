@@ -3,9 +3,8 @@
 import pandas as pd
 from matplotlib.patches import FancyArrowPatch
 
-from arbitration.estimates import wide
+from arbitration.estimates import chosen, wide
 from arbitration.figures_sample import GROUPS
-from arbitration.metrics import bootstrap
 from arbitration.style import BLUE, DIRECTIONS, GREY, INK, PAPER, RED, below, check_columns, count, panels, styled
 
 PLACES = {"vision": (0.09, 0.84), "context": (0.09, 0.16), "instruction": (0.53, 0.5), "last": (0.93, 0.5)}
@@ -29,16 +28,17 @@ def extremes(table):
     Returns
     -------
     pandas.DataFrame
-        One row per following × pathway × control: nssd, low, high (mean and 95 % interval over samples, in nats), layer, n.
+        One row per following × pathway × control: nssd, low, high (mean in nats, and its interval from the 95 % band over all layers, since
+        the layer was chosen), layer, n.
     """
     rows = []
     here = table[table["pathway"].isin(list(PATHS))]
     for (following, pathway, control), group in here.groupby(["following", "pathway", "control"], observed=True):
         values = wide(group, "nssd")
         layer = values.mean().abs().idxmax()
-        mean, low, high = (float(value) for value in bootstrap(values[layer]))
-        rows.append({"following": following, "pathway": pathway, "control": control, "nssd": mean, "low": low, "high": high,
-                     "layer": int(layer), "n": len(values)})
+        found = chosen("nssd", values, layer)
+        rows.append({"following": following, "pathway": pathway, "control": control, "nssd": found["nssd"], "low": found["nssd_low"],
+                     "high": found["nssd_high"], "layer": int(layer), "n": len(values)})
     return pd.DataFrame(rows)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from arbitration.estimates import images, per_sample
 from arbitration.failing import SOURCES
 from arbitration.metrics import bootstrap, rank_correlation
 from arbitration.single_heads import PLACES
@@ -56,11 +57,10 @@ def _scatter(axes, score, truth, label):
     axes.plot(score, mean, ".", color=GREY, markersize=4, label="heads")
     axes.plot(score[top], mean[top], "o", color=RED, markersize=4.5, label=f"top 5 % of the ranking ({len(top)})")
     axes.axhline(mean.mean(), color=INK, linewidth=0.8, linestyle="--", label="control: a head drawn at random (expected)")
-    each = np.array([rank_correlation(score, row) for row in truth.to_numpy()])
-    each = each[~np.isnan(each)]
+    each = truth.apply(lambda row: rank_correlation(score, row), axis=1).dropna()
     words = "no rank correlation: all equal"
     if len(each):
-        middle, low, high = bootstrap(each)
+        middle, low, high = bootstrap(each, clusters=images(each))
         words = f"rank correlation with a sample {middle:.2f} [{low:.2f}, {high:.2f}]"
     axes.text(0.02, 0.97, words, transform=axes.transAxes, va="top", fontsize=8)
     axes.set(xlabel=label, ylabel="lead lost without it (nats)")
@@ -148,6 +148,7 @@ def _case(axes, rows, line, color, marker, control):
     if control:
         draws = rows.groupby("draw")["followed"].mean()
         axes.plot(draws, np.full(len(draws), line), ".", color=color, alpha=0.5, markersize=4, label="control: one random draw")
-    middle, low, high = bootstrap(rows.groupby("sample")["followed"].mean())
+    followed = rows.groupby(per_sample(rows))["followed"].mean()
+    middle, low, high = bootstrap(followed, clusters=images(followed))
     axes.plot([low, high], [line, line], color=color, linewidth=1.4, linestyle="--" if control else "-")
     axes.plot([middle], [line], marker, color=color, markersize=6, markerfacecolor="none", label="mean of all draws" if control else "top heads")

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 from arbitration import following, prompts as prompts_, results
 from arbitration.attribution import sublayer_increments
 from arbitration.dataset import Sample
-from arbitration.heads import Head, gain_table, random_heads, share_count, shared_heads, signals
+from arbitration.heads import signals
 from arbitration.knockout import Pathway
 from arbitration.prompts import BASE_GROUPS, NoDecision
 from arbitration.trace import trace
@@ -52,8 +52,8 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c. Samples without a binary
-        decision are dropped; how many is printed.
+        model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c, image (see `results.picture`). Samples
+        without a binary decision are dropped; how many is printed.
     """
 
     prompts, dropped = [], []
@@ -66,7 +66,8 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
         tqdm.write(f"dropped {len(dropped)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(dropped)}")
     ask = asking(subject, dictionary)
     prompts.sort(key=lambda prompt: prompt.following)
-    return pd.concat([ask(prompt) for prompt in tqdm(prompts, desc=f"answers, {subject.name}")], ignore_index=True)
+    rows = [ask(prompt).assign(image=results.picture(prompt.sample)) for prompt in tqdm(prompts, desc=f"answers, {subject.name}")]
+    return pd.concat(rows, ignore_index=True)
 
 
 def asking(subject, dictionary):
@@ -205,49 +206,6 @@ def paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.DataFrame
     answers = following.answers_without(subject, prompt, list(cases.values()), layers)
     rows = [{"blocked": blocked, "answer": answer, "outcome": following.judged(answer, prompt, dictionary)} for blocked, answer in zip(cases, answers)]
     return _identified(pd.DataFrame(rows), subject, prompt)
-
-
-def head_sets(subject, rankings: dict[str, list[Head]], direction: str, share: float, draws: int, seed: int):
-    """The three sets of a share of all heads: target, shared, and `draws` random ones, as (name, draw, heads)."""
-    count = share_count(subject, share)
-    top = {way: ranking[:count] for way, ranking in rankings.items()}
-    yield "target", 0, top[direction]
-    yield "shared", 0, shared_heads(*top.values())
-    for draw in range(draws):
-        yield "random", draw, random_heads(subject, count, seed + draw)
-
-
-def interventions(subject, prompt, dictionary, rankings, cases, setting: str, positions: str = "instruction", draws: int = 5, seed: int = 0) -> pd.DataFrame:
-    """Answers while heads are scaled (Fig. 9).
-
-    Parameters
-    ----------
-    rankings : dict of direction to list of Head
-        Strongest first; from samples other than this one.
-    cases : sequence of (share, factor)
-        Share of all heads and what their outputs are multiplied by.
-    setting : {"blocking", "amplification"}
-    positions : {"instruction", "last", "both"}
-    draws, seed
-        Random sets per case.
-
-    Returns
-    -------
-    DataFrame
-        setting, heads ("original", "target", "shared", "random"), draw, share, count, factor, positions, answer, outcome.
-    """
-    rows = [{"heads": "original", "draw": 0, "share": 0.0, "count": 0, "factor": 1.0}]
-    gains = [gain_table(subject, [], 1.0)]
-    for share, factor in cases:
-        for name, draw, heads in head_sets(subject, rankings, prompt.following, share, draws, seed):
-            rows.append({"heads": name, "draw": draw, "share": share, "count": len(heads), "factor": factor})
-            gains.append(gain_table(subject, heads, factor))
-    places = {"instruction": prompt.groups.instruction, "last": prompt.groups.last}
-    place = places[positions] if positions in places else torch.cat([*places.values()])
-    answers = following.answers(subject, prompt, torch.stack(gains), place)
-    table = pd.DataFrame(rows).assign(setting=setting, positions=positions, answer=answers)
-    table["outcome"] = [following.judged(answer, prompt, dictionary) for answer in answers]
-    return _identified(table, subject, prompt)
 
 
 def _identified(table: pd.DataFrame, subject, prompt) -> pd.DataFrame:

@@ -131,7 +131,50 @@ def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
     return (own - others).mean(axis=1)
 
 
-def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95):
+def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.ndarray:
+    """How often each sample is in each bootstrap resample.
+
+    Parameters
+    ----------
+    n : int
+    seed, draws : int
+        Seed of the resampling, number of resamples.
+    clusters : array_like, optional, (n_samples,)
+        Labels, such as the samples' images. Samples that share one are drawn together, as many clusters as there are.
+
+    Returns
+    -------
+    ndarray of int, (draws, n_samples)
+        With clusters of several sizes the rows have several sums.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each sample.
+    """
+    _, members = np.unique(np.arange(n) if clusters is None else np.asarray(clusters), return_inverse=True)
+    if len(members) != n:
+        raise ValueError(f"clusters need one label for each of the {n} samples; got {len(members)}")
+    found = members.max(initial=-1) + 1
+    # A resample is a multinomial count of each cluster, so that all means are one matrix product.
+    counts = np.random.default_rng(seed).multinomial(found, np.full(found, 1 / found), size=draws)
+    return counts if found == n else counts[:, members]
+
+
+def _means(values: np.ndarray, seed, draws: int, clusters) -> np.ndarray:
+    """Means of resampled samples, (draws, ...)."""
+    counts = resamples(len(values), seed, draws, clusters)
+    return (counts @ values.reshape(len(values), -1) / counts.sum(axis=1, keepdims=True)).reshape(draws, *values.shape[1:])
+
+
+def _samples(values) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if values.ndim == 0 or len(values) == 0:
+        raise ValueError("bootstrap needs at least one sample along the first axis; got none")
+    return values
+
+
+def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95, clusters=None):
     """Mean over samples with a percentile bootstrap interval.
 
     Parameters
@@ -140,26 +183,55 @@ def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95
         Resampled along the first axis; rows stay whole, so curves keep their correlation over layers.
     seed, draws, confidence
         Seed of the resampling, number of resamples, coverage of the interval.
+    clusters : array_like, optional, (n_samples,)
+        What is resampled instead of single samples (see `resamples`).
 
     Returns
     -------
     mean, low, high : ndarray, (...)
+        Pointwise: each interval for itself. `simultaneous` covers all at once.
 
     Raises
     ------
     ValueError
-        If there is no sample.
+        If there is no sample, or not one label for each.
     """
-    values = np.asarray(values, dtype=float)
-    if values.ndim == 0 or len(values) == 0:
-        raise ValueError("bootstrap needs at least one sample along the first axis; got none")
-    n = len(values)
-    # A resample is a multinomial count of each sample, so that all means are one matrix product.
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
-    means = (counts @ values.reshape(n, -1) / n).reshape(draws, *values.shape[1:])
+    values = _samples(values)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(_means(values, seed, draws, clusters), [tail, 1 - tail], axis=0)
     return values.mean(axis=0), low, high
+
+
+def simultaneous(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95, clusters=None):
+    """Mean over samples with a band that covers all its points together, so that looking for the most extreme one is allowed.
+
+    Every point's distance from its mean is divided by its bootstrap standard error; the largest of these in each resample gives one
+    critical value for all points (the sup-t band, Montiel Olea and Plagborg-Møller, Journal of Applied Econometrics 34, 2019). For
+    a single point it is the symmetric bootstrap interval.
+
+    Parameters
+    ----------
+    values, seed, draws, confidence, clusters
+        As in `bootstrap`; a point that is NaN in some sample, or the same in all, does not count for the others.
+
+    Returns
+    -------
+    mean, low, high : ndarray, (...)
+        NaN where the mean is NaN; without width where all samples are equal, about which resampling knows no more.
+
+    Raises
+    ------
+    ValueError
+        If there is no sample, or not one label for each.
+    """
+    values = _samples(values)
+    means = _means(values.reshape(len(values), -1), seed, draws, clusters)
+    mean, error = values.mean(axis=0), means.std(axis=0)
+    # Rounding leaves equal samples an error of 1e-17, whose multiples mean nothing.
+    told = error > 1e-12 * np.abs(values).reshape(len(values), -1).max(axis=0)
+    largest = (np.abs(means - mean.reshape(-1))[:, told] / error[told]).max(axis=1, initial=0.0)
+    margin = np.where(told | np.isnan(error), np.quantile(largest, confidence) * error, 0.0).reshape(mean.shape)
+    return mean, mean - margin, mean + margin
 
 
 def rank_correlation(one, other) -> float:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from arbitration import folders
-from arbitration.estimates import wide
+from arbitration.estimates import images, wide
+from arbitration.metrics import resamples
 
 MAIN = "qwen2.5-vl-7b"
 NEAREST = {"internvl3": "internvl3-14b"}  # the authors' model that is nearest to ours; it is their main one otherwise
@@ -113,7 +114,7 @@ def agreement(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str, flo
     Parameters
     ----------
     values : array_like, (n_samples, n_layers)
-        NSSD of one pathway, in nats.
+        NSSD of one pathway, in nats. A DataFrame whose index has a level image is resampled by it.
     theirs : array_like, (n_layers of their model,)
     seed, draws : int
 
@@ -122,10 +123,9 @@ def agreement(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str, flo
     dict
         For each of `likeness`'s names also ``…_low`` and ``…_high``; plain floats.
     """
+    counts = resamples(len(values), seed, draws, images(values))
     values = np.asarray(values, float)
-    n = len(values)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
-    run, resampled = likeness(values.mean(axis=0)[None], theirs), likeness(counts @ values / n, theirs)
+    run, resampled = likeness(values.mean(axis=0)[None], theirs), likeness(counts @ values / counts.sum(axis=1, keepdims=True), theirs)
     found = {}
     for name in MEASURES:
         low, high = np.quantile(resampled[name], [0.025, 0.975])

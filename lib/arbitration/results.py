@@ -20,7 +20,7 @@ from arbitration.folders import DATA, ROOT, cache, output
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables: a change in them cannot change a number that a table holds.
-READERS = ("estimates", "figures", "paper", "results", "style", "summary")
+READERS = ("controls", "estimates", "figures", "paper", "results", "style", "summary")
 
 
 def code_version() -> str:
@@ -64,6 +64,7 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
     Returns
     -------
     DataFrame
+        With the column image: which picture the sample shows (`picture`), so that samples of one picture can be resampled together.
 
     Raises
     ------
@@ -89,7 +90,13 @@ def gathered(name: str, subject, prompts: Iterable, tables_of: Callable[[list], 
         for (_, path), table in zip(missing, tables_of([prompt for prompt, _ in missing]) if missing else (), strict=True):
             write(table, path)
             bar.update()
-    return pd.concat(map(pd.read_parquet, parts), ignore_index=True)
+    tables = [pd.read_parquet(path).assign(image=picture(prompt.sample)) for prompt, path in zip(prompts, parts)]
+    return pd.concat(tables, ignore_index=True)
+
+
+def picture(sample) -> str:
+    """Which picture a sample shows: a hash of the file, so that a copy under another name is the same picture."""
+    return hashlib.sha256(Path(sample.image).read_bytes()).hexdigest()[:12]
 
 
 def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **parameters) -> Callable[[object], pd.DataFrame]:

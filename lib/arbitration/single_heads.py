@@ -14,7 +14,7 @@ from torch import Tensor
 
 from arbitration import following
 from arbitration.dataset import opposite
-from arbitration.heads import Head, gain_table, head_attribution, layer_matched_heads, random_heads, ranking, share_count
+from arbitration.heads import Head, gain_table, head_attribution, layer_matched_heads, random_heads, ranking, share_count, shared_heads
 from arbitration.sensitivity import gain_gradients
 
 PLACES = ("instruction", "last", "both")
@@ -151,6 +151,33 @@ def settings(subject, cases: Sequence[Case], orders: dict, positions: str, direc
                 control = layer_matched_heads(subject, top, seed + draw)
                 yield Setting(f"{method} matched", "", draw, case, tuple(control), len({*control} & {*top}))
         for draw in range(case.draws):
+            yield Setting("random", "", draw, case, tuple(random_heads(subject, count, seed + draw)), None)
+
+
+def paper_settings(subject, cases: Sequence[Case], rankings: dict[str, list[Head]], direction: str, seed: int = 0) -> Iterator[Setting]:
+    """The sets of heads of Fig. 9, with their controls.
+
+    Parameters
+    ----------
+    rankings : dict of direction to list of Head
+        Strongest first; from samples other than those that are measured.
+
+    Yields
+    ------
+    Setting
+        For each case: the direction's top heads ("target"), those of them in the other direction's top too ("shared"), and by draws as many
+        heads of the target's layers ("matched") and of the whole model ("random").
+    """
+    for case in cases:
+        count = share_count(subject, case.share)
+        top = {way: order[:count] for way, order in rankings.items()}
+        target = top[direction]
+        yield Setting("target", "", 0, case, tuple(target), count)
+        shared = shared_heads(*top.values())
+        yield Setting("shared", "", 0, case, tuple(shared), len(shared))
+        for draw in range(case.draws):
+            matched = layer_matched_heads(subject, target, seed + draw)
+            yield Setting("matched", "", draw, case, tuple(matched), len({*matched} & {*target}))
             yield Setting("random", "", draw, case, tuple(random_heads(subject, count, seed + draw)), None)
 
 

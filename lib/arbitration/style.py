@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from arbitration import folders
-from arbitration.metrics import bootstrap
+from arbitration.estimates import images, wide
+from arbitration.metrics import simultaneous
 
 DIRECTIONS = ("text", "vision")
 
@@ -72,19 +73,19 @@ def panels(number, what, table, rows=1, height=3.1, sharey=False):
 
 def samples_by(table, columns, value):
     """Values as one row per sample and one column per level of `columns`; rows with gaps raise."""
-    wide = table.pivot_table(index="sample", columns=columns, values=value, aggfunc="mean", observed=True)
-    if wide.isna().to_numpy().any():
+    values = wide(table, value, columns)
+    if values.isna().to_numpy().any():
         raise ValueError(f"some samples lack a value of {value!r} at some {columns}: the run is not complete; resume it.")
-    return wide
+    return values
 
 
 def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18, **line):
-    """Mean over samples with its bootstrap 95 % interval, along `x`; returns the number of samples."""
-    wide = samples_by(table, x, column)
-    mean, low, high = bootstrap(wide.to_numpy(float))
-    axes.fill_between(wide.columns, low, high, color=color, alpha=fill, linewidth=0)
-    axes.plot(wide.columns, mean, color=color, marker=marker, linestyle=dashes, label=label, **{"markersize": 3.6} | line)
-    return len(wide)
+    """Mean over samples along `x`, with the band that covers the whole curve in 95 % (`metrics.simultaneous`); returns the number of samples."""
+    values = samples_by(table, x, column)
+    mean, low, high = simultaneous(values, clusters=images(values))
+    axes.fill_between(values.columns, low, high, color=color, alpha=fill, linewidth=0)
+    axes.plot(values.columns, mean, color=color, marker=marker, linestyle=dashes, label=label, **{"markersize": 3.6} | line)
+    return len(values)
 
 
 def count(axes, n, unit="samples", corner="right"):

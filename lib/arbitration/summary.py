@@ -8,7 +8,7 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 import numpy as np
 
 from arbitration import paper_curves
-from arbitration.estimates import DIRECTIONS, MARGINAL, counts, depth, estimate, ratio, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, chosen, counts, depth, differences, estimate, per_sample, ratio, wide
 from arbitration.metrics import beyond_chance
 from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
@@ -44,7 +44,7 @@ def dataset(answers, coverage, seed=0):
     for d in DIRECTIONS:
         rows = answers[answers["following"] == d]
         for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
-            found |= estimate(f"{name}_{d}", rows["outcome"] == outcome, seed)
+            found |= estimate(f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed)
         found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
 
@@ -54,7 +54,8 @@ def knockout(table, seed=0):
     with the authors' curves (`paper_curves.compare`).
 
     A contrast compares two pathways sample by sample, each at the layer of its own extreme; with a control, over the samples
-    that have one (``n_controls`` per direction).
+    that have one (``n_controls`` per direction). Extremes and contrasts have the interval of a band over all layers, or all pairs of
+    layers, from which they were chosen (`estimates.chosen`).
 
     Parameters
     ----------
@@ -69,16 +70,16 @@ def knockout(table, seed=0):
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
         curves[path] = curve = wide(rows, "nssd")
         for name, layer in (("peak", curve.mean().idxmax()), ("trough", curve.mean().idxmin())):
-            found |= estimate(f"{name}_{path}", curve[layer], seed) | {f"{name}_{path}_layer": float(layer)}
+            found |= chosen(f"{name}_{path}", curve, layer, seed) | {f"{name}_{path}_layer": float(layer)}
         if not control:
-            there = rows[rows["layer"] == curve.mean().idxmax()]
-            found |= estimate(f"keeps_{path}", (there["logp_p_blocked"] > there["logp_c_blocked"]), seed)
+            kept = rows.assign(kept=(rows["logp_p_blocked"] > rows["logp_c_blocked"]).astype(float))
+            found |= estimate(f"keeps_{path}", wide(kept, "kept")[curve.mean().idxmax()], seed)
 
     def at(path, extreme="peak"):
-        return curves[path][found[f"{extreme}_{path}_layer"]]
+        return int(found[f"{extreme}_{path}_layer"])
 
     def contrast(name, more, less):
-        return estimate(f"contrast_{name}", (at(more) - at(less)).dropna(), seed, above=MARGINAL)
+        return chosen(f"contrast_{name}", differences(curves[more], curves[less]), (at(more), at(less)), seed, above=MARGINAL)
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
     found |= contrast("relay_control_vision", "vision_text_vision", "vision_text_vision_control")
@@ -88,10 +89,12 @@ def knockout(table, seed=0):
     for d, own in OWN.items():
         found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
         found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
-        found |= estimate(f"size_direct_{d}", at(f"{own}_last_{d}"), seed, below=MARGINAL)
-    lowest, control = at("vision_text_text", "trough"), at("vision_text_text_control", "trough")
-    found |= estimate("size_compensation_text", lowest, seed, below=-MARGINAL)
-    found |= estimate("contrast_compensation_text", (lowest - control).dropna(), seed, below=-MARGINAL)
+        direct = f"{own}_last_{d}"
+        found |= chosen(f"size_direct_{d}", curves[direct], at(direct), seed, below=MARGINAL)
+    lowest, control = "vision_text_text", "vision_text_text_control"
+    found |= chosen("size_compensation_text", curves[lowest], at(lowest, "trough"), seed, below=-MARGINAL)
+    pair = at(lowest, "trough"), at(control, "trough")
+    found |= chosen("contrast_compensation_text", differences(curves[lowest], curves[control]), pair, seed, below=-MARGINAL)
     return found | paper_curves.numbers(paper_curves.compare(table, seed))
 
 
@@ -116,14 +119,16 @@ def beliefs(beliefs, paths, seed=0, critical=None):
             aligned = (wide(anchors[anchors["dictionary"] == kind], "margin") > 0).astype(float)
             best = aligned.drop(columns=-1).mean().idxmax()
             pieces = {name: aligned[list(chosen)].mean(axis=1) for name, chosen in part.items()}
-            pieces |= {"max": aligned[best], "final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
-            rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "max": {"above": 0.95}, "rise": {"above": 0.0}}
+            pieces |= {"final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
+            rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "rise": {"above": 0.0}}
             for name, values in pieces.items():
                 found |= estimate(f"ldar_{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
-            found[f"ldar_max_{d}{suffix}_layer"], highest[kind] = float(best), aligned[best]
+            found |= chosen(f"ldar_max_{d}{suffix}", aligned.drop(columns=-1), best, seed, **({} if suffix else {"above": 0.95}))
+            found[f"ldar_max_{d}{suffix}_layer"], highest[kind] = float(best), aligned.drop(columns=-1)
             if kind == "own":
                 found |= _transition(aligned, d) | _synchronisation(rows, aligned, list(part["critical"]), d, seed)
-        found |= estimate(f"over_ldar_max_{d}", highest["own"] - highest["shuffled"], seed)
+        pair = tuple(highest[kind].mean().idxmax() for kind in ("own", "shuffled"))
+        found |= chosen(f"over_ldar_max_{d}", differences(highest["own"], highest["shuffled"]), pair, seed)
         found |= _closed_paths(paths[paths["following"] == d], d, seed)
     return found
 
@@ -150,7 +155,7 @@ def _closed_paths(rows, d, seed):
                           ("random_last", "random→last")):
         here = rows[rows["blocked"] == blocked]
         for outcome, word in (("follow", "follow"), ("competitor", "compete"), ("other", "other")):
-            values = (here["outcome"] == outcome).groupby(here["sample"]).mean()
+            values = here.assign(said=(here["outcome"] == outcome).astype(float)).groupby(per_sample(here))["said"].mean()
             found |= estimate(f"{word}_{name}_{d}", values, seed)
             follows[word, name] = values
     kept = {name: values for (word, name), values in follows.items() if word == "follow"}
@@ -175,20 +180,21 @@ def components(table, seed=0):
         kinds = {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
             rows = table[(table["following"] == d) & (table["dictionary"] == kind)]
-            kinds[kind], best = _component_values(rows, layers)
+            kinds[kind], attention = _component_values(rows, layers)
             rules = {} if suffix else COMPONENT_RULES | _fifths(kinds[kind])
             for name, values in kinds[kind].items():
                 found |= estimate(f"{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
+            best = attention.mean().idxmax()
+            found |= chosen(f"attention_top_{d}{suffix}", attention, best, seed) | {f"attention_top_{d}{suffix}_layer": float(best)}
             for name in () if suffix else SHALLOW:
                 found |= ratio(f"share_{name}_shallow_{d}", kinds[kind][f"{name}_shallow"], kinds[kind][f"{name}_deep"], seed)
-            found[f"attention_top_{d}{suffix}_layer"] = float(best)
         for name, rule in OVER_CONTROL.items():
             found |= estimate(f"over_{name}_{d}", kinds["own"][name] - kinds["shuffled"][name], seed, **rule)
     return found
 
 
 def _component_values(rows, layers):
-    """Per-sample values of everything that Section 4.1 quotes, and the layer whose attention adds most margin."""
+    """Per-sample values of everything that Section 4.1 quotes, and what each layer's attention adds to the margin."""
     part = {name: list(chosen) for name, chosen in depth(layers).items()}
     increments = ("attention_signal", "mlp_signal", "attention_margin", "mlp_margin")
     curve = {name: wide(rows, name) for name in ("signal_f", "signal_c", *increments)}
@@ -199,8 +205,7 @@ def _component_values(rows, layers):
     values |= {f"{name}_{where}": curve[name][part[where]].sum(axis=1) for name in increments for where in ("shallow", "deep")}
     values["mlp_signal"] = curve["mlp_signal"].sum(axis=1)
     values["arbiter"] = values["attention_margin_deep"] - values["attention_margin_shallow"]
-    best = curve["attention_margin"].mean().idxmax()
-    return values | {"attention_top": curve["attention_margin"][best]}, best
+    return values, curve["attention_margin"]
 
 
 def _fifths(values):

@@ -1,6 +1,6 @@
 """The numbers of Appendix E (Fig. 14): the same measures with Φ averaged over tokens, or over an answer's forms; see `estimates`."""
 
-from arbitration.estimates import DIRECTIONS, counts, depth, estimate, wide
+from arbitration.estimates import DIRECTIONS, counts, depth, estimate, followed, wide
 
 KEYS = {"default": "default", "K = 2": "k2", "average": "average"}
 SHARE, FACTOR = 0.05, 2.0  # of all heads; as in Section 4.2
@@ -52,8 +52,7 @@ def _following(rows, **at):
     """Following ratio of each sample for each set of heads, random draws averaged within it."""
     ((column, value),) = at.items()
     kept = rows[(abs(rows[column].astype(float) - value) < 1e-9) | (rows["heads"] == "original")]
-    followed = (kept["outcome"] == "follow").groupby([kept["heads"], kept["sample"]]).mean()
-    return {name: followed[name] if name in followed.index.get_level_values(0) else followed[:0].droplevel(0) for name in ("original", "random", *KEYS)}
+    return {name: followed(kept[kept["heads"] == name]) for name in ("original", "random", *KEYS)}
 
 
 def _blocking(rows, d, seed):

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from arbitration.ablations import WIDENED
-from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, wide
+from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, images, per_sample, wide
+from arbitration.metrics import resamples
 
 TOP_SHARE, DRAWS = 0.05, 500
 #: Readings of Φ as lines of the table: (convention, choice).
@@ -57,7 +58,7 @@ def conventions(answers, first, beliefs, paths, scores, seed=0):
     rows = []
     for d in DIRECTIONS:
         asked, said, believed, closed, ranked = (table[table["following"] == d] for table in (answers, first, beliefs, paths, scores))
-        asked, said = asked.set_index("sample"), said.set_index("sample")
+        asked, said = asked.set_index(per_sample(asked)), said.set_index(per_sample(said))
         asked = asked.loc[[sample for sample in said.index if sample in asked.index]]
         for measure, choices in (
             ("following ratio", _following(asked, said)),
@@ -134,7 +135,7 @@ def _critical(beliefs):
 def _synchronised(beliefs, answers):
     layers = list(depth(int(beliefs["layer"].max()) + 1)["critical"])
     anchors, last = (np.sign(_margins(beliefs, reading))[layers] for reading in ("default", "last position"))
-    final = answers.set_index("sample")["outcome"].map({"follow": 1.0, "competitor": -1.0}).reindex(anchors.index)
+    final = answers.set_index(per_sample(answers))["outcome"].map({"follow": 1.0, "competitor": -1.0}).reindex(anchors.index)
     return {
         ("synchronisation", "with the last position of the same layer"): (anchors == last).mean(axis=1),
         ("synchronisation", "with the final answer"): anchors.eq(final, axis=0).mean(axis=1)[final.notna()],
@@ -157,11 +158,11 @@ def _sizes(paths):
 
 def _overlaps(scores, seed):
     """Of each reading's top heads the share that the default's top has too, with intervals from resampled samples."""
-    values = {name: wide(rows, "margin", ["layer", "head"]).to_numpy() for name, rows in scores.groupby("reading", sort=False)}
+    values = {name: wide(rows, "margin", ["layer", "head"]) for name, rows in scores.groupby("reading", sort=False)}
     n, total = values["default"].shape
     top = max(1, int(TOP_SHARE * total))
-    random = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    means = {name: np.vstack([np.ones(n), random]) / n @ table for name, table in values.items()}
+    weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, images(values["default"]))])
+    means = {name: weights @ table.to_numpy() for name, table in values.items()}
     lines = {READINGS[name]: mean for name, mean in means.items()} | {("ranking of heads", "by size, the sign dropped"): np.abs(means["default"])}
     sets = {line: np.argsort(-mean, axis=1, kind="stable")[:, :top] for line, mean in lines.items()}
     default = sets[READINGS["default"]]

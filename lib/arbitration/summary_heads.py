@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 
-from arbitration.estimates import DIRECTIONS, counts, drawn, estimate, wide
+from arbitration.estimates import DIRECTIONS, among, best, counts, drawn, estimate, followed, images, short, wide
+from arbitration.metrics import resamples
 
 SHARE, FACTOR = 0.05, 2.0  # the paper's 40 of 784 heads; the factor at which amplification is quoted
 DRAWS = 500
+SETS = ("target", "matched", "random", "shared")
 
 
-def heads(scores, interventions, seed=0):
+def heads(scores, interventions, seed=0, wanted=0):
     """Numbers of Section 4.2: how few heads carry the margin, and what blocking or amplifying them does.
 
     Parameters
@@ -19,6 +21,10 @@ def heads(scores, interventions, seed=0):
         One row per prompt × layer × head: sample, following, layer, head, margin (Eq. 12, logits).
     interventions : DataFrame
         The table of Fig. 9.
+    seed : int
+        Of the bootstrap.
+    wanted : int
+        How many failures of each direction were sought.
     """
     values = {d: wide(scores[scores["following"] == d], "margin", ["layer", "head"]) for d in DIRECTIONS}
     names = list(values["text"].columns)
@@ -29,21 +35,26 @@ def heads(scores, interventions, seed=0):
     for d in DIRECTIONS:
         order = np.argsort(-values[d].to_numpy().mean(axis=0), kind="stable")
         found[f"top_heads_{d}"] = ", ".join("{}.{}".format(*names[index]) for index in order[:5])
-        found |= _concentration(values[d].to_numpy(), top, d, seed)
+        found |= _concentration(values[d], top, d, seed)
         found |= _blocking(interventions[interventions["following"] == d], d, seed)
         found |= _amplification(interventions[interventions["following"] == d], d, seed)
+        found |= short(f"failures_{d}", found[f"failures_{d}"], wanted)
     return found
 
 
 def _sets(values, names, top, seed):
-    """Where the top heads lie and how many are the same in both directions, with intervals from resampled samples."""
+    """Where the top heads lie and how many are the same in both directions, with intervals from resampled samples.
+
+    A sample, and whatever shows the same picture, is drawn in both directions or in neither.
+    """
     layers = np.array([layer for layer, _ in names])
     last_third = layers >= 2 * (layers.max() + 1) // 3
-    random = np.random.default_rng(seed)
+    pictures = [table.index if images(table) is None else images(table) for table in values.values()]
+    sizes = [len(table) for table in values.values()]
+    counts = np.split(resamples(sum(sizes), seed, DRAWS, np.concatenate(pictures)), np.cumsum(sizes)[:-1], axis=1)
     orders = {}
-    for d, table in values.items():
-        n = len(table)
-        weights = np.vstack([np.full(n, 1 / n), random.multinomial(n, np.full(n, 1 / n), size=DRAWS) / n])
+    for (d, table), count in zip(values.items(), counts):
+        weights = np.vstack([np.ones(len(table)), count])
         orders[d] = np.argsort(-(weights @ table.to_numpy()), axis=1, kind="stable")
 
     def overlap(size):
@@ -69,26 +80,25 @@ def _same_layers(text, vision, layers):
 
 def _concentration(values, top, d, seed):
     """Share of all absolute contributions that the top heads carry; one half of the samples ranks, the other is measured."""
-    first, second = values[::2], np.abs(values[1::2])
+    first, second = values.iloc[::2].to_numpy(), values.iloc[1::2].abs()
     chosen = np.argsort(-first.mean(axis=0), kind="stable")[:top]
-    return estimate(f"concentration_{d}", second[:, chosen].sum(axis=1) / second.sum(axis=1), seed, above=0.25)
-
-
-def _following(rows):
-    """Modality-following ratio of each sample, random draws averaged within it."""
-    return (rows["outcome"] == "follow").groupby(rows["sample"]).mean()
+    return estimate(f"concentration_{d}", second.iloc[:, chosen].sum(axis=1) / second.sum(axis=1), seed, above=0.25)
 
 
 def _blocking(table, d, seed):
     rows = table[table["setting"] == "blocking"]
-    original = _following(rows[rows["heads"] == "original"])
+    original = followed(rows[rows["heads"] == "original"])
     found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(f"block_original_{d}", original, seed)
     for positions, suffix in (("instruction", ""), ("last", "_last"), ("both", "_both")):
         here = rows[(rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)]
-        follows = {name: _following(here[here["heads"] == name]) for name in ("target", "random", "shared")}
+        sets = {name: here[here["heads"] == name] for name in SETS}
+        follows = {name: followed(rows) for name, rows in sets.items()}
         for name, values in follows.items():
             found |= estimate(f"block_{name}_{d}{suffix}", values, seed)
-        found |= estimate(f"contrast_necessity_{d}{suffix}", (follows["random"] - follows["target"]).dropna(), seed, above=0.0)
+        for name, end in (("random", ""), ("matched", "_matched")):
+            found |= estimate(f"contrast_necessity{end}_{d}{suffix}", (follows[name] - follows["target"]).dropna(), seed, above=0.0)
+            found[f"among_{name}_{d}{suffix}"] = among(sets["target"], sets[name], -1)
+        found[f"draws_{d}{suffix}"] = float(sets["random"]["draw"].nunique())
         for name in ("target", "random"):
             found |= estimate(f"drop_{name}_{d}{suffix}", (original - follows[name]).dropna(), seed)
     return found
@@ -100,18 +110,17 @@ def _amplification(table, d, seed):
     found = {f"failures_{d}": float(rows["sample"].nunique()), f"failures_source_{d}": ", ".join(sources) or "none"}
     mixed = rows.loc[rows["mix"] > 0] if "mix" in rows else rows[:0]
     found |= {f"weakened_{d}": float(mixed["sample"].nunique()), f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan}
-    found |= estimate(f"amplify_original_{d}", _following(rows[rows["heads"] == "original"]), seed)
+    found |= estimate(f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed)
     rows = rows[rows["positions"] == "instruction"]
     here = rows[np.isclose(rows["factor"].astype(float), FACTOR)]
-    follows = {name: _following(here[here["heads"] == name]) for name in ("target", "random", "shared")}
+    sets = {name: here[here["heads"] == name] for name in SETS}
+    follows = {name: followed(some) for name, some in sets.items()}
     for name, values in follows.items():
         found |= estimate(f"amplify_{name}_{d}", values, seed)
-    found |= estimate(f"contrast_sufficiency_{d}", (follows["target"] - follows["random"]).dropna(), seed, above=0.0)
+    for name, end in (("random", ""), ("matched", "_matched")):
+        found |= estimate(f"contrast_sufficiency{end}_{d}", (follows["target"] - follows[name]).dropna(), seed, above=0.0)
+        found[f"amplify_among_{name}_{d}"] = among(sets["target"], sets[name], 1)
+    found[f"amplify_draws_{d}"] = float(sets["random"]["draw"].nunique())
     found |= estimate(f"contrast_hubs_{d}", (follows["target"] - follows["shared"]).dropna(), seed, above=0.0)
     target = rows[rows["heads"] == "target"]
-    curve = {factor: _following(part) for factor, part in target.groupby("factor")}
-    best = max(curve, key=lambda factor: curve[factor].mean(), default=math.nan)
-    found |= estimate(f"amplify_best_{d}", curve.get(best, []), seed)
-    restored = found[f"amplify_best_{d}"] > 0  # where nothing is restored there is no best factor and no plateau
-    found[f"amplify_best_{d}_factor"] = float(best) if restored else math.nan
-    return found | estimate(f"plateau_{d}", curve[max(curve)] - curve[best] if restored else [], seed, above=-0.1)
+    return found | best(d, {factor: followed(part) for factor, part in target.groupby("factor")}, seed, above=-0.1)

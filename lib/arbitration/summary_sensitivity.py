@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from arbitration.estimates import DIRECTIONS, estimate, wide
+from arbitration.estimates import DIRECTIONS, among, best, estimate, followed, per_sample, short, wide
 from arbitration.failing import SOURCES, WEAKENED
-from arbitration.metrics import at_least_as_strong, rank_correlation
+from arbitration.metrics import rank_correlation
 from arbitration.single_heads import METHODS, PLACES
 
 SHARE, FACTOR = 0.05, 2.0
@@ -20,7 +20,7 @@ SHORT = {source: source.replace(" ", "_") for source in SOURCES}
 SHUFFLES = 20
 
 
-def head_question(scores, effects, blocking, amplification, tried, seed=0):
+def head_question(scores, effects, blocking, amplification, tried, seed=0, wanted=0):
     """Numbers of the head question: which ranking foretells what a head does, and what its top heads do together.
 
     Parameters
@@ -33,6 +33,10 @@ def head_question(scores, effects, blocking, amplification, tried, seed=0):
         From `single_heads.intervened`, on the half "tested" and on failures, the latter with a column source.
     tried : DataFrame
         From `failing.sought`.
+    seed : int
+        Of the bootstrap.
+    wanted : int
+        How many failures of each source and direction were sought.
     """
     ranked, tested = (scores[scores["half"] == half] for half in ("ranked", "tested"))
     total = len(scores[["layer", "head"]].drop_duplicates())
@@ -49,6 +53,7 @@ def head_question(scores, effects, blocking, amplification, tried, seed=0):
         for source in SOURCES:
             found |= _amplification(_of(amplification, d, source=source), f"{SHORT[source]}_{d}", seed)
             found |= _search(_of(tried, d, source=source), f"{SHORT[source]}_{d}")
+            found |= short(f"{SHORT[source]}_{d}", found[f"failures_{SHORT[source]}_{d}"], wanted)
         found |= _plateau(_of(amplification, d, source=WEAKENED), d, seed)
     for method in METHODS:
         text, vision = (set(_top(_of(ranked, d), method, "instruction", top)) for d in DIRECTIONS)
@@ -102,8 +107,7 @@ def _by_layer_alone(mean, truth, seed):
     """The control: each layer's heads change places at random, so that only the ranking of layers is left."""
     random = np.random.default_rng(seed)
     shuffled = [mean.groupby(level="layer", group_keys=False).transform(lambda layer: random.permutation(layer.to_numpy())) for _ in range(SHUFFLES)]
-    values = [np.mean([rank_correlation(one.loc[row.index], row) for one in shuffled]) for _, row in truth.iterrows()]
-    return np.array(values)[~np.isnan(values)]
+    return truth.apply(lambda row: np.mean([rank_correlation(one.loc[row.index], row) for one in shuffled]), axis=1).dropna()
 
 
 def _turned(effects, d, seed):
@@ -111,7 +115,7 @@ def _turned(effects, d, seed):
     found = {}
     for positions in ("instruction", "last"):
         rows = effects[effects["positions"] == positions]
-        found |= estimate(f"turned_{positions}_{d}", rows.groupby("sample")["turned"].sum(), seed)
+        found |= estimate(f"turned_{positions}_{d}", rows.groupby(per_sample(rows))["turned"].sum(), seed)
     return found
 
 
@@ -140,43 +144,31 @@ def _sets(ranked, tested, top, d):
     return found
 
 
-def _followed(rows):
-    """Modality-following ratio of each sample, random draws averaged within it."""
-    return (rows["outcome"] == "follow").groupby(rows["sample"]).mean()
-
-
 def _set(rows, heads, ranked_on=None):
     return rows[(rows["heads"] == heads) & (True if ranked_on is None else rows["ranked_on"] == ranked_on)]
 
 
-def _among(rows, method, control, sign):
-    """Share of a control's draws that move following at least as far as the target, the target counted in."""
-    target = sign * _followed(_set(rows, method, "other samples")).mean()
-    draws = [sign * _followed(draw).mean() for _, draw in _set(rows, control).groupby("draw")]
-    return at_least_as_strong(target, draws)
-
-
 def _blocking(rows, d, seed):
-    found = estimate(f"block_original_{d}", _followed(_set(rows, "original")), seed)
+    found = estimate(f"block_original_{d}", followed(_set(rows, "original")), seed)
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
         here = rows[(rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)]
-        random = _followed(_set(here, "random"))
+        random = followed(_set(here, "random"))
         found |= estimate(f"block_random_{d}{suffix}", random, seed)
-        followed = {method: _followed(_set(here, method, "other samples")) for method in METHODS}
-        for method, follows in followed.items():
-            matched = _followed(_set(here, f"{method} matched"))
+        top = {method: followed(_set(here, method, "other samples")) for method in METHODS}
+        for method, follows in top.items():
+            matched = followed(_set(here, f"{method} matched"))
             found |= estimate(f"block_{method}_{d}{suffix}", follows, seed)
             found |= estimate(f"block_{method}_matched_{d}{suffix}", matched, seed)
-            found |= estimate(f"drop_{method}_{d}{suffix}", (_followed(_set(rows, "original")) - follows).dropna(), seed, above=PAPER_SIZE)
+            found |= estimate(f"drop_{method}_{d}{suffix}", (followed(_set(rows, "original")) - follows).dropna(), seed, above=PAPER_SIZE)
             found |= estimate(f"contrast_block_{method}_{d}{suffix}", (matched - follows).dropna(), seed, above=0.0)
-            found[f"among_{method}_{d}{suffix}"] = _among(here, method, f"{method} matched", -1)
-            found[f"among_{method}_random_{d}{suffix}"] = _among(here, method, "random", -1)
-        found |= estimate(f"contrast_block_methods_{d}{suffix}", (followed["eq12"] - followed["sensitivity"]).dropna(), seed, above=0.0)
+            found[f"among_{method}_{d}{suffix}"] = among(_set(here, method, "other samples"), _set(here, f"{method} matched"), -1)
+            found[f"among_{method}_random_{d}{suffix}"] = among(_set(here, method, "other samples"), _set(here, "random"), -1)
+        found |= estimate(f"contrast_block_methods_{d}{suffix}", (top["eq12"] - top["sensitivity"]).dropna(), seed, above=0.0)
     here = rows[(rows["positions"] == "instruction") & np.isclose(rows["share"].astype(float), SHARE)]
     found[f"draws_{d}"] = float(_set(here, "random")["draw"].nunique())
     for method in METHODS:
-        own, same, other = (_followed(_set(here, method, name)) for name in ("other samples", "same samples", "other direction"))
+        own, same, other = (followed(_set(here, method, name)) for name in ("other samples", "same samples", "other direction"))
         found[f"own_{method}_{d}"] = float(_set(here, f"{method} matched")["own"].mean())
         found |= estimate(f"block_{method}_same_{d}", same, seed)
         found |= estimate(f"block_{method}_other_{d}", other, seed)
@@ -190,30 +182,25 @@ def _amplification(rows, name, seed):
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
         here = rows[(rows["positions"] == positions) & np.isclose(rows["factor"].astype(float), FACTOR)]
-        found |= estimate(f"amplify_random_{name}{suffix}", _followed(_set(here, "random")), seed)
+        found |= estimate(f"amplify_random_{name}{suffix}", followed(_set(here, "random")), seed)
         for method in METHODS:
-            follows, matched = _followed(_set(here, method, "other samples")), _followed(_set(here, f"{method} matched"))
+            follows, matched = followed(_set(here, method, "other samples")), followed(_set(here, f"{method} matched"))
             found |= estimate(f"amplify_{method}_{name}{suffix}", follows, seed, above=PAPER_SIZE)
             found |= estimate(f"amplify_{method}_matched_{name}{suffix}", matched, seed)
             found |= estimate(f"contrast_amplify_{method}_{name}{suffix}", (follows - matched).dropna(), seed, above=0.0)
-            found[f"amplify_among_{method}_{name}{suffix}"] = _among(here, method, f"{method} matched", 1)
+            found[f"amplify_among_{method}_{name}{suffix}"] = among(_set(here, method, "other samples"), _set(here, f"{method} matched"), 1)
     here = rows[(rows["positions"] == "instruction") & np.isclose(rows["factor"].astype(float), FACTOR)]
     for method in METHODS:
-        found |= estimate(f"amplify_{method}_other_{name}", _followed(_set(here, method, "other direction")), seed)
+        found |= estimate(f"amplify_{method}_other_{name}", followed(_set(here, method, "other direction")), seed)
     return found
 
 
 def _plateau(rows, d, seed):
-    """The best factor, and what the largest leaves of it; the best is chosen on the same failures, which flatters it."""
+    """The best factor, and what the largest leaves of it."""
     found = {}
     for method in METHODS:
         here = _set(rows[rows["positions"] == "instruction"], method, "other samples")
-        curve = {factor: _followed(part) for factor, part in here.groupby("factor")}
-        best = max(curve, key=lambda factor: curve[factor].mean(), default=math.nan)
-        found |= estimate(f"amplify_best_{method}_{d}", curve.get(best, []), seed)
-        restored = found[f"amplify_best_{method}_{d}"] > 0
-        found[f"amplify_best_{method}_{d}_factor"] = float(best) if restored else math.nan
-        found |= estimate(f"plateau_{method}_{d}", curve[max(curve)] - curve[best] if restored else [], seed, above=-SAME)
+        found |= best(f"{method}_{d}", {factor: followed(part) for factor, part in here.groupby("factor")}, seed, above=-SAME)
     return found
 
 

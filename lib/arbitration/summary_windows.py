@@ -5,7 +5,8 @@ A quantity of one width ends in ``_w<width>``. The paper's default, 3, is what t
 
 import numpy as np
 
-from arbitration.estimates import DIRECTIONS, MARGINAL, counts, drawn, estimate, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, chosen, counts, differences, drawn, estimate, images, wide
+from arbitration.metrics import resamples
 
 CONCLUSIONS = ("relay", "direct", "compensation", "hub_text", "hub_vision")  # of Section 3.1, on the pathways of Fig. 3
 SLIGHTLY = (0.5, 2.0)  # what we call a slight change of size: less than a factor of two either way
@@ -89,15 +90,15 @@ def throughout(verdicts):
 def _extreme(name, curve, seed):
     mean = curve.mean()
     layer = mean.abs().idxmax()
-    return estimate(name, curve[layer], seed, above=0.0) | {f"{name}_layer": float(layer), f"{name}_plateau": plateau(mean, layer)}
+    return chosen(name, curve, layer, seed, above=0.0) | {f"{name}_layer": float(layer), f"{name}_plateau": plateau(mean, layer)}
 
 
 def _stability(name, curves, seed):
     """How far the extreme moves and grows with the window; the same resamples at every width."""
     widths, base = list(curves), 3 if 3 in curves else min(curves)
     n, layers = len(curves[base]), curves[base].columns.to_numpy(float)
-    random = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    weights = np.vstack([np.ones(n), random]) / n
+    counts = resamples(n, seed, DRAWS, images(curves[base]))
+    weights = np.vstack([np.ones(n) / n, counts / counts.sum(axis=1, keepdims=True)])
     size = {width: np.abs(weights @ curve.to_numpy()) for width, curve in curves.items()}
     at = {width: layers[values.argmax(axis=1)] for width, values in size.items()}
     reach = (max(widths) - 1) / 2 + 0.5  # half of the widest window
@@ -114,24 +115,24 @@ def _stability(name, curves, seed):
 def _conclusions(curves, width, seed):
     """Section 3.1's contrasts at one width, each path at the layer of its own extreme; by the rules used there."""
 
-    def at(path, d, control=False, lowest=False):
-        curve = curves.get((path, d, control, width))
+    def largest(name, path, d, lowest=False, **rule):
+        curve = curves.get((path, d, False, width))
         if curve is None:
-            return None
-        return curve[curve.mean().idxmin() if lowest else curve.mean().idxmax()]
+            return estimate(f"{name}_w{width}", [], seed, **rule)
+        return chosen(f"{name}_w{width}", curve, curve.mean().idxmin() if lowest else curve.mean().idxmax(), seed, **rule)
 
-    def less(more, other):
-        return [] if more is None or other is None else (more - other).dropna()
+    def contrast(name, more, less, lowest=False):
+        pair = [curves.get((path, d, control, width)) for path, d, control in (more, less)]
+        rule = {} if lowest else {"above": MARGINAL}
+        if any(curve is None for curve in pair):
+            return estimate(f"{name}_w{width}", [], seed, **rule)
+        at = tuple(curve.mean().idxmin() if lowest else curve.mean().idxmax() for curve in pair)
+        return chosen(f"{name}_w{width}", differences(*pair), at, seed, **rule)
 
-    def values(found):
-        return [] if found is None else found
-
-    direct = at("vision_last", "vision")
-    found = estimate(f"relay_w{width}", less(at("vision_text", "vision"), direct), seed, above=MARGINAL)
-    found |= estimate(f"direct_w{width}", values(direct), seed, below=MARGINAL)
-    lowest = at("vision_text", "text", lowest=True)
-    found |= estimate(f"compensation_w{width}", values(lowest), seed, below=-MARGINAL)
-    found |= estimate(f"contrast_compensation_w{width}", less(lowest, at("vision_text", "text", control=True, lowest=True)), seed)
+    found = contrast("relay", ("vision_text", "vision", False), ("vision_last", "vision", False))
+    found |= largest("direct", "vision_last", "vision", below=MARGINAL)
+    found |= largest("compensation", "vision_text", "text", lowest=True, below=-MARGINAL)
+    found |= contrast("contrast_compensation", ("vision_text", "text", False), ("vision_text", "text", True), lowest=True)
     for d in DIRECTIONS:
-        found |= estimate(f"hub_{d}_w{width}", less(at("text_last", d), at("text_last", d, control=True)), seed, above=MARGINAL)
+        found |= contrast(f"hub_{d}", ("text_last", d, False), ("text_last", d, True))
     return found

@@ -1,0 +1,74 @@
+"""What full runs found, as `notebooks/record.py` kept it: the numbers behind the verdicts, beside those of this machine's own run."""
+
+import json
+from collections.abc import Callable
+
+from arbitration import folders, paper
+
+#: Verdicts on several numbers at once.
+NUMBERLESS = ("same_", "sign_", "place_")
+
+
+def recorded(model: str) -> dict[str, dict]:
+    """The records of one model by notebook: provenance, and numbers (None: nothing to measure). Empty if none was kept."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((folders.DATA / "results" / model).glob("*.json"))}
+
+
+def lines(records: dict[str, dict], glued: Callable[[str, str, str], str]) -> list[str]:
+    """A table of the claims' verdicts: this machine's run beside the recorded full run.
+
+    Parameters
+    ----------
+    records : dict
+        From `recorded`.
+    glued : callable
+        (notebook, key, format) → how a page quotes this machine's number.
+
+    Returns
+    -------
+    list of str
+        Markdown: one line for each verdict of `paper.claims`; "not recorded" where the notebook has no record, "–" where its record lacks the number.
+    """
+    rows = [["claim", "verdict on", "this machine's run", "recorded full run"]]
+    for claim in paper.claims():
+        for number, (rule, key) in enumerate(claim.verdicts):
+            name = key.removesuffix("_verdict")
+            own = _cell(name, claim.samples, lambda key, form, claim=claim: glued(claim.notebook, key, form))
+            record = records.get(claim.notebook)
+            numbers = record["numbers"] if record else {}
+            full = _cell(name, claim.samples, lambda key, form, numbers=numbers: _written(numbers, key, form)) if record else "not recorded"
+            rows.append(["" if number else claim.id, rule, own, full])
+    return _markdown(rows)
+
+
+def origins(records: dict[str, dict]) -> list[str]:
+    """Where the recorded numbers come from, one line a notebook; nothing without records."""
+    if not records:
+        return []
+    rows = [["notebook", "parameters", "ended", "versions", "inputs (hash)"]]
+    for notebook, record in records.items():
+        about = record["provenance"]
+        parameters = ", ".join(f"{name} = {value}" for name, value in about["parameters"].items() if name != "model")
+        versions = ", ".join(f"{name} {version}" for name, version in {"python": about["python"], **about["packages"]}.items())
+        rows.append([f"`{notebook}`", parameters, about["ended"][:10], versions, f"`{about['inputs'][:12]}`"])
+    return _markdown(rows)
+
+
+def _cell(name: str, samples: tuple[str, ...], number: Callable[[str, str], str]) -> str:
+    """A number with interval, samples and verdict, each written by `number`."""
+    verdict = f"**{number(f'{name}_verdict', 's')}**"
+    if name.startswith(NUMBERLESS):
+        return verdict
+    value, low, high = (number(f"{name}{end}", ".2f") for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}], n = {' / '.join(number(key, '.0f') for key in samples)}, {verdict}"
+
+
+def _written(numbers: dict, key: str, form: str) -> str:
+    if key not in numbers:
+        return "–"
+    return format(float("nan") if numbers[key] is None else numbers[key], form)
+
+
+def _markdown(rows: list[list[str]]) -> list[str]:
+    written = ["| " + " | ".join(row) + " |" for row in rows]
+    return [written[0], "|" + " --- |" * len(rows[0]), *written[1:]]

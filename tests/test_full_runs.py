@@ -1,0 +1,136 @@
+"""Full runs: their parameters in one place, checked before anything runs; their numbers kept with what they were made with, and shown as such."""
+
+import json
+import math
+
+import nbformat
+import papermill
+import pytest
+
+import pair
+import publish
+import record
+import run
+from arbitration import paper, paper_full
+
+GLUED = "application/papermill.record/text/plain"
+END = "2026-01-02T03:04:05"
+FULL = {"toy": {"n": 9, "shares": [0.1, 0.2]}}
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A folder with the notebook `toy` and its full parameters; a folder of published runs."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('model = "smol"\nn = 1\nshares = [0.1]', metadata={"tags": ["parameters"]})])
+    notebook.metadata["kernelspec"] = pair.KERNEL
+    sources = tmp_path / "notebooks"
+    sources.mkdir()
+    nbformat.write(notebook, sources / "toy.ipynb")
+    (sources / "full.json").write_text(json.dumps(FULL))
+    return sources, tmp_path / "_executed"
+
+
+def published(toy, numbers, **parameters):
+    """Publish a run of the toy that glued some numbers, as if papermill had made it."""
+    sources, executed = toy
+    (one,) = run.plan(["toy"], ["smol"], parameters, sources, ("smol",))
+    notebook = nbformat.read(one.source, as_version=4)
+    notebook.metadata["papermill"] = {"exception": None, "end_time": END, "duration": 7.5, "parameters": one.parameters}
+    cell = notebook.cells[0]
+    cell.metadata["papermill"] = {"exception": False}
+    cell.outputs = [nbformat.v4.new_output("stream", text="hello")] + [
+        nbformat.v4.new_output("display_data", data={GLUED: repr(number)}, metadata={"scrapbook": {"name": name, "mime_prefix": record.PREFIX}})
+        for name, number in numbers.items()]
+    staging = executed / ".running" / "smol-toy"
+    staging.mkdir(parents=True)
+    nbformat.write(notebook, staging / "toy.ipynb")
+    publish.publish(one, staging, executed, publish.inputs(sources))
+    return one
+
+
+def recorded(toy, tmp_path):
+    assert record.main(["--model", "smol"], toy[1], tmp_path / "results", toy[0], toy[0]) == 0
+    path = tmp_path / "results" / "smol" / "toy.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def test_every_notebook_has_full_parameters_that_it_knows():
+    full = run.full_parameters()
+    known = run.plan([], ["smol"], {}, known_models=("smol",), full=full)
+    assert {one.source.stem for one in known} == set(full)
+    for one in known:
+        defaults = papermill.inspect_notebook(one.source)
+        for name, value in full[one.source.stem].items():
+            default = run.literal(defaults[name]["default"])
+            assert type(value) is type(default), f"{one.source.stem}: {name}"
+            assert name == "stride" or value > default or len(value) > len(default), "a full run is the larger one"
+    assert all(full[name]["draws"] >= 100 and full[name]["elsewhere"] >= 10 and full[name]["n"] == 60 for name in ("sec4_heads", "sec4_sensitivity"))
+
+
+def test_a_given_parameter_goes_before_the_full_one(toy):
+    (one,) = run.plan(["toy"], ["smol"], {"n": 2}, toy[0], ("smol",), FULL)
+    assert one.parameters == {"n": 2, "shares": [0.1, 0.2], "model": "smol"}
+
+
+@pytest.mark.parametrize("full, message", [
+    ({"toy": {"nn": 3}}, "unknown parameter of toy 'nn'; did you mean 'n'?"),
+    ({"toy": {}, "tyo": {}}, "unknown notebook of full.json 'tyo'; did you mean 'toy'?"),
+    ({}, "full.json says nothing about toy"),
+])
+def test_wrong_full_parameters_are_refused_before_anything_runs(toy, full, message):
+    with pytest.raises(ValueError) as error:
+        run.plan([], ["smol"], {}, toy[0], ("smol",), full)
+    assert message in str(error.value)
+
+
+def test_the_command_hands_full_on_to_each_model(monkeypatch, tmp_path):
+    handed = []
+    monkeypatch.setattr(run, "side_by_side", lambda models, options: handed.append(options) or 0)
+    assert run.main(["--full", "--into", str(tmp_path)]) == 0 == run.main(["--into", str(tmp_path)])
+    assert ["--full" in options for options in handed] == [True, False]
+
+
+def test_a_full_run_is_recorded_with_its_numbers_and_what_made_them(toy, tmp_path):
+    numbers = {"share": 0.1 + 0.2, "verdict": "agrees", "nothing": math.nan, "heads": "1.2, 3.4"}
+    published(toy, numbers, **FULL["toy"])
+    kept = recorded(toy, tmp_path)
+    assert kept["numbers"] == numbers | {"nothing": None}
+    about = kept["provenance"]
+    assert about["parameters"] == FULL["toy"] | {"model": "smol"} and about["ended"] == END and about["seconds"] == 7.5
+    assert about["packages"].keys() == {"torch", "transformers", "numpy", "pandas"} and len(about["inputs"]) == 64
+    assert str(tmp_path) not in json.dumps(kept), "no path of this machine"
+
+
+def test_a_short_run_is_not_taken_for_a_full_one(toy, tmp_path, capsys):
+    published(toy, {"share": 0.5}, n=3)
+    assert recorded(toy, tmp_path) is None
+    assert "toy · smol: not recorded: no full run" in capsys.readouterr().out
+
+
+def test_a_run_whose_code_has_changed_since_is_not_recorded(toy, tmp_path, capsys):
+    published(toy, {"share": 0.5}, **FULL["toy"])
+    (toy[0] / "constraints.txt").write_text("torch==0")
+    assert recorded(toy, tmp_path) is None and "out of date" in capsys.readouterr().out
+
+
+def test_what_is_not_there_is_said(toy, tmp_path, capsys):
+    assert recorded(toy, tmp_path) is None and "not there" in capsys.readouterr().out
+
+
+def test_the_page_sets_both_runs_side_by_side():
+    numbers = {"contrast_relay_vision": 0.512, "contrast_relay_vision_low": 0.25, "contrast_relay_vision_high": 0.75, "contrast_relay_vision_verdict": "agrees",
+               "n_text": 180.0, "n_vision": 200.0, "size_compensation_text": None}
+    records = {"sec3_knockout": {"numbers": numbers, "provenance": {
+        "parameters": {"model": "smol", "n": 200}, "ended": END, "python": "3.12.1", "packages": {"torch": "2.14"}, "inputs": "0123456789abcdef"}}}
+    written = paper_full.lines(records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>")
+    assert len(written) == 2 + sum(len(claim.verdicts) for claim in paper.claims())
+    (line,) = [line for line in written if line.startswith("| relay |")]
+    name = "sec3_knockout:contrast_relay_vision"
+    own = f"<{name}:.2f> [<{name}_low:.2f>, <{name}_high:.2f>], n = <sec3_knockout:n_text:.0f> / <sec3_knockout:n_vision:.0f>, **<{name}_verdict:s>**"
+    assert line.endswith(f"| {own} | 0.51 [0.25, 0.75], n = 180 / 200, **agrees** |")
+    (line,) = [line for line in written if line.startswith("| compensation |")]
+    assert line.endswith("| nan [–, –], n = 180 / 200, **–** |"), "nothing to measure, and keys that an older record lacks"
+    assert all(line.endswith("| not recorded |") for line in written[2:] if "sec4_heads" in line)
+    assert paper_full.origins(records)[2:] == ["| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"]
+    assert paper_full.origins({}) == []
+    assert all(line.endswith("| not recorded |") for line in paper_full.lines({}, lambda *a: "x")[2:])
