@@ -9,7 +9,7 @@
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 10  # samples per direction and layout; twice as many are asked
+n = 6  # samples per direction and layout; twice as many are asked
 seed = 0
 split = "held"
 width = 3  # layers per window: the centre and its neighbours

@@ -56,5 +56,8 @@ def _spans(table, answers, number, what, path):
                     band(panel, rows[rows["control"]], "nssd", label="control: as many random sources, for each sentence", color=GREY, dashes="--", fill=0.06)
                     color, marker = COLOURS[span]
                     band(panel, rows[~rows["control"]], "nssd", label=WORDS[span], color=color, marker=marker)
+    for panel in axes[0]:  # where nothing relays, noise must not fill the panel
+        low, high = panel.get_ylim()
+        panel.set_ylim(min(low, -0.02), max(high, 0.12))
     below(figure, axes, 3)
     return figure
