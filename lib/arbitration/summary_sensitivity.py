@@ -127,7 +127,7 @@ def _together(effects, blocking, d, seed):
     turned, strength = wide(effects, "turned", ["layer", "head"]), wide(effects, "effect", ["layer", "head"]).mean()
     alone = turned[max(turned.columns, key=lambda head: (turned[head].mean(), strength[head]))].astype(float)
     rows = _set(blocking, "eq12", "other samples")
-    lost = 1.0 - _followed(rows[np.isclose(rows["share"].astype(float), SHARE)])
+    lost = 1.0 - followed(rows[np.isclose(rows["share"].astype(float), SHARE)])
     return estimate(f"strongest_{d}", alone, seed) | estimate(f"contrast_several_{d}", (lost - alone).dropna(), seed, above=0.0)
 
 
