@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 import arbitration as arb
-from arbitration import embedded, results
+from arbitration import results
 from arbitration.folders import ROOT
 
 NOTEBOOKS = sorted(path.stem for kind in ("sec", "app") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
