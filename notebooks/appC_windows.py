@@ -9,8 +9,8 @@
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 12  # samples per direction
-n_controls = 6  # how many of them the control curves come from; they cost as much as the curves themselves
+n = 8  # samples per direction
+n_controls = 8  # how many of them the control curves come from; they cost as much as the curves themselves
 seed = 0
 split = "held"
 widths = [1, 3, 5, 7]  # layers per window, odd

@@ -8,7 +8,7 @@
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 12  # samples per direction, for the ranking, for each measure, and failures for amplification
+n = 8  # samples per direction, for the ranking, for each measure, and failures for amplification
 seed = 0
 split = "held"
 draws = 3  # random head sets per case

@@ -9,9 +9,9 @@
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 12  # samples per direction in each half, and failures from each source; 60 in a full run
+n = 8  # samples per direction in each half, and failures from each source; 60 in a full run
 singles = 3  # of them, those on which every head is silenced alone; 16 in a full run
-draws = 4  # random sets of each control at 5 % and at factor 2; 100 in a full run
+draws = 3  # random sets of each control at 5 % and at factor 2; 100 in a full run
 elsewhere = 1  # random sets of each control at the other shares and factors; 10 in a full run
 shares = [0.01, 0.05, 0.1]  # of all heads, blocked; 0.01, 0.025, 0.05, 0.075, 0.1 in a full run
 factors = [1.5, 2.0, 5.0]  # on 5 % of the heads; 1.25, 1.5, 2.0, 3.0, 5.0 in a full run

@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from arbitration import Head, ability, entities, heads, measure, scale_heads, summary_reviews
+from arbitration import Head, ability, entities, following, heads, scale_heads, summary_reviews
 
 LAYERS = 6
 
@@ -152,10 +152,13 @@ def test_a_conflict_and_one_modality_alone_are_asked_under_the_same_heads():
     prompt = subject.encode(tiny.samples()[0], "vision")
     rankings = {way: [Head(layer, i) for layer in range(5) for i in range(6)] for way in ("text", "vision")}
     table = ability.answers(subject, prompt, dictionary, rankings, draws=1)
-    assert table.groupby("kind", sort=False).size().to_dict() == {"conflict": 7, "alone": 7}, "one plain, and two factors on three sets"
-    expected = measure.interventions(subject, prompt, dictionary, rankings, [(0.05, 0.0), (0.05, 2.0)], "ability", draws=1)
-    assert table[table["kind"] == "conflict"]["answer"].tolist() == expected["answer"].tolist()
-    assert table[table["kind"] == "alone"]["answer"].tolist() != expected["answer"].tolist()
+    assert table.groupby("kind", sort=False)["heads"].agg(list).to_dict() == dict.fromkeys(ability.KINDS, ["original", *["target", "random"] * 2])
+    count = heads.share_count(subject, ability.SHARE)
+    sets = [rankings["vision"][:count], heads.random_heads(subject, count, 0)]
+    gains = [heads.gain_table(subject, [], 1.0), *(heads.gain_table(subject, chosen, factor) for factor in (0.0, 2.0) for chosen in sets)]
+    expected = following.answers(subject, prompt, torch.stack(gains), prompt.groups.instruction, engine="plain")
+    assert table[table["kind"] == "conflict"]["answer"].tolist() == expected
+    assert table[table["kind"] == "alone"]["answer"].tolist() != expected
 
 
 def test_the_plain_text_is_thirteen_sentences_of_their_own_line():

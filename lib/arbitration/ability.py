@@ -9,9 +9,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from arbitration import measure, prompts
+from arbitration import prompts
 from arbitration.folders import DATA
 from arbitration.heads import Head, random_heads, scale_heads, share_count
+from arbitration.single_heads import Case, intervened, paper_settings
 
 SHARE, FACTORS = 0.05, (0.0, 2.0)  # of all heads; blocked and amplified
 KINDS = ("conflict", "alone")
@@ -27,18 +28,17 @@ def answers(subject, prompt, dictionary, rankings: dict[str, list[Head]], draws:
     rankings : dict of direction to list of Head
         Strongest first; from samples other than this one.
     draws, seed
-        Random sets per factor.
+        Sets of each control per factor.
 
     Returns
     -------
     DataFrame
-        As `measure.interventions`, with the column kind ("conflict", "alone"). An outcome of "follow" is the right answer.
+        As `single_heads.intervened`, with the column kind ("conflict", "alone"). An outcome of "follow" is the right answer.
     """
-    cases = [(SHARE, factor) for factor in FACTORS]
+    cases = [Case(SHARE, factor, draws) for factor in FACTORS]
+    sets = [one for one in paper_settings(subject, cases, rankings, prompt.following, seed) if one.heads in ("target", "random")]
     both = zip(KINDS, (prompt, prompts.alone(subject, prompt.sample, prompt.following)))
-    return pd.concat([
-        measure.interventions(subject, one, dictionary, rankings, cases, "ability", draws=draws, seed=seed).assign(kind=kind) for kind, one in both
-    ], ignore_index=True)
+    return pd.concat([intervened(subject, one, dictionary, sets, "ability", "instruction").assign(kind=kind) for kind, one in both], ignore_index=True)
 
 
 def sentences() -> list[str]:

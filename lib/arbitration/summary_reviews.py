@@ -11,8 +11,7 @@ import pandas as pd
 
 from arbitration.ablations import SOURCE
 from arbitration.ability import FACTORS, KINDS
-from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, wide
-from arbitration.metrics import bootstrap
+from arbitration.estimates import DIRECTIONS, chosen, depth, drawn, estimate, wide
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the samples: the authors' design
 DRAWS = 500
@@ -29,7 +28,8 @@ def main_pathways(direction):
 def curve(table, direction, pathway, control=False, value="nssd"):
     """A pathway's values as samples × layers, samples in the order in which they were measured."""
     rows = table[(table["following"] == direction) & (table["pathway"] == pathway) & (table["control"] == control)]
-    return wide(rows, value).reindex(rows["sample"].unique())
+    found = wide(rows, value)
+    return found.iloc[found.index.get_level_values("sample").get_indexer(rows["sample"].unique())]
 
 
 def stability(table, seed=0):
@@ -44,7 +44,7 @@ def stability(table, seed=0):
     -------
     DataFrame
         following, pathway, control, part ("nested": the first samples, in parts that contain each other; "disjoint": fifths and halves
-        that share none), share, n, layer, nssd (mean at the layer where it is largest), low, high (95 % over the part's samples).
+        that share none), share, n, layer, nssd (mean at the layer where it is largest), low, high (95 % over the part's samples, of a band over all layers).
     """
     found = []
     for d in DIRECTIONS:
@@ -54,12 +54,11 @@ def stability(table, seed=0):
                 parts = [("nested", share, np.arange(math.ceil(share * len(whole) - 1e-9))) for share in SHARES]
                 if not control:
                     parts += [("disjoint", 1 / pieces, piece) for pieces in (5, 2) for piece in np.array_split(np.arange(len(whole)), pieces)]
-                for part, share, chosen in parts:
-                    if len(chosen):
-                        own = whole.iloc[chosen]
+                for part, share, places in parts:
+                    if len(places):
+                        own = whole.iloc[places]
                         layer = own.mean().idxmax()
-                        mean, low, high = map(float, bootstrap(own[layer], seed))
-                        found.append((d, pathway, control, part, share, len(own), layer, mean, low, high))
+                        found.append((d, pathway, control, part, share, len(own), layer, *chosen("peak", own, layer, seed).values()))
     return pd.DataFrame(found, columns=["following", "pathway", "control", "part", "share", "n", "layer", "nssd", "low", "high"])
 
 
@@ -134,8 +133,8 @@ def whole(table, seed=0):
             name = f"{pathway.replace('→', '_')}_{d}"
             narrow, broad, control = (curve(table, d, pathway, *kind) for kind in ((False, "nssd"), (False, "divergence"), (True, "divergence")))
             layer = broad.mean().idxmax()
-            found |= estimate(f"whole_{name}", broad[layer], seed) | {f"whole_{name}_layer": float(layer)}
-            found |= estimate(f"whole_{name}_control", control[control.mean().idxmax()], seed)
+            found |= chosen(f"whole_{name}", broad, layer, seed) | {f"whole_{name}_layer": float(layer)}
+            found |= chosen(f"whole_{name}_control", control, control.mean().idxmax(), seed)
             n = len(narrow)
             weights = np.vstack([np.ones(n), np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)]) / n
             means = [weights @ values.to_numpy() for values in (narrow, broad)]
