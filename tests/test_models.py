@@ -52,16 +52,18 @@ def fake_hub(monkeypatch, tmp_path):
     asked = []
 
     def play(architecture):
-        def part(cls, of):
+        subject = tiny.subject(architecture)
+
+        def part(cls, own):
             def load(repository, revision, **options):
                 asked.append((cls, repository, revision, options))
-                return of(tiny.subject(architecture))
+                return own
 
             return load
 
-        monkeypatch.setattr(models.AutoConfig, "from_pretrained", part("config", lambda subject: subject.model.config))
-        monkeypatch.setattr(models.AutoProcessor, "from_pretrained", part("processor", lambda subject: subject.processor))
-        monkeypatch.setattr(models.AutoModelForImageTextToText, "from_pretrained", part("model", lambda subject: subject.model))
+        monkeypatch.setattr(models.AutoConfig, "from_pretrained", part("config", subject.model.config))
+        monkeypatch.setattr(models.AutoProcessor, "from_pretrained", part("processor", subject.processor))
+        monkeypatch.setattr(models.AutoModelForImageTextToText, "from_pretrained", part("model", subject.model))
         return asked
 
     return play
@@ -99,7 +101,7 @@ def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_asked_for(f
     assert asked == []
 
 
-@pytest.mark.parametrize("architecture", ["llava", "qwen3-vl", "gemma-3"])
+@pytest.mark.parametrize("architecture", ["llava", "qwen3-vl"])
 def test_a_folder_is_loaded_as_it_was_saved(architecture, tmp_path):
     own, folder = tiny.subject(architecture), tmp_path / "smol"
     own.model.save_pretrained(folder)

@@ -127,8 +127,9 @@ def _gemma3():
     config = Gemma3Config(
         vision_config={"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28, "patch_size": 7},
         text_config={"vocab_size": len(tokenizer), "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 24, "layer_types": kinds,
-                     "pad_token_id": 2, "bos_token_id": 1, "eos_token_id": 2, **TEXT},
+                     "pad_token_id": 2, "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False, **TEXT},
         mm_tokens_per_image=4, image_token_index=tokenizer.image_token_id, boi_token_index=tokenizer.boi_token_id, eoi_token_index=tokenizer.eoi_token_id,
+        tie_word_embeddings=False,  # tied and random, it would say the last token again whatever is done to it
     )
     model = Gemma3ForConditionalGeneration(config)
     torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight)  # zeros as transformers makes it: a picture would say nothing
