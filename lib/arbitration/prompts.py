@@ -1,6 +1,7 @@
 """One sample as model inputs, and which of its tokens are image, text context, instruction and the rest (§3.1.1)."""
 
 from dataclasses import dataclass, field, replace
+from inspect import signature
 
 import torch
 from PIL import Image
@@ -151,10 +152,10 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
     Raises
     ------
     ValueError
-        If the two wordings differ in their number of tokens, or the model derives positions from token ids (M-RoPE).
+        If the two wordings differ in their number of tokens, or the model takes no mixed embeddings (`can_weaken`).
     """
     if not can_weaken(subject):
-        raise ValueError(f"{subject.name} derives its positions from token ids, so embeddings cannot be mixed; use natural failures")
+        raise ValueError(f"{subject.name} needs token ids for its positions or to generate, so embeddings cannot be mixed; use natural failures")
     own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, opposite(following)))
     ids, other_ids = own.inputs["input_ids"], other.inputs["input_ids"]
     if ids.shape != other_ids.shape:
@@ -167,8 +168,9 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
 
 
 def can_weaken(subject) -> bool:
-    """Whether a model takes mixed embeddings: not if it derives positions from token ids, as M-RoPE does."""
-    return not hasattr(subject.model.model, "get_rope_index")
+    """Whether a model takes mixed embeddings: not if it derives positions from token ids, as M-RoPE does, or generates from token ids alone."""
+    generates = "inputs_embeds" in signature(subject.model.prepare_inputs_for_generation).parameters
+    return generates and not hasattr(subject.model.model, "get_rope_index")
 
 
 def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
@@ -186,7 +188,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
     Raises
     ------
     ValueError
-        Under a text instruction, if the model derives positions from token ids (M-RoPE).
+        Under a text instruction, if the model takes no mixed embeddings (`can_weaken`).
     """
     own = encode(subject, sample, following)
     if following == "vision":
@@ -198,7 +200,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
             mixed[:, own.groups.context] = torch.lerp(context, context.mean(1, keepdim=True), share)
         inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
     else:
-        raise ValueError(f"{subject.name} derives its positions from token ids, so the context's embeddings cannot be blurred; use the picture's")
+        raise ValueError(f"{subject.name} needs token ids for its positions or to generate, so the context's embeddings cannot be blurred; use the picture's")
     return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
 
 
