@@ -7,8 +7,8 @@ import tiny
 import torch
 from PIL import Image
 from transformers import (
-    BertConfig, CLIPImageProcessor, GotOcr2ImageProcessor, InternVLProcessor, InternVLVideoProcessor, LlavaProcessor, MllamaConfig, Qwen2_5_VLProcessor,
-    Qwen2VLImageProcessor, Qwen2VLVideoProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor,
+    BertConfig, CLIPImageProcessor, GotOcr2ImageProcessor, InternVLProcessor, InternVLVideoProcessor, Kosmos2Config, LlavaProcessor, MllamaConfig,
+    Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor,
 )
 
 import arbitration as arb
@@ -98,6 +98,9 @@ def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_asked_for(f
     monkeypatch.setattr(models.AutoConfig, "from_pretrained", lambda *args, **options: config)
     with pytest.raises(ValueError, match="'org/mllama' .MllamaForConditionalGeneration.: layer 1 has no 'self_attn.o_proj'.*lib/arbitration/models.py"):
         arb.load("org/mllama")
+    monkeypatch.setattr(models.AutoConfig, "from_pretrained", lambda *args, **options: Kosmos2Config())
+    with pytest.raises(ValueError, match="'org/kosmos' .'kosmos-2'. names no 'image_token_id'"):
+        arb.load("org/kosmos")
     assert asked == []
 
 

@@ -186,8 +186,6 @@ def checked(subject: Subject) -> Subject:
                 raise lacks(f"the {found.in_features} inputs of layer {index}'s 'self_attn.o_proj' are not the outputs of {subject.n_heads} heads")
     if subject.model.get_output_embeddings() is None:
         raise lacks("it has no unembedding (get_output_embeddings)")
-    if getattr(subject.model.config, "image_token_id", None) is None:
-        raise lacks("its configuration has no 'image_token_id', the token that stands for the picture")
     return subject
 
 
@@ -229,5 +227,7 @@ def _outline(name: str, config) -> PreTrainedModel:
             f"model {name!r} is of type {config.model_type!r}, which transformers does not know as an image-text model; give one that it does"
             " (AutoModelForImageTextToText)"
         )
+    if getattr(config, "image_token_id", None) is None:
+        raise ValueError(f"the configuration of model {name!r} ({config.model_type!r}) names no 'image_token_id', the token that stands for the picture")
     with torch.device("meta"):
         return AutoModelForImageTextToText.from_config(config)
