@@ -140,13 +140,14 @@ def head_sums(subject, prompt) -> str:
         raise AssertionError(f"head attribution runs although {subject.head_obstacle}")
     activations, worst = trace(subject, prompt), 0.0
     precision = torch.promote_types(subject.model.dtype, torch.float32)
+    bound = 4 * torch.finfo(subject.model.dtype).eps + 64 * torch.finfo(precision).eps  # what is added is rounded once, the sum is taken here
     for layer in range(subject.n_layers):
         projection, added = subject.output_projection(layer), activations.attention[layer].to(precision)
         total = head_writes(activations.heads[layer].to(precision), projection.weight.to(added)).sum(0)
         total = total if projection.bias is None else total + projection.bias.to(added)
         off = (total - added).abs().max() / added.abs().max()
         worst = max(worst, off.item())
-        _require(off <= 64 * torch.finfo(subject.model.dtype).eps, f"the heads of layer {layer} miss what its attention adds by {off.item():.2g} of its largest entry")
+        _require(off <= bound, f"the heads of layer {layer} miss what its attention adds by {off.item():.2g} of its largest entry")
     return f"{subject.n_layers} × {subject.n_heads} heads, at most {worst:.1g} of the largest entry apart"
 
 
