@@ -13,6 +13,7 @@ from transformers import (
 
 import arbitration as arb
 from arbitration import embedded, hub, models
+from arbitration.folders import ROOT
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest():
@@ -81,6 +82,14 @@ def test_the_first_revision_is_written_down_and_used_from_then_on(fake_hub, monk
     assert {(repository, revision, options["trust_remote_code"]) for _, repository, revision, options in asked} == {("llava-hf/llava-1.5-7b-hf", "a" * 40, False)}
     assert arb.load("another/repository", device="cpu").revision == "b" * 40, "a repository that the table does not have is pinned too"
     assert set(json.loads((tmp_path / "revisions.json").read_text())) == {"llava-hf/llava-1.5-7b-hf", "another/repository"}
+
+
+def test_a_device_that_is_too_small_is_not_taken_for_a_missing_network(fake_hub, monkeypatch):
+    fake_hub("llava")
+    monkeypatch.setattr(hub, "newest_revision", lambda repository: "a" * 40)
+    monkeypatch.setattr(models.AutoModelForImageTextToText, "from_pretrained", lambda *args, **options: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError()))
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        arb.load("llava-1.5")
 
 
 def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_asked_for(fake_hub, monkeypatch):
@@ -163,6 +172,8 @@ def test_pictures_have_the_stated_number_of_tokens(name, size, tokens):
 def test_every_entry_is_a_repository_and_says_why():
     assert len({entry.repository for entry in hub.HUB.values()}) == len(hub.HUB) and models.NAMES == (*embedded.NAMES, *hub.HUB)
     assert all(hub.entry_of(entry.repository).repository == entry.repository and entry.because for entry in hub.HUB.values())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in models.NAMES if f"`{name}`" not in readme] == [], "the README says of every model how it was tested"
 
 
 def test_a_model_without_the_parts_is_refused():

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from arbitration import embedded
 
 
@@ -86,6 +88,8 @@ def reported(name: str, entry: Entry):
     """Whatever goes wrong with a hub repository or a folder, said with what to do next."""
     try:
         yield
+    except torch.cuda.OutOfMemoryError:
+        raise  # it was had, and the device is too small
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, OSError):
             raise ValueError(
