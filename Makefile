@@ -10,13 +10,14 @@ BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
 PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
-.PHONY: help book html test exact-test slow-test browser-test notebook pair lab clean
+.PHONY: help book html test exact-test slow-test browser-test conformance notebook pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
 	@echo 'make book FULL=1                             the same at full n, for hours; keeps the numbers in data/results'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
+	@echo 'make conformance MODEL=org/name              whether the measures can work on a model of the hub, or of a folder'
 	@echo 'make lab                                     open the notebooks in Jupyter'
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
@@ -56,6 +57,9 @@ browser-test: $(INSTALLED)
 notebook: $(INSTALLED)
 	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }
 	$(BIN)/python notebooks/run.py --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
+
+conformance: $(INSTALLED)
+	$(BIN)/python -m arbitration.conformance '$(MODEL)' </dev/null
 
 pair: $(INSTALLED)
 	$(BIN)/python notebooks/pair.py

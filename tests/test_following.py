@@ -76,11 +76,12 @@ def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "cache", lambda: tmp_path)
     subject, dictionary, samples = tiny.subject("llava"), entities.load("scenes"), list(tiny.samples(4))
     turns_at = {samples[0].id: 0.4, samples[1].id: 0.0, samples[2].id: 0.9, samples[3].id: 0.35}
-    share_of = {}
+    share_of, kept = {}, []  # a prompt that is let go may hand its id to another
 
     def weaken(subject, sample, following, share):
         prompt = prompts.encode(subject, sample, following)
         share_of[id(prompt)] = share
+        kept.append(prompt)
         return prompt
 
     def judged(answer, prompt, dictionary):

@@ -140,6 +140,9 @@ def test_weakening_mixes_the_two_instructions():
     assert torch.equal(half.inputs["inputs_embeds"][0, outside], own.inputs["inputs_embeds"][0, outside])
 
 
-def test_weakening_refuses_positions_that_come_from_token_ids():
+@pytest.mark.parametrize("architecture", ["qwen2.5-vl", "qwen3-vl", "gemma-3"])
+def test_weakening_refuses_models_that_need_token_ids(architecture):
+    """For positions with three axes, or because transformers generates from nothing else."""
     with pytest.raises(ValueError, match="natural failures"):
-        prompts.weaken(tiny.subject("qwen2.5-vl"), tiny.samples()[0], "vision", 0.5)
+        prompts.weaken(tiny.subject(architecture), tiny.samples()[0], "vision", 0.5)
+    assert all(prompts.can_weaken(tiny.subject(other)) for other in ("llava", "internvl", "llava-onevision"))

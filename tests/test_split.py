@@ -9,7 +9,7 @@ import torch
 
 from arbitration import Pathway, following, head_attribution, head_sensitivity, heads, knockout_sweep, trace
 
-every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+every_architecture = pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, "qwen3-vl"])  # the last adds to the stream on both devices
 PATHWAYS = [Pathway("vision", "instruction"), Pathway("context", "last"), Pathway("instruction", "last")]
 
 

@@ -44,7 +44,17 @@ def head_attribution(subject, prompts, dictionary=None, top_k: int = 1, pooling:
     -------
     DataFrame
         One row per prompt × layer × head: model, sample, following, layer, head, margin (logits).
+
+    Raises
+    ------
+    ValueError
+        If what the heads write does not sum to what the layer adds (`Subject.head_obstacle`).
     """
+    if subject.head_obstacle:
+        raise ValueError(
+            f"heads of {subject.name} have no contribution of their own (Eq. 12): {subject.head_obstacle}; `head_sensitivity` ranks them, and"
+            " scaling them works"
+        )
     dictionary = dictionary or entities.load("scenes")
     frames = []
     for prompt in tqdm(prompts, leave=False, disable=len(prompts) == 1, desc=f"heads, {subject.name}"):

@@ -145,18 +145,20 @@ def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
     """A copy of the mask with the edges closed; query row i stands for position `seen` + i."""
     mask = mask.clone()
     shut = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
-    n_queries = mask.shape[-2]
+    n_queries, n_keys = mask.shape[-2:]
+    forgotten = max(0, seen + n_queries - n_keys)  # a layer with a sliding window keeps the last keys only
     for source, target, generated in pairs:
         rows = target - seen
         if generated and seen + n_queries > prompt_length:
             rows = torch.cat([rows, torch.arange(max(prompt_length - seen, 0), n_queries)])
         rows = rows[(rows >= 0) & (rows < n_queries)].to(mask.device)
-        close_edges(mask, rows, source.to(mask.device), seen, shut)
+        columns = source.to(mask.device) - forgotten
+        close_edges(mask, rows, columns[columns >= 0], seen - forgotten, shut)
     return mask
 
 
 def close_edges(mask: Tensor, rows: Tensor, source: Tensor, seen: int, shut: bool | float = False) -> None:
-    """Close source columns in some rows of a mask in place; row i stands for position `seen` + i and keeps sight of itself."""
+    """Close source columns in some rows of a mask in place; row i stands for column `seen` + i and keeps sight of itself."""
     edges = torch.zeros(mask.shape[-2:], dtype=torch.bool, device=mask.device)
     edges[rows[:, None], source[None, :]] = True
     edges.diagonal(seen).fill_(False)

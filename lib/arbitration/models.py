@@ -1,25 +1,19 @@
 """Loading a subject, and the only place that knows any architecture's module names."""
 
-import difflib
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin,
+)
 
-from arbitration import embedded
+from arbitration import embedded, hub
 from arbitration.folders import cache
-
-#: The paper's models: weights from the hub, revision recorded at the first download and kept from then on.
-HUB = {
-    "qwen2.5-vl": "Qwen/Qwen2.5-VL-7B-Instruct",
-    "internvl3": "OpenGVLab/InternVL3-8B-hf",
-    "llava-1.5": "llava-hf/llava-1.5-7b-hf",
-}
-NAMES = (*embedded.NAMES, *HUB)
+from arbitration.hub import NAMES as NAMES
 
 
 @dataclass(frozen=True)
@@ -34,12 +28,15 @@ class Subject:
     processor : transformers.ProcessorMixin
     revision : str
         Which weights these are: a hub revision, a content hash, or ``random-<seed>``.
+    images : dict
+        What the processor is told about pictures (`hub.Entry`).
     """
 
     name: str
     model: PreTrainedModel
     processor: ProcessorMixin
     revision: str
+    images: dict = field(default_factory=dict, compare=False)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -74,6 +71,11 @@ class Subject:
         return self.model.get_output_embeddings().weight
 
     @property
+    def image_token_id(self) -> int:
+        """The token whose rows the model fills with what it sees."""
+        return self.model.config.image_token_id
+
+    @property
     def device(self) -> torch.device:
         return self.model.device
 
@@ -86,6 +88,26 @@ class Subject:
 
     def mlp(self, layer: int) -> nn.Module:
         return self.layers[layer].mlp
+
+    def writers(self, layer: int) -> tuple[nn.Module, nn.Module]:
+        """The modules whose outputs a layer adds to the residual stream, A and F of Eq. 1: attention and MLP, or the norms after them."""
+        own = self.layers[layer]
+        if hasattr(own, "post_feedforward_layernorm"):
+            return own.post_attention_layernorm, own.post_feedforward_layernorm
+        return own.self_attn, own.mlp
+
+    @property
+    def head_obstacle(self) -> str | None:
+        """Why a head's contribution to the residual stream (Eq. 12) is not defined, in one line; None where it is."""
+        if self.writers(0)[0] is self.attention(0):
+            return None
+        return "its layers have a norm after the attention (post_attention_layernorm), so that what they add is not the sum of what their heads write"
+
+    @property
+    def image_term(self) -> str | None:
+        """What is added to the image's rows between layers, in one line; None in most models."""
+        vision = getattr(self.model.config, "vision_config", None)
+        return "features of the vision tower (deepstack)" if getattr(vision, "deepstack_visual_indexes", None) else None
 
     def encode(self, sample, following: str):
         """The `Prompt` of one sample under the instruction to follow ``"vision"`` or ``"text"``."""
@@ -100,7 +122,8 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
     Parameters
     ----------
     name : str
-        One of `NAMES`: ``smol`` and ``smol-relay`` ship with the project; the others come from the hub.
+        One of `NAMES` (``smol`` and ``smol-relay`` ship with the project, the others come from the hub), any other repository of
+        the hub (``"org/name"``) with an image-text model that transformers knows, or a folder with such a model and its processor.
     weights : {"trained", "random"}
         ``random`` is the same architecture with seeded random weights (embedded models only), a control.
     dtype : torch.dtype, optional
@@ -111,28 +134,25 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
     Raises
     ------
     ValueError
-        For an unknown name or kind of weights, or an embedded model on ``"auto"``.
+        For an unknown name or kind of weights, an embedded model on ``"auto"``, or a model that the measures cannot work on: that is
+        found out from its configuration, before its weights are downloaded.
     FileNotFoundError
         If the weights are neither at hand nor to be had; says how to get them.
     """
-    if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown model {name!r}; {hint}known models: {', '.join(NAMES)}")
+    entry = hub.entry_of(name)
     if weights not in ("trained", "random"):
         raise ValueError(f"weights={weights!r}; choose 'trained' or 'random'")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if name in embedded.NAMES:
+    if entry is None:
         if device == "auto":
             raise ValueError(f"device='auto' spreads models from the hub; {name!r} is small enough for one device: leave it out, or name one")
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
-        model = model.to(device)
-        revision = _content_hash(name) if weights == "trained" else "random-0"
-    else:
-        if weights == "random":
-            raise ValueError(f"weights='random' is built for the embedded models only ({', '.join(embedded.NAMES)})")
-        model, processor, revision = _from_hub(name, dtype or torch.bfloat16, device)
-    return checked(Subject(name, model.eval(), processor, revision))
+        revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
+        return checked(Subject(name, model.to(device).eval(), processor, revision))
+    if weights == "random":
+        raise ValueError(f"weights='random' is built for the embedded models only ({', '.join(embedded.NAMES)})")
+    name = f"local/{Path(name).name}" if Path(name).is_dir() else name  # tables are kept in a folder of this name
+    return _pretrained(name, entry, dtype or torch.bfloat16, device)
 
 
 def checked(subject: Subject) -> Subject:
@@ -143,54 +163,71 @@ def checked(subject: Subject) -> Subject:
     ValueError
         Naming the part that is missing or that would make a method silently wrong.
     """
+    def lacks(what: str) -> ValueError:
+        return ValueError(
+            f"model {subject.name!r} ({type(subject.model).__name__}): {what}. The measures work on image-text models whose text decoder is a"
+            " stack of layers of self-attention and MLP, like those that the README lists; where such a part only has another name, add that to `Subject`"
+            " in lib/arbitration/models.py"
+        )
+
+    decoder = subject.decoder
     for part in ("layers", "norm"):
-        if not hasattr(subject.decoder, part):
-            raise ValueError(f"model {subject.name!r}: its text decoder has no {part!r}")
-    for index, layer in enumerate(subject.layers):
+        if not hasattr(decoder, part):
+            raise lacks(f"its text decoder has no {part!r}")
+    if not hasattr(decoder.config, "num_attention_heads"):
+        raise lacks("its text decoder's configuration has no 'num_attention_heads'")
+    for index, layer in enumerate(decoder.layers):
         for path in ("self_attn.o_proj", "mlp"):
             try:
-                layer.get_submodule(path)
+                found = layer.get_submodule(path)
             except AttributeError:
-                raise ValueError(f"model {subject.name!r}: layer {index} has no {path!r}") from None
+                raise lacks(f"layer {index} has no {path!r}") from None
+            if path == "self_attn.o_proj" and found.in_features % subject.n_heads:
+                raise lacks(f"the {found.in_features} inputs of layer {index}'s 'self_attn.o_proj' are not the outputs of {subject.n_heads} heads")
+    if subject.model.get_output_embeddings() is None:
+        raise lacks("it has no unembedding (get_output_embeddings)")
     return subject
 
 
-def _content_hash(name: str) -> str:
-    """Hash of an embedded model's own weights; the base that they adapt is fixed by its own checksum."""
+def _content_hash(folder: Path, *patterns: str) -> str:
+    """Hash of a folder's weights; the base that an embedded model adapts is fixed by its own checksum."""
     digest = hashlib.sha256()
-    for path in sorted((embedded.MODELS / name).glob("*.safetensors")):
-        digest.update(path.read_bytes())
+    for path in sorted(path for pattern in ("*.safetensors", *patterns) for path in folder.glob(pattern)):
+        with path.open("rb") as file:
+            while part := file.read(2**24):
+                digest.update(part)
     return digest.hexdigest()[:12]
 
 
-def _from_hub(name: str, dtype: torch.dtype, device: str):
+def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) -> Subject:
     """Download (once) and load; the revision of the first download is written down and used from then on."""
-    repository = HUB[name]
     pins = cache() / "revisions.json"
     pinned = json.loads(pins.read_text()) if pins.exists() else {}
-    try:
-        revision = pinned.get(repository) or _newest_revision(repository)
+    local = Path(entry.repository).is_dir()
+    with hub.reported(name, entry):
+        revision = pinned.get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
         options = {"revision": revision, "trust_remote_code": False}
-        processor = AutoProcessor.from_pretrained(repository, **options)
-        model = AutoModelForImageTextToText.from_pretrained(repository, dtype=dtype, device_map=device, use_safetensors=True, **options)
-    except Exception as error:
-        raise FileNotFoundError(
-            f"the weights of {name!r} ({repository}) are not on this machine and could not be downloaded"
-            f" ({type(error).__name__}). With network access, run `hf download {repository}` (about 16 GB) and try again;"
-            f" the embedded models run now: {', '.join(embedded.NAMES)}"
-        ) from error
-    if repository not in pinned:
+        config = AutoConfig.from_pretrained(entry.repository, **options)
+    checked(Subject(name, _outline(name, config), None, "none"))
+    with hub.reported(name, entry):
+        processor = AutoProcessor.from_pretrained(entry.repository, **options)
+        model = AutoModelForImageTextToText.from_pretrained(entry.repository, dtype=dtype, device_map=device, use_safetensors=True, **options)
+    if local:
+        revision = _content_hash(Path(entry.repository), "*.json")
+    elif entry.repository not in pinned:
         pins.parent.mkdir(parents=True, exist_ok=True)
-        pins.write_text(json.dumps({**pinned, repository: revision}, indent=1))
-    return model, processor, revision
+        pins.write_text(json.dumps({**pinned, entry.repository: revision}, indent=1))
+    return checked(Subject(name, model.eval(), processor, revision, entry.images))
 
 
-def _newest_revision(repository: str) -> str:
-    """The commit that the hub (or, without network, its local cache) has as `main`."""
-    from huggingface_hub import model_info, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repository, local_files_only=True)).name
-    except LocalEntryNotFoundError:
-        return model_info(repository).sha
+def _outline(name: str, config) -> PreTrainedModel:
+    """The model that a configuration describes, without weights."""
+    if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise ValueError(
+            f"model {name!r} is of type {config.model_type!r}, which transformers does not know as an image-text model; give one that it does"
+            " (AutoModelForImageTextToText)"
+        )
+    if getattr(config, "image_token_id", None) is None:
+        raise ValueError(f"the configuration of model {name!r} ({config.model_type!r}) names no 'image_token_id', the token that stands for the picture")
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(config)

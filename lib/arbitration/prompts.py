@@ -1,6 +1,7 @@
 """One sample as model inputs, and which of its tokens are image, text context, instruction and the rest (§3.1.1)."""
 
 from dataclasses import dataclass, field, replace
+from inspect import signature
 
 import torch
 from PIL import Image
@@ -120,8 +121,11 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; known layouts: {', '.join(LAYOUTS)}")
     pieces = _pieces(subject, sample, instruction or sample.instruction(following), layout)
+    asked = "".join(piece for piece, _ in pieces)
     with Image.open(sample.image) as image:
-        inputs = subject.processor(images=image.convert("RGB"), text="".join(p for p, _ in pieces), return_tensors="pt")
+        inputs = subject.processor(
+            images=image.convert("RGB"), text=asked, images_kwargs=subject.images, text_kwargs=_start(subject, asked), return_tensors="pt",
+        )
     ids = inputs["input_ids"][0]
     spans, text = _expanded(subject, pieces, ids)
     groups = _groups(subject, spans, text, ids)
@@ -148,10 +152,10 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
     Raises
     ------
     ValueError
-        If the two wordings differ in their number of tokens, or the model derives positions from token ids (M-RoPE).
+        If the two wordings differ in their number of tokens, or the model takes no mixed embeddings (`can_weaken`).
     """
     if not can_weaken(subject):
-        raise ValueError(f"{subject.name} derives its positions from token ids, so embeddings cannot be mixed; use natural failures")
+        raise ValueError(f"{subject.name} needs token ids for its positions or to generate, so embeddings cannot be mixed; use natural failures")
     own, other = (encode(subject, sample, following, PAPER_INSTRUCTION[way]) for way in (following, opposite(following)))
     ids, other_ids = own.inputs["input_ids"], other.inputs["input_ids"]
     if ids.shape != other_ids.shape:
@@ -164,8 +168,9 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
 
 
 def can_weaken(subject) -> bool:
-    """Whether a model takes mixed embeddings: not if it derives positions from token ids, as M-RoPE does."""
-    return not hasattr(subject.model.model, "get_rope_index")
+    """Whether a model takes mixed embeddings: not if it derives positions from token ids, as M-RoPE does, or generates from token ids alone."""
+    generates = "inputs_embeds" in signature(subject.model.prepare_inputs_for_generation).parameters
+    return generates and not hasattr(subject.model.model, "get_rope_index")
 
 
 def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
@@ -183,7 +188,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
     Raises
     ------
     ValueError
-        Under a text instruction, if the model derives positions from token ids (M-RoPE).
+        Under a text instruction, if the model takes no mixed embeddings (`can_weaken`).
     """
     own = encode(subject, sample, following)
     if following == "vision":
@@ -195,7 +200,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
             mixed[:, own.groups.context] = torch.lerp(context, context.mean(1, keepdim=True), share)
         inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
     else:
-        raise ValueError(f"{subject.name} derives its positions from token ids, so the context's embeddings cannot be blurred; use the picture's")
+        raise ValueError(f"{subject.name} needs token ids for its positions or to generate, so the context's embeddings cannot be blurred; use the picture's")
     return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
 
 
@@ -253,31 +258,41 @@ def _expanded(subject, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]],
 
     Checked by tokenising that text: it must give the processor's ids, so offsets can be trusted.
     """
-    tokenizer, image = subject.tokenizer, subject.processor.image_token
-    places = (ids == tokenizer.convert_tokens_to_ids(image)).nonzero().flatten().tolist()
+    places = (ids == subject.image_token_id).nonzero().flatten().tolist()
+    if not places:
+        raise ValueError(
+            f"the processor of {subject.name} gave no token {subject.image_token_id}, which the model's configuration names as that of the picture"
+            " (image_token_id); give a processor and a model of the same checkpoint"
+        )
     first, last = places[0], places[-1] + 1
-    for margin in (0, 1):
-        wrapped = "".join(tokenizer.convert_ids_to_tokens(ids[first - margin : last + margin].tolist()))
+    # What stands in the picture's place: its tokens, or those and one more on either side, or what the processor itself says.
+    tokens = ("".join(subject.tokenizer.convert_ids_to_tokens(ids[first - margin : last + margin].tolist())) for margin in (0, 1))
+    for wrapped in (*tokens, getattr(subject.processor, "full_image_sequence", "")):
         spans, text = [], ""
         for piece, group in pieces:
             piece = wrapped if group == "vision" else piece
             spans.append((len(text), len(text) + len(piece), group))
             text += piece
-        if tokenizer(text)["input_ids"] == ids.tolist():
+        if subject.tokenizer(text, **_start(subject, text))["input_ids"] == ids.tolist():
             return spans, text
     raise ValueError(f"cannot align the tokens of {subject.name} with its prompt text: expanding the image gives other ids than the processor's")
 
 
+def _start(subject, text: str) -> dict:
+    """What the tokenizer is told so that a prompt begins as its chat template does, and not with a second token for the beginning."""
+    begins = subject.tokenizer.bos_token
+    return {"add_special_tokens": False} if begins and text.startswith(begins) else {}
+
+
 def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
     """Each token belongs to the group of its first non-space character."""
-    offsets = subject.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
-    image_id = subject.tokenizer.convert_tokens_to_ids(subject.processor.image_token)
+    offsets = subject.tokenizer(text, return_offsets_mapping=True, **_start(subject, text))["offset_mapping"]
     found: dict[str, list[int]] = {}
     for position, (start, end) in enumerate(offsets):
         token = text[start:end]
         start += len(token) - len(token.lstrip()) if token.strip() else 0
         group = next((name for low, high, name in spans if low <= start < high), "template") if end > start else "template"
-        if group == "vision" and ids[position] != image_id:
+        if group == "vision" and ids[position] != subject.image_token_id:
             group = "template"
         if position == len(ids) - 1:
             group = "last"
@@ -292,7 +307,7 @@ def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
 def _first_token(subject, text: str, ids: Tensor, answer: str) -> int:
     """The first token of an answer as the model would write it after this prompt: after a space unless one is there."""
     form = answer if text[-1].isspace() else f" {answer}"
-    whole = subject.tokenizer(text + form)["input_ids"]
+    whole = subject.tokenizer(text + form, **_start(subject, text))["input_ids"]
     if whole[: len(ids)] != ids.tolist():
         raise ValueError(f"in {subject.name} the answer {answer!r} merges with the end of the prompt")
     return whole[len(ids)]

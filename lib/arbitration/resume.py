@@ -9,6 +9,7 @@ whom is planned in `arbitration.plan`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -23,12 +24,16 @@ from arbitration.trace import hooks
 
 @dataclass(frozen=True)
 class Clean:
-    """What one clean pass leaves for its variants: per layer the input, keys, values and rotary positions."""
+    """What one clean pass leaves for its variants: per layer the input, keys, values and rotary positions.
+
+    `added` is what the model adds to the image's rows before some layers (`Subject.image_term`); it comes from the picture alone.
+    """
 
     inputs: list[Tensor]
     keys: list[Tensor]
     values: list[Tensor]
     rotary: list[tuple[Tensor, Tensor]]
+    added: dict[int, Tensor]
     logits: Tensor
 
     @property
@@ -79,6 +84,8 @@ def obstacle(subject) -> str | None:
         return f"it has layers other than full attention ({', '.join(sorted(kinds))})"
     if config._attn_implementation != "sdpa":
         return f"it attends by {config._attn_implementation!r}, not 'sdpa'"
+    if "token_type_ids" in signature(subject.model.forward).parameters:
+        return "its image tokens see each other in both directions"
     return None
 
 
@@ -90,13 +97,20 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
     them, so that no architecture's way of numbering positions is repeated here.
     """
     inputs: list[Tensor] = []
+    outputs: list[Tensor] = []
     rotary: list[tuple[Tensor, Tensor]] = []
 
     def keep(module, args, kwargs):
         inputs.append(args[0] if args else kwargs["hidden_states"])
         rotary.append(kwargs["position_embeddings"])
 
-    with hooks(layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in subject.layers):
+    def keep_output(module, args, out):
+        outputs.append(out[0] if isinstance(out, tuple) else out)
+
+    with (
+        hooks(layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in subject.layers),
+        hooks(layer.register_forward_hook(keep_output) for layer in subject.layers if subject.image_term),
+    ):
         out = subject.model(**prompt.inputs, use_cache=True, logits_to_keep=1)
         keys, values = ([getattr(cached, name) for cached in out.past_key_values.layers] for name in ("keys", "values"))
         if new_tokens:
@@ -105,7 +119,9 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
     layers = subject.n_layers
     if new_tokens:
         rotary = [tuple(torch.cat(pair, dim=-2) for pair in zip(*both)) for both in zip(rotary[:layers], rotary[layers:])]
-    return Clean(inputs[:layers], keys, values, rotary, out.logits[0, -1:])
+    between = {number: inputs[number] - before for number, before in enumerate(outputs[: layers - 1], 1)}
+    added = {number: term for number, term in between.items() if term.any()}
+    return Clean(inputs[:layers], keys, values, rotary, added, out.logits[0, -1:])
 
 
 @torch.no_grad()
@@ -248,6 +264,8 @@ def suffix_pass(subject, clean: Clean, pack: Pack, keep: bool = False) -> tuple[
         hooks(part(subject.n_layers - 1).register_forward_pre_hook(only_last_row) for part in (subject.output_projection, subject.mlp)),
     ):
         for number, layer in enumerate(subject.layers):
+            if number in clean.added:
+                hidden = hidden + clean.added[number][:, first_row:]
             fresh = clean.inputs[number][:, first_row:].expand(pack.joined[number] - len(hidden), -1, -1)
             hidden = torch.cat([hidden.to(fresh.device), fresh])
             if len(hidden):
@@ -323,10 +341,14 @@ def check_against_plain(subject, prompt, pathway: Pathway, windows: Sequence[ran
     """
     middle = len(windows) // 2
     plain = blocked_plain(subject, prompt, pathway, [windows[middle]]).log_probabilities[0]
-    off = (plain.cpu() - resumed[middle]).abs().max().item()
-    bound = {torch.float64: 1e-10, torch.float32: 1e-3}.get(subject.model.dtype, 0.25)
+    off, bound = (plain.cpu() - resumed[middle]).abs().max().item(), rounding(subject)
     if not off <= bound:
         raise RuntimeError(
             f"engine and plain way disagree on {pathway}, layers {list(windows[middle])}, of {prompt.id} by {off:.2g} nats"
             f" (at most {bound:g} is rounding in {subject.model.dtype}); please report it, and use engine='plain'"
         )
+
+
+def rounding(subject) -> float:
+    """By how much two log-probabilities that ought to be equal may differ in the model's dtype, in nats."""
+    return {torch.float64: 1e-10, torch.float32: 1e-3}.get(subject.model.dtype, 0.25)

@@ -14,9 +14,10 @@ class Trace:
     Attributes
     ----------
     residual : Tensor, (L + 1, N, d)
-        H; index 0 is the embedding (the paper's H⁰, layer −1 here), index l + 1 the stream after layer l, before any final norm.
+        H; index 0 is the embedding (the paper's H⁰, layer −1 here), index l + 1 the stream after layer l, before any final norm. Where a
+        model adds features of the picture between layers (`Subject.image_term`) they are in it, at the image's rows alone.
     attention, mlp : Tensor, (L, N, d)
-        A and F of Eq. 1.
+        A and F of Eq. 1: what the layer adds, so after the norm that some architectures put behind a sublayer (`Subject.writers`).
     heads : Tensor, (L, N, n_heads, d_head)
         Head outputs before W_O (Eq. 4).
     log_probabilities : Tensor, (vocabulary,)
@@ -47,7 +48,8 @@ def trace(subject, prompt) -> Trace:
     ------
     ValueError
         If the sublayer outputs do not sum to the residual stream (an architecture with a further term), so that no
-        equation is evaluated on half of an update.
+        equation is evaluated on half of an update. A term that is added to the image's rows and declared is none of its affair:
+        no equation is evaluated there.
     """
     seen: dict[tuple[str, int], Tensor] = {}
 
@@ -63,8 +65,8 @@ def trace(subject, prompt) -> Trace:
                 keep("before", index, lambda args, kwargs: (args[0] if args else kwargs["hidden_states"])[0]), with_kwargs=True
             )
             yield layer.register_forward_hook(keep("after", index, lambda args, out: first(out)[0]))
-            yield subject.attention(index).register_forward_hook(keep("attention", index, lambda args, out: first(out)[0]))
-            yield subject.mlp(index).register_forward_hook(keep("mlp", index, lambda args, out: first(out)[0]))
+            for kind, module in zip(("attention", "mlp"), subject.writers(index)):
+                yield module.register_forward_hook(keep(kind, index, lambda args, out: first(out)[0]))
             yield subject.output_projection(index).register_forward_pre_hook(keep("heads", index, lambda args: args[0][0]))
 
     with hooks(register()):
@@ -74,21 +76,30 @@ def trace(subject, prompt) -> Trace:
     def stack(kind):
         return torch.stack([seen[kind, layer] for layer in depth])
 
-    residual = torch.cat([seen["before", 0][None], stack("after")])
-    attention, mlp = stack("attention"), stack("mlp")
-    _check_sum(subject, residual, attention, mlp)
+    before, after, attention, mlp = (stack(kind) for kind in ("before", "after", "attention", "mlp"))
+    _check_sum(subject, prompt, before, attention, mlp, after)
+    residual = torch.cat([before, after[-1:]])
     heads = stack("heads")
     heads = heads.reshape(*heads.shape[:2], subject.n_heads, -1)
     return Trace(residual, attention, mlp, heads, logits.to(subject.device).float().log_softmax(-1))
 
 
-def _check_sum(subject, residual: Tensor, attention: Tensor, mlp: Tensor) -> None:
-    """Eq. 1 must hold up to rounding of the model's dtype."""
-    off = (residual[:-1] + attention + mlp - residual[1:]).abs().amax(dim=(1, 2))
-    scale = residual[1:].abs().amax(dim=(1, 2))
-    bad = (off > 8 * torch.finfo(residual.dtype).eps * scale).nonzero().flatten().tolist()
+def _check_sum(subject, prompt, before: Tensor, attention: Tensor, mlp: Tensor, after: Tensor) -> None:
+    """Eq. 1 must hold up to rounding of the model's dtype, and nothing may happen between layers but where it is declared."""
+    off = (before + attention + mlp - after).abs().amax(dim=(1, 2))
+    scale = after.abs().amax(dim=(1, 2))
+    bad = (off > 8 * torch.finfo(after.dtype).eps * scale).nonzero().flatten().tolist()
     if bad:
         raise ValueError(
             f"model {subject.name!r}: in layers {bad} the residual stream is not input + attention + MLP;"
             " it has a further term (such as a norm after the sublayer) that Eqs. 10–12 do not know"
+        )
+    moved = (before[1:] != after[:-1]).any(-1)
+    if subject.image_term:
+        moved[:, prompt.groups.vision.to(moved.device)] = False
+    if moved.any():
+        raise ValueError(
+            f"model {subject.name!r}: after layers {moved.any(1).nonzero().flatten().tolist()} something is added to the residual stream before the"
+            f" next layer, at {int(moved.any(0).sum())} of {moved.shape[1]} positions, that Eqs. 1 and 10–12 do not know"
+            + (f" ({subject.image_term} belong to the image's positions alone)" if subject.image_term else "")
         )
