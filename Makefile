@@ -10,13 +10,14 @@ BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
 PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
-.PHONY: help book html test exact-test slow-test browser-test notebook pair lab clean
+.PHONY: help book html test exact-test slow-test browser-test notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
 	@echo 'make book FULL=1                             the same at full n, for hours; keeps the numbers in data/results'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
+	@echo 'make dictionary DATA=folder                  make the entity dictionary of your own samples (ASK=1: with a language model)'
 	@echo 'make lab                                     open the notebooks in Jupyter'
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
@@ -56,6 +57,10 @@ browser-test: $(INSTALLED)
 notebook: $(INSTALLED)
 	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }
 	$(BIN)/python notebooks/run.py --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
+
+dictionary: $(INSTALLED)
+	@test -n '$(DATA)' || { echo 'Of which set? make dictionary DATA=path/to/folder, or DATA=mc2'; exit 2; }
+	$(BIN)/python -m arbitration.dictionary '$(DATA)' $(if $(filter 1,$(ASK)),--ask) </dev/null
 
 pair: $(INSTALLED)
 	$(BIN)/python notebooks/pair.py

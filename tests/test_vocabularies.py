@@ -1,0 +1,105 @@
+"""Spans, decisions and entities under the vocabularies of the paper's models, rebuilt in `vocabularies`."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import vocabularies
+from conftest import SHARED
+from PIL import Image
+
+from arbitration import dataset, entities, mc2, measure, prompts
+from arbitration.prompts import BASE_GROUPS
+
+
+@pytest.mark.parametrize("text, ids", [
+    ("Hello world", [9707, 1879]), ("hello", [14990]), ("\n", [198]), ("12", [16, 17]),
+    ("<|im_start|>user\n", [151644, 872, 198]), ("<|im_end|>", [151645]), ("<|vision_start|><|image_pad|><|vision_end|>", [151652, 151655, 151653]),
+    ("You are a helpful assistant.", [2610, 525, 264, 10950, 17847, 13]), ("assistant\n", [77091, 198]),
+])
+def test_qwen_encodes_as_it_is_known_to(text, ids):
+    assert vocabularies.subject("qwen2.5-vl").tokenizer(text)["input_ids"] == ids
+
+
+def test_qwen_has_its_size():
+    tokenizer = vocabularies.subject("qwen2.5-vl").tokenizer
+    assert len(tokenizer) == 151665 and len(vocabularies._qwen_parts()[1]) == 151643 - 256
+    assert vocabularies.subject("internvl3").tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>") == 151667
+
+
+@pytest.mark.parametrize("text, ids", [
+    ("Hello world", [1, 15043, 3186]), ("Hello this is a test", [1, 15043, 445, 338, 263, 1243]), ("USER: <image>", [1, 3148, 1001, 29901, 29871, 32000]),
+    ("grabbed", [1, 2646, 1327, 287]), ("镇", [1, 29871, 236, 152, 138]),
+])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_llama_encodes_as_it_is_known_to(text, ids, legacy):
+    assert vocabularies.llama(legacy)(text)["input_ids"] == ids
+
+
+def words(subject, prompt, group):
+    return subject.tokenizer.decode(prompt.inputs["input_ids"][0, prompt.groups.positions(group)]).strip()
+
+
+def check(subject, prompt, dictionary):
+    """Groups say what they should and make up the prompt; the decision is between the answers' first tokens, which are entities."""
+    groups, sample, ids = prompt.groups, prompt.sample, prompt.inputs["input_ids"][0]
+    place = torch.cat([groups.positions(name) for name in BASE_GROUPS]).sort().values
+    assert torch.equal(place, torch.arange(len(ids)))
+    assert words(subject, prompt, "context") == f"Text context: {sample.context}"
+    assert words(subject, prompt, "modality") == sample.instruction(prompt.following)
+    assert words(subject, prompt, "question") == sample.question
+    assert words(subject, prompt, "constraint") == prompts.ANSWER_FORMAT
+    assert (ids[groups.vision] == subject.tokenizer.convert_tokens_to_ids(subject.processor.image_token)).all() and len(groups.vision) >= 4
+    entity = dict(zip(("vision", "text"), dictionary.sample_ids(sample, subject.tokenizer)))
+    assert not set(entity["vision"].tolist()) & set(entity["text"].tolist())
+    followed, other = sample.answers(prompt.following)
+    for token, answer, own in ((prompt.y_p, followed, entity.pop(prompt.following)), (prompt.y_c, other, *entity.values())):
+        said = subject.tokenizer.decode([token]).strip()
+        assert answer.startswith(said) and len(own)
+        assert token in own or said != answer, "a whole answer that is one token is an entity"
+
+
+@pytest.mark.parametrize("architecture", vocabularies.ARCHITECTURES)
+def test_every_shipped_scene(architecture):
+    subject, dictionary = vocabularies.subject(architecture), entities.load("scenes")
+    samples = [sample for split in dataset.SPLITS for sample in dataset.load("scenes", split)]
+    # Each sample under one of the two instructions: they differ in nothing but one sentence.
+    for place, sample in enumerate(samples):
+        check(subject, subject.encode(sample, dataset.MODALITIES[place % 2]), dictionary)
+
+
+@pytest.mark.parametrize("architecture, ends, y_p", [("qwen2.5-vl", "<|im_start|>assistant\n", "laptop"), ("internvl3", "<|im_start|>assistant\n", "laptop"),
+                                                     ("llava-1.5", "phrase. ASSISTANT:", "▁laptop")])
+def test_an_answer_begins_as_the_model_would_write_it(architecture, ends, y_p):
+    """After a line's end bare, after ``ASSISTANT:`` with a space."""
+    subject = vocabularies.subject(architecture)
+    prompt = subject.encode(dataset.load("scenes", "held")[0], "vision")
+    assert prompt.text.endswith(ends) and subject.tokenizer.convert_ids_to_tokens(prompt.y_p) == y_p
+
+
+@pytest.fixture(scope="module")
+def conflicts(tmp_path_factory):
+    """MC²'s samples, all with one picture: the photographs are not here, and no token depends on what they show."""
+    picture = tmp_path_factory.mktemp("picture") / "one.png"
+    Image.new("RGB", (56, 56), "gray").save(picture)
+    records = mc2.read(SHARED / "data" / "mc2.json")
+    scene = dataset.load("scenes", "held")[0]
+    wordings = {f"instruction_{way}": wording for way, wording in prompts.PAPER_INSTRUCTION.items()}
+    return [replace(scene, id=f"mc2-{place:04d}", image=str(picture), **{name: value for name, value in mc2.cleaned(record).items() if name != "image_id"}, **wordings)
+            for place, record in enumerate(records)]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("architecture", ["qwen2.5-vl", "llava-1.5"])
+def test_mc2_loses_at_most_one_in_a_hundred(conflicts, architecture):
+    subject = vocabularies.subject(architecture)
+    dictionary = entities.EntityDictionary({entities.AS_WRITTEN: {answer: {"en": [answer]} for sample in conflicts for answer in sample.answers("vision")}})
+    kept, dropped = measure.decided(subject, conflicts)
+    for prompt in kept:
+        check(subject, prompt, dictionary)
+    lost = set(dropped["sample"])
+    print(architecture, len(lost), dropped.to_string())
+    assert 0 < len(lost) <= 20 and len(kept) == 2 * (2000 - len(lost))
+    for row in dropped.itertuples():
+        first, *_ = row.why.split("'")[1:2]
+        assert row.answer_vision.startswith(first.strip()) and row.answer_text.startswith(first.strip())
