@@ -86,7 +86,7 @@ def llama(legacy=False) -> LlamaTokenizer:
     (tokens,) = [blob.decode().split("\n") for blob in blobs if blob.startswith(b"<unk>")]
     (pairs,) = [struct.unpack(f"<{len(blob) // 2}H", blob) for blob in blobs if not blob.startswith(b"<unk>")]
     merges = [(tokens[left], tokens[right]) for left, right in zip(pairs[::2], pairs[1::2])]
-    tokenizer = LlamaTokenizer(vocab={token: place for place, token in enumerate(tokens)}, merges=merges, legacy=legacy)
+    tokenizer = LlamaTokenizer(vocab={token: place for place, token in enumerate(tokens)}, merges=merges, legacy=legacy, add_bos_token=True)
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in ("<image>", "<pad>")])
     return tokenizer
 
@@ -116,7 +116,7 @@ def _named(tokenizer, **named):
 
 
 def _qwen_processor():
-    pixels = {"patch_size": 14, "min_pixels": 56 * 56, "max_pixels": 56 * 56}
+    pixels = {"patch_size": 14, "min_pixels": 112 * 112, "max_pixels": 112 * 112}
     tokenizer = _named(qwen(), image_token="<|image_pad|>", video_token="<|video_pad|>")
     return Qwen2_5_VLProcessor(Qwen2VLImageProcessor(**pixels), tokenizer, Qwen2VLVideoProcessor(patch_size=14),
                                chat_template=SYSTEM + CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"))
