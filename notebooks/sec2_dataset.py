@@ -59,7 +59,7 @@ answers.pivot_table(index="task", columns=["following", "outcome"], values="samp
 # ## What the dictionary covers
 
 # %%
-coverage = dictionary.coverage(samples, subject.tokenizer)
+coverage = dictionary.coverage([sample for sample in samples if sample.id in set(answers["sample"])], subject.tokenizer)
 arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 

@@ -150,6 +150,8 @@ def test_answers_that_begin_alike_are_refused():
     tokenizer = words(["snow"])
     with pytest.raises(ValueError, match="do not tell them apart.*drop the sample"):
         dictionary(snowing=[], snowed=[]).sample_ids(conflict("snowing", "snowed"), tokenizer)
+    assert not dictionary(snowing=[], snowed=[]).tells_apart(conflict("snowing", "snowed"), tokenizer)
+    assert dictionary(snow=[], rain=[]).tells_apart(conflict("snow", "rain"), words(["snow", "rain"]))
 
 
 @pytest.fixture

@@ -103,6 +103,13 @@ class EntityDictionary:
         sides = self._sides(sample, tokenizer)
         return tuple(torch.tensor(sorted(ids), dtype=torch.long) for ids, _, _ in sides)
 
+    def tells_apart(self, sample: Sample, tokenizer) -> bool:
+        """Whether a vocabulary has tokens of its own for each of a sample's answers, so that `sample_ids` finds some."""
+        try:
+            return bool(self._sides(sample, tokenizer))
+        except ValueError:
+            return False
+
     def coverage(self, samples: list[Sample], tokenizer) -> pd.DataFrame:
         """How well the dictionary covers a set in one vocabulary.
 

@@ -17,16 +17,18 @@ from arbitration.trace import trace
 OWN, SHUFFLED = "own", "shuffled"
 
 
-def borrowed(dictionary, samples: list[Sample], seed: int) -> dict[str, Sample]:
+def borrowed(dictionary, samples: list[Sample], seed: int, tokenizer=None) -> dict[str, Sample]:
     """For each sample the one whose answers it borrows: the shuffled-dictionary control.
 
     A sample whose answers are all different, of the same task where there is one, drawn by seed; Φ then reads words that nothing in the prompt supports.
+    With a `tokenizer`, only answers that its vocabulary tells apart are borrowed.
     """
     rng = np.random.default_rng(seed)
+    lenders = [sample for sample in samples if tokenizer is None or dictionary.tells_apart(sample, tokenizer)]
     forms = {sample.id: {form.lower() for side in dictionary.sample_forms(sample) for form in side} for sample in samples}
     chosen = {}
     for sample in samples:
-        others = [other for other in samples if not forms[sample.id] & forms[other.id]]
+        others = [other for other in lenders if not forms[sample.id] & forms[other.id]]
         others = [other for other in others if other.task == sample.task] or others
         if not others:
             raise ValueError(f"no other sample's answers differ from those of {sample.id}; the shuffled-dictionary control needs more samples")
