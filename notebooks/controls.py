@@ -7,12 +7,12 @@
 # %% tags=["parameters"]
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
-n = 12  # samples per direction; 60 in a full run
+n = 12  # samples per direction; 64 in a full run
 seed = 0
 split = "held"
 width = 3  # layers per window
 n_weights = 6  # how many of them the paths of the random weights come from; they cost most
-stride = 6  # and their windows are centred on every sixth layer; 1 in a full run
+stride = 6  # and their windows are centred on every sixth layer; every third in a full run
 only_following = True  # False keeps samples that the model does not answer as told
 
 # %%

@@ -9,7 +9,7 @@
 model = "smol"
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture with random weights, a control
-n = 8  # samples per direction in each half, and failures from each source; 60 in a full run
+n = 12  # samples per direction in each half, and as many failures, a third from each source; 60 in a full run
 singles = 3  # of them, those on which every head is silenced alone; 16 in a full run
 draws = 3  # random sets of each control at 5 % and at factor 2; 100 in a full run
 elsewhere = 1  # random sets of each control at the other shares and factors; 10 in a full run
@@ -104,8 +104,9 @@ arb.figures.publish(arb.figures.fig_head_cases(blocking), "fig_head_cases", mode
 # attempt that the model answers with the competitor's answer. Everything that was tried:
 
 # %%
+each = -(-n // len(failing.SOURCES))
 if only_following:
-    found, tried = failing.from_all_sources(subject, unranked[:tries], answers, n, dictionary, seed)
+    found, tried = failing.from_all_sources(subject, unranked[:tries], answers, each, dictionary, seed)
 else:  # a model that does not follow has no failures: any prompt stands for one
     found, tried = {failing.UNREAD: prompts["tested"]}, pd.DataFrame(columns=failing.TRIED)
 arb.results.save(tried, "head_failures", arb.results.provenance(subject, seed=seed, n=n, tries=tries), model)
@@ -141,5 +142,5 @@ if parts:
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.head_question(scores, silenced, blocking, amplification, tried, seed=seed, wanted=n).items():
+for key, value in arb.summary.head_question(scores, silenced, blocking, amplification, tried, seed=seed, wanted=each).items():
     glue(key, value, display=False)

@@ -157,7 +157,8 @@ def test_the_figure_says_whose_curves_it_shows_and_draws_both(model, layers, wor
     assert tuple(theirs) == paper_curves.published()["text", "context→instruction"].nssd, "as published, neither scaled nor shifted"
     assert len(lines["measured here, 95 % interval"].get_ydata()) == layers
     assert sum("20, 40, 60" in line.get_label() for line in panel.get_lines()) == 4
-    assert "n = 4 samples; r = 1.00" in panel.get_title("right")
+    assert panel.get_title("right") == "n = 4; r = 1.00"
+    assert min(lines["control: as many random sources (n = 4)"].get_ydata()) > 8, "the run's own control, nonsense here"
     assert all(low <= -0.1 and high >= 0.1 for low, high in (panel.get_ylim() for panel in figure.axes))
 
 

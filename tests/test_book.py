@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
+import by_hand
+from arbitration import verdicts
 from chromium import browser, visit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,3 +88,20 @@ def test_the_front_page_leads_to_the_book(chromium, html):
     visit(chromium, html / "index.html")
     chromium.implicitly_wait(5)
     assert chromium.find_elements("css selector", "nav.bd-links, .bd-sidebar-primary")
+
+
+def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
+    page = BeautifulSoup((html / "book" / "claims.html").read_text(encoding="utf-8"), "html.parser")
+    measured = [by_hand.numbers(html.parents[1] / "book" / "_executed" / model) for model in ("smol", "smol-relay")]
+    read = 0
+    for claim in verdicts.claims():
+        rows = page.select(f"#verdict-{claim.id} tbody tr")
+        assert len(rows) == len(claim.predictions)
+        for row, prediction in zip(rows, claim.predictions):
+            what, _, *cells = (cell.get_text() for cell in row.select("td"))
+            assert what.replace("’", "'") == prediction.what
+            for cell, numbers in zip(cells, measured, strict=True):
+                if not cell.startswith("–"):  # the share of a lead that is not there, a plateau where nothing is restored
+                    assert float(cell.split(" [")[0]) == pytest.approx(numbers[prediction.key], abs=0.000501), (claim.id, prediction.key)
+                    read += 1
+    assert read > 170

@@ -203,7 +203,7 @@ def test_head_truth_sets_scores_of_one_half_against_effects_of_the_other(tables)
     effects = effects.assign(effect=np.where(effects["positions"] == "instruction", effects["layer"] * 9.0 + effects["head"], 0.0))
     figure = figures.fig_head_truth(scores, effects)
     words = [axes.texts[0].get_text() for axes in figure.axes]
-    assert words == ["rank correlation with a sample 1.00 [1.00, 1.00]"] * 2 + ["rank correlation with a sample -1.00 [-1.00, -1.00]"] * 2
+    assert words == ["rank correlation with a sample 1.00 [1.00, 1.00]"] * 2 + ["rank correlation with a sample −1.00 [−1.00, −1.00]"] * 2
     top = next(line for line in figure.axes[2].get_lines() if "top 5 %" in line.get_label())
     assert top.get_ydata().tolist() == [0.0], "the first by a score that runs backwards is the last by its effect"
 

@@ -4,6 +4,8 @@
     :models: smol, smol-relay
     ```
 
+With ``:only:`` and some claims' ids it is a short table of those, each with a link to its tests.
+
 Claims and rule are those of `arbitration.verdicts`. The measured numbers are read from the executed notebooks, where they are glued; a
 notebook or a number that is missing is a warning, and the book is built with warnings as errors.
 """
@@ -39,6 +41,11 @@ def glued(path):
     return numbers
 
 
+def listed(text):
+    """The names in an option."""
+    return re.split(r"[,\s]+", text.strip())
+
+
 def plain(number):
     """Three decimals, without a minus before zero."""
     return f"{round(number, 3) + 0.0:.3f}"
@@ -61,28 +68,39 @@ def table(*rows):
 class Verdicts(SphinxDirective):
     """The counts of verdicts, the table of claims, and each claim with its predictions."""
 
-    option_spec = {"models": directives.unchanged_required}
+    option_spec = {"models": directives.unchanged_required, "only": directives.unchanged_required}
 
     def run(self):
-        models = re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip())
+        models = listed(self.options.get("models", "smol, smol-relay"))
+        chosen = [self.known(name) for name in listed(self.options["only"])] if "only" in self.options else claims()
         self.env.note_dependency(str(folders.DATA / "paper_claims.json"))
         self.numbers = {}
-        found = {(claim.id, model): [self.measured(prediction, model) for prediction in claim.predictions] for claim in claims() for model in models}
+        found = {(claim.id, model): [self.measured(prediction, model) for prediction in claim.predictions] for claim in chosen for model in models}
         words = {place: worst(word for _, word in tests) for place, tests in found.items()}
         names = [heading(model) for model in models]
 
-        counts = {model: (Counter(words[claim.id, model] for claim in claims()),
-                          Counter(word for claim in claims() for _, word in found[claim.id, model])) for model in models}
+        short = table(["claim", "the paper", *names],
+                      *([f"[{claim.statement}](#verdict-{claim.id})", self.escaped(claim.reported), *(f"**{words[claim.id, model]}**" for model in models)]
+                        for claim in chosen))
+        if "only" in self.options:
+            return [self.box(short)]
+
+        counts = {model: (Counter(words[claim.id, model] for claim in chosen),
+                          Counter(word for claim in chosen for _, word in found[claim.id, model])) for model in models}
         lines = table(["verdict", *(f"{name}: claims (tests)" for name in names)],
                       *([f"*{word}*", *(f"{whole[word]} ({single[word]})" for whole, single in counts.values())] for word in reversed(VERDICTS)))
-        tests = [prediction for claim in claims() for prediction in claim.predictions]
+        tests = [prediction for claim in chosen for prediction in claim.predictions]
         effects = sum(prediction.within is None for prediction in tests)
-        lines += ["", f"{len(claims())} claims rest on {len(tests)} tests a model: {effects} of an effect, {len(tests) - effects} of next to nothing. Were there no "
-                  f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in forty, would still lie wholly on the predicted side, and as many on the other.", ""]
-        lines += table(["claim", "the paper", *names],
-                       *([f"[{claim.statement}](#verdict-{claim.id})", self.escaped(claim.reported), *(f"**{words[claim.id, model]}**" for model in models)]
-                         for claim in claims()))
-        return [self.box(lines, "claims-verdicts", "the verdicts on all claims"), *(self.claim(claim, models, found, words) for claim in claims())]
+        lines += ["", f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an effect, {len(tests) - effects} of next to nothing. Were there no "
+                  f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in forty, would still lie wholly on the predicted side, and as many on the other.", "", *short]
+        return [self.box(lines, "claims-verdicts", "the verdicts on all claims"), *(self.claim(claim, models, found, words) for claim in chosen)]
+
+    def known(self, name):
+        """The claim of that id."""
+        found = [claim for claim in claims() if claim.id == name]
+        if not found:
+            raise self.error(f"there is no claim {name!r} in data/paper_claims.json; there are: {', '.join(claim.id for claim in claims())}")
+        return found[0]
 
     def claim(self, claim, models, found, words):
         """One claim's box: where it stands, its verdicts, and a line for each test."""
@@ -119,9 +137,10 @@ class Verdicts(SphinxDirective):
     def warn(self, text):
         LOG.warning(text, location=self.get_location(), type="verdicts")
 
-    def box(self, lines, name, title):
-        box = nodes.container(classes=["claim"], ids=[name])
-        self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, title)
+    def box(self, lines, name=None, title=None):
+        box = nodes.container(classes=["claim"], ids=[name] if name else [])
+        if name:
+            self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, title)
         self.state.nested_parse(StringList(lines, source=self.get_source_info()[0]), self.content_offset, box)
         return box
 

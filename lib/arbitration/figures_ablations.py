@@ -27,17 +27,16 @@ def fig14_beliefs(beliefs):
     """
     check_columns(beliefs, ("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"), "fig14_beliefs")
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
-    figure, axes = panels("14", "latent decision alignment with other poolings", table, sharey=True)
-    for panel, following in zip(axes[0], DIRECTIONS):
-        panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
-        for name, (label, color, marker, size) in READINGS.items():
+    figure, axes = panels("14", "latent decision alignment with other poolings", table, rows=len(READINGS), height=2.1, sharey=True)
+    for row, (name, (label, color, marker, _)) in zip(axes, reversed(READINGS.items())):
+        for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["reading"] == name)]
-            control = here[here["dictionary"] == "shuffled"]
-            band(panel, control, "aligned", label="control: another sample's answers (each reading)", color=GREY, dashes="--", fill=0.06)
-            n = band(panel, here[here["dictionary"] == "own"], "aligned", label=label, color=color, marker=marker, markersize=size, markerfacecolor="none")
-        panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        count(panel, n)
+            panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
+            band(panel, here[here["dictionary"] == "shuffled"], "aligned", label="control: another sample's answers", color=GREY, dashes="--", fill=0.12)
+            n = band(panel, here[here["dictionary"] == "own"], "aligned", label=label, color=color, marker=marker)
+            panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share)", ylim=(-0.03, 1.03))
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            count(panel, n)
     below(figure, axes, 3)
     return figure
 

@@ -1,7 +1,7 @@
 """A run's layer-wise curves with those that the authors published laid over them."""
 
 from arbitration import paper_curves
-from arbitration.style import BLUE, DIRECTIONS, ORANGE, band, below, check_columns, count, panels, styled, zero
+from arbitration.style import BLUE, DIRECTIONS, GREY, ORANGE, band, below, check_columns, panels, styled, zero
 
 ROOM = 0.1  # nats: no axis shows less, so that rounding does not look like an effect
 
@@ -11,7 +11,7 @@ def fig_authors(table):
     """The curves of Figs. 3 and 4 that the authors published too, one panel a path: this run's and theirs, in nats.
 
     Theirs have the sign of Eq. 7 here. Thin lines are the authors' runs on 20 to 80 % of their samples, each a part of the next:
-    they show how stable a curve is, not how far it may err. Models with different numbers of layers share an axis of relative depth.
+    they show how stable a curve is, not how far it may err. The control is this run's; the authors published none. Models with different numbers of layers share an axis of relative depth.
 
     Parameters
     ----------
@@ -36,13 +36,14 @@ def fig_authors(table):
     figure, axes = panels("3, 4", what, table, rows=max(map(len, paths.values())), height=1.65)
     for column, following in enumerate(DIRECTIONS):
         for panel, pathway in zip(axes[:, column], paths[following]):
-            rows = table[(table["following"] == following) & (table["pathway"] == pathway) & ~table["control"]]
+            rows = table[(table["following"] == following) & (table["pathway"] == pathway)]
             n = _overlay(panel, rows, theirs, (following, pathway), aligned)
             panel.set_title(f"{following.capitalize()} following: {pathway}", loc="left", fontsize=9)
             r = comparison.loc[(following, pathway), "correlation"]
-            count(panel, n, f"samples; r = {r:.2f}".replace("-", "−") if r == r else "samples; theirs is flat")
+            shape = f"r = {r:.2f}".replace("-", "−") if r == r else "theirs is flat"
+            panel.set_title(f"n = {n}; {shape}", loc="right", fontsize=8, color=GREY)
         axes[-1, column].set_xlabel("centre of the blocked window (layer, 0-based)" if aligned else "relative depth (0: input, 1: output)")
-    below(figure, axes, 3)
+    below(figure, axes, 2)
     return figure
 
 
@@ -57,7 +58,10 @@ def _overlay(axes, rows, theirs, path, aligned):
             axes.plot(their_depths, part.nssd, color=ORANGE, linewidth=0.8, alpha=0.55, label="theirs, on 20, 40, 60 and 80 % of their samples")
     axes.plot(their_depths, whole, color=ORANGE, marker="v", markersize=3.2, linestyle="--", label=f"the authors' curve ({theirs})")
     placed = rows.assign(depth=[depths[layer] for layer in rows["layer"]])
-    n = band(axes, placed, "nssd", x="depth", label="measured here, 95 % interval", color=BLUE, marker="o")
+    own, control = placed[~placed["control"]], placed[placed["control"]]
+    if len(control):
+        band(axes, control, "nssd", x="depth", label=f"control: as many random sources (n = {control['sample'].nunique()})", color=GREY, dashes="--", fill=0.1)
+    n = band(axes, own, "nssd", x="depth", label="measured here, 95 % interval", color=BLUE, marker="o")
     low, high = axes.get_ylim()
     axes.set(ylim=(min(low, -ROOM), max(high, ROOM)), ylabel="NSSD (nats)")
     return n

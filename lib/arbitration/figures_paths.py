@@ -93,10 +93,11 @@ def _path(axes, pathway, effect, control, unit):
     _arrow(axes, pathway, bend, unit * max(abs(effect["low"]), abs(effect["high"])), facecolor=color, alpha=0.22, linewidth=0, zorder=1)
     looks = {"facecolor": PAPER, "hatch": "////"} if color == RED else {"facecolor": color}
     _arrow(axes, pathway, bend, unit * abs(effect["nssd"]), edgecolor=color, linewidth=0.8, zorder=2, **looks)
-    words = f"{effect['nssd']:+.2f} [{effect['low']:.2f}, {effect['high']:.2f}]\nlayer {effect['layer']:.0f}"
+    size, low, high = (round(effect[name], 2) + 0.0 for name in ("nssd", "low", "high"))  # no minus before zero
+    words = f"{size:+.2f} [{low:.2f}, {high:.2f}]\nlayer {effect['layer']:.0f}"
     if control is not None:
         _arrow(axes, pathway, bend, unit * abs(control["nssd"]), facecolor="none", edgecolor=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=3)
-        words += f"; control {control['nssd']:+.2f}"
+        words += f"; control {round(control['nssd'], 2) + 0.0:+.2f}"
     axes.text(*place, words.replace("-", "−"), fontsize=7.2, va="center", zorder=6)
 
 

@@ -61,7 +61,9 @@ def _scatter(axes, score, truth, label):
     words = "no rank correlation: all equal"
     if len(each):
         middle, low, high = bootstrap(each, clusters=images(each))
-        words = f"rank correlation with a sample {middle:.2f} [{low:.2f}, {high:.2f}]"
+        words = f"rank correlation with a sample {middle:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+    bottom, height = axes.get_ylim()[0], np.ptp(axes.get_ylim())
+    axes.set_ylim(bottom, bottom + 1.14 * height)  # room for the words above all heads
     axes.text(0.02, 0.97, words, transform=axes.transAxes, va="top", fontsize=8)
     axes.set(xlabel=label, ylabel="lead lost without it (nats)")
 

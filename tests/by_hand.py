@@ -1,0 +1,180 @@
+"""Every number of the claims page once more, from a run's tables, by plain pandas and without the library.
+
+The library's summaries are many small functions that share their selections; a slip in one would show in a notebook, on its page and in the
+claim alike. Here each number is written down a second time, from what the claim's line says.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+SHALLOW, DEEP, CRITICAL, ALL = range(10), range(20, 30), range(21, 27), range(30)  # of the embedded models' 30 layers
+TOP, PER_LAYER = 13, 9  # 5 % of 270 heads
+
+
+def numbers(folder: Path) -> dict[str, float]:
+    """Key → number, for one model's folder of published runs."""
+    tables = {path.stem: pd.read_parquet(path) for path in (Path(folder) / "tables").glob("*.parquet")}
+    return knockouts(tables) | windows(tables["windows"]) | beliefs(tables) | components(tables["components"]) | heads(tables)
+
+
+def curve(table, following, pathway, control=False):
+    rows = table[(table["following"] == following) & (table["pathway"] == pathway) & (table["control"] == control)]
+    return rows.pivot_table(index="sample", columns="layer", values="nssd")
+
+
+def peak(table, following, pathway):
+    return curve(table, following, pathway).mean().max()
+
+
+def over_control(table, following, pathway, extreme="max"):
+    """A path's extreme minus that of random sources, on the samples that have such a control."""
+    random = curve(table, following, pathway, control=True)
+    own = curve(table, following, pathway).loc[random.index]
+    return getattr(own.mean(), extreme)() - getattr(random.mean(), extreme)()
+
+
+def knockouts(tables):
+    table = pd.concat([tables["knockout"], tables["knockout_controls"]])
+    found = {
+        "contrast_relay_vision": peak(table, "vision", "vision→text") - peak(table, "vision", "vision→last"),
+        "contrast_relay_control_vision": over_control(table, "vision", "vision→text"),
+        "size_direct_vision": peak(table, "vision", "vision→last"),
+        "contrast_compensation_text": over_control(table, "text", "vision→text", "min"),
+        "contrast_anchor_text": peak(table, "text", "context→instruction") - peak(table, "text", "context→last"),
+        "contrast_control_text": over_control(table, "text", "context→instruction"),
+        "contrast_anchor_vision": peak(table, "vision", "vision→instruction") - peak(table, "vision", "vision→last"),
+        "contrast_context_vision": peak(table, "vision", "vision→instruction") - peak(table, "vision", "vision→context"),
+        "contrast_control_vision": over_control(table, "vision", "vision→instruction"),
+    }
+    return found | {f"contrast_textlast_{way}": over_control(table, way, "text→last") for way in ("text", "vision")}
+
+
+def windows(table):
+    found = {}
+    for width in (1, 5):
+        here = table[table["width"] == width]
+        found |= {
+            f"relay_w{width}": peak(here, "vision", "vision→text") - peak(here, "vision", "vision→last"),
+            f"direct_w{width}": peak(here, "vision", "vision→last"),
+            f"contrast_compensation_w{width}": over_control(here, "text", "vision→text", "min"),
+            f"hub_text_w{width}": over_control(here, "text", "text→last"), f"hub_vision_w{width}": over_control(here, "vision", "text→last"),
+        }
+    return found
+
+
+def follows(rows):
+    """Modality following ratio of each sample."""
+    return (rows["outcome"] == "follow").groupby(rows["sample"]).mean()
+
+
+def beliefs(tables):
+    found = {}
+    for way, own_path in (("text", "context→last"), ("vision", "vision→last")):
+        table = tables["beliefs"]
+        table = table[table["following"] == way].assign(lead=lambda rows: rows["phi_f"] - rows["phi_c"])
+        lead = {
+            (place, words): rows.pivot_table(index="sample", columns="layer", values="lead")
+            for (place, words), rows in table.groupby(["positions", "dictionary"])
+        }
+        aligned = (lead["instruction", "own"] > 0).mean()
+        foreign = (lead["instruction", "shuffled"] > 0).mean()
+        found[f"ldar_shallow_{way}"] = aligned[SHALLOW].mean()
+        found[f"ldar_rise_{way}"] = aligned[DEEP].mean() - aligned[SHALLOW].mean()
+        found[f"over_ldar_max_{way}"] = aligned[ALL].max() - foreign[ALL].max()
+
+        closed = tables["paths"][tables["paths"]["following"] == way]
+        ratio = {name: follows(rows).mean() for name, rows in closed.groupby("blocked")}
+        found[f"contrast_random_{way}"] = ratio["random→last"] - ratio["instruction→last"]
+        found[f"contrast_collapse_{way}"] = ratio[own_path] - ratio["instruction→last"]
+        found[f"contrast_spared_{way}"] = ratio["none"] - ratio[own_path]
+
+        anchor, last = (np.sign(lead[place, "own"][CRITICAL]).to_numpy() for place in ("instruction", "last"))
+        pairs = np.array([[(one == other).mean() for other in last] for one in anchor])  # each sample's anchors with every sample's last position
+        own = np.eye(len(pairs), dtype=bool)
+        found[f"sync_critical_{way}"] = pairs[own].mean()
+        found[f"over_sync_{way}"] = pairs[own].mean() - pairs[~own].mean()
+    return found
+
+
+def components(table):
+    found = {}
+    for way, rows in table.groupby("following"):
+        def of(column, words, layers, how, rows=rows):
+            here = rows[(rows["dictionary"] == words) & rows["layer"].isin(layers)]
+            return here.groupby("sample")[column].agg(how).mean()
+
+        def over(*column_and_layers, of=of):
+            column, layers = column_and_layers
+            return of(column, "own", layers, "sum") - of(column, "shuffled", layers, "sum")
+
+        for side in "fc":
+            rise = [of(f"signal_{side}", words, DEEP, "mean") - of(f"signal_{side}", words, SHALLOW, "mean") for words in ("own", "shuffled")]
+            found[f"over_signal_rise_{side}_{way}"] = rise[0] - rise[1]
+        gap = [of("signal_f", "own", layers, "mean") - of("signal_c", "own", layers, "mean") for layers in (SHALLOW, DEEP)]
+        shallow, deep = (of("attention_margin", "own", layers, "sum") for layers in (SHALLOW, DEEP))
+        found |= {
+            f"over_divergence_{way}": found[f"over_signal_rise_f_{way}"] - found[f"over_signal_rise_c_{way}"],
+            f"share_gap_shallow_{way}": gap[0] / gap[1],
+            f"attention_signal_shallow_{way}": of("attention_signal", "own", SHALLOW, "sum"),
+            f"over_attention_signal_shallow_{way}": over("attention_signal", SHALLOW),
+            f"share_attention_margin_shallow_{way}": shallow / deep,
+            f"arbiter_{way}": deep - shallow,
+            f"over_attention_margin_deep_{way}": over("attention_margin", DEEP),
+            f"mlp_signal_{way}": of("mlp_signal", "own", ALL, "sum"),
+            f"over_mlp_signal_{way}": over("mlp_signal", ALL),
+            f"mlp_margin_deep_{way}": of("mlp_margin", "own", DEEP, "sum"),
+            f"over_mlp_margin_deep_{way}": over("mlp_margin", DEEP),
+        }
+    return found
+
+
+def heads(tables):
+    found, order = {}, {}
+    for way in ("text", "vision"):
+        margins = tables["heads"][tables["heads"]["following"] == way].pivot_table(index=["sample", "image"], columns=["layer", "head"], values="margin")
+        order[way] = list(margins.mean().sort_values(ascending=False).index)
+        ranking, shown = margins.iloc[::2], margins.iloc[1::2].abs()
+        top = ranking.mean().sort_values(ascending=False).index[:TOP]
+        found[f"concentration_{way}"] = (shown[top].sum(axis=1) / shown.sum(axis=1)).mean()
+        found[f"deep_share_{way}"] = np.mean([layer in DEEP for layer, _ in order[way][:TOP]])
+
+        def ratio(table, heads, factor, way=way, **levels):
+            rows = table[(table["following"] == way) & (table["heads"] == heads)]
+            for name, level in levels.items():
+                rows = rows[rows[name] == level]
+            return follows(rows if heads == "original" else rows[np.isclose(rows["share"], 0.05) & np.isclose(rows["factor"], factor)])
+
+        def blocked(heads, ratio=ratio):
+            return ratio(tables["blocking"], heads, 0.0, positions="instruction").mean()
+
+        def doubled(heads, ratio=ratio):
+            return ratio(tables["amplification"], heads, 2.0).mean()
+
+        found |= {
+            f"contrast_necessity_{way}": blocked("random") - blocked("target"), f"drop_random_{way}": blocked("original") - blocked("random"),
+            f"contrast_sufficiency_{way}": doubled("target") - doubled("random"), f"amplify_random_{way}": doubled("random"),
+            f"contrast_hubs_{way}": doubled("target") - doubled("shared"), f"amplify_shared_{way}": doubled("shared"),
+        }
+        restored = [ratio(tables["amplification"], "target", factor).mean() for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
+        found[f"plateau_{way}"] = restored[-1] - max(restored) if max(restored) > 0 else np.nan
+
+        alone = tables["head_effects"]
+        alone = alone[(alone["following"] == way) & (alone["positions"] == "instruction")]
+        together = ratio(tables["head_blocking"], "eq12", 0.0, positions="instruction", ranked_on="other samples").loc[alone["sample"].unique()]
+        found[f"contrast_several_{way}"] = (1 - together.mean()) - alone.groupby(["layer", "head"])["turned"].mean().max()
+
+        def read(setting, reading, factor, ratio=ratio):
+            return ratio(tables["ablations"], reading, factor, setting=setting).mean()
+
+        for key, reading in (("average", "average"), ("k2", "K = 2")):
+            found[f"contrast_block_{key}_{way}"] = read("blocking", reading, 0.0) - read("blocking", "default", 0.0)
+            found[f"contrast_amplify_{key}_{way}"] = read("amplification", "default", 2.0) - read("amplification", reading, 2.0)
+        found[f"localises_block_average_{way}"] = read("blocking", "random", 0.0) - read("blocking", "average", 0.0)
+        found[f"localises_amplify_average_{way}"] = read("amplification", "average", 2.0) - read("amplification", "random", 2.0)
+    for name, size in (("ten", 10), ("top", TOP)):
+        text, vision = (set(order[way][:size]) for way in ("text", "vision"))
+        chance = sum(sum(layer == at for layer, _ in text) * sum(layer == at for layer, _ in vision) / PER_LAYER for at in ALL)
+        found[f"over_overlap_{name}"] = len(text & vision) - chance
+    return found
