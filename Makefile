@@ -10,7 +10,7 @@ BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
 PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
-.PHONY: help book html test exact-test slow-test browser-test conformance notebook pair lab clean
+.PHONY: help book html test exact-test slow-test browser-test conformance notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
 	@echo 'make conformance MODEL=org/name              whether the measures can work on a model of the hub, or of a folder'
+	@echo 'make dictionary DATA=folder                  make the entity dictionary of your own samples (ASK=1: with a language model)'
 	@echo 'make lab                                     open the notebooks in Jupyter'
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
@@ -60,6 +61,10 @@ notebook: $(INSTALLED)
 
 conformance: $(INSTALLED)
 	$(BIN)/python -m arbitration.conformance '$(MODEL)' </dev/null
+
+dictionary: $(INSTALLED)
+	@test -n '$(DATA)' || { echo 'Of which set? make dictionary DATA=path/to/folder, or DATA=mc2'; exit 2; }
+	$(BIN)/python -m arbitration.dictionary '$(DATA)' $(if $(filter 1,$(ASK)),--ask) </dev/null
 
 pair: $(INSTALLED)
 	$(BIN)/python notebooks/pair.py

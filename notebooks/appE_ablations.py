@@ -37,7 +37,7 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 # One clean pass of each prompt; Φ is then taken with another pooling, at other tokens, for other words.
 
 # %%
-strangers = arb.measure.borrowed(dictionary, samples, seed)
+strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
 
 
 def believed(prompt):

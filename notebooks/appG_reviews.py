@@ -71,8 +71,8 @@ arb.figures.publish(arb.figures.fig_whole(table), "fig_whole", model, alt=alt)
 
 # %%
 where = {"positions": "instruction", "top_k": 1, "pooling": "max", "norm": False}
-strangers = arb.measure.borrowed(dictionary, samples, seed)
-others = arb.measure.borrowed(dictionary, everything, seed)
+strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
+others = arb.measure.borrowed(dictionary, everything, seed, subject.tokenizer)
 
 
 def increments(prompts, borrowed, **options):

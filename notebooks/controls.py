@@ -26,7 +26,7 @@ samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
 dictionary = arb.entities.of(data, samples)
 answers = arb.measure.answered(subject, samples, dictionary)
 prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
-strangers = arb.measure.borrowed(dictionary, samples, seed)
+strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
 
 # %% [markdown]
 # ## The trained model

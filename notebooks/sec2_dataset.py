@@ -35,6 +35,17 @@ alt = "One conflict sample: its picture, its text, both instructions, the token 
 arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, alt=alt)
 
 # %% [markdown]
+# ## Samples without a decision
+#
+# Where both answers begin with the same token of the model's vocabulary, the first token decides nothing, and no notebook measures the sample.
+
+# %%
+dropped = arb.measure.decided(subject, samples)[1]
+arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
+dropped
+
+# %% [markdown]
 # ## What the model answers
 #
 # Greedy answers, matched against the surface forms of both answers: `follow`, `competitor`, or `other`.
@@ -48,7 +59,7 @@ answers.pivot_table(index="task", columns=["following", "outcome"], values="samp
 # ## What the dictionary covers
 
 # %%
-coverage = dictionary.coverage(samples, subject.tokenizer)
+coverage = dictionary.coverage([sample for sample in samples if sample.id in set(answers["sample"])], subject.tokenizer)
 arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 

@@ -32,7 +32,7 @@ prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 # ## Signals in every layer
 
 # %%
-strangers = arb.measure.borrowed(dictionary, samples, seed)
+strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
 options = {"top_k": top_k, "pooling": pooling, "norm": norm}
 
 

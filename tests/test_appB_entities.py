@@ -1,14 +1,16 @@
 """The answer entity dictionary (Appendix B): made from a real WordNet, disjoint for the two answers, and covered."""
 
-import dataclasses
 import json
+import shutil
 
 import pytest
+import tiny
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from arbitration import dataset, embedded, entities, wordnet
+from arbitration import dataset, embedded, entities, results, wordnet
+from arbitration import dictionary as pipeline
 from arbitration.dataset import Sample
 from arbitration.folders import DATA
 
@@ -41,7 +43,7 @@ def dictionary(**colours):
 
 def test_the_shipped_file_is_what_the_code_makes(reader):
     review = json.loads((DATA / "scenes" / "review.json").read_text(encoding="utf-8"))
-    made = entities.as_text(entities.make(entities.vocabulary(), reader, review))
+    made = pipeline.as_text(pipeline.make(pipeline.words("scenes"), reader, review))
     assert made == (DATA / "scenes" / "entities.json").read_text(encoding="utf-8")
 
 
@@ -75,7 +77,7 @@ def test_participles(reader, verb, form):
 
 
 def test_forms_leave_out_single_letters_and_what_the_review_rejects(reader):
-    assert wordnet.forms(reader, "five", reader.synset("five.s.01"), "number") == ["five", "5"]
+    assert wordnet.forms(reader, "five", reader.synset("five.s.01")) == ["five", "5"]
     shipped = entities.load("scenes")
     assert shipped.forms("five", "counting") == ("five", "5")
     assert "wheel" in reader.synset("bicycle.n.01").lemma_names() and "wheel" not in shipped.forms("bicycle")
@@ -148,13 +150,82 @@ def test_answers_that_begin_alike_are_refused():
     tokenizer = words(["snow"])
     with pytest.raises(ValueError, match="do not tell them apart.*drop the sample"):
         dictionary(snowing=[], snowed=[]).sample_ids(conflict("snowing", "snowed"), tokenizer)
+    assert not dictionary(snowing=[], snowed=[]).tells_apart(conflict("snowing", "snowed"), tokenizer)
+    assert dictionary(snow=[], rain=[]).tells_apart(conflict("snow", "rain"), words(["snow", "rain"]))
 
 
-def test_a_set_without_a_dictionary_has_the_answers_as_written():
-    sample = dataclasses.replace(dataset.load("scenes", "held")[0], task="color", answer_vision="dark red", answer_text="teal")
-    plain = entities.of("somewhere/else", [sample])
-    assert plain.sample_forms(sample) == (("dark red",), ("teal",))
+@pytest.fixture
+def own(tmp_path):
+    """A folder of a reader's with one sample and no dictionary."""
+    sample = dataset.load("scenes", "held")[0]
+    shutil.copy(sample.image, tmp_path / "one.png")
+    record = {"question": "Which?", "context": "Teal.", "answer_vision": "dark red", "answer_text": "teal", "image": "one.png", "task": "color"}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(record))
+    return tmp_path
+
+
+def entry(**words):
+    return json.dumps({"source": "", "entries": {"color": {word: {"en": [word, *forms]} for word, forms in words.items()}}})
+
+
+def test_a_set_without_a_dictionary_has_the_answers_as_written(own):
+    samples = dataset.load(own)
+    plain = entities.of(own, samples)
+    assert plain.sample_forms(samples[0]) == (("dark red",), ("teal",)) and samples[0].dictionary == ""
     assert plain.forms("teal", "a task of one's own") == plain.forms("teal") == ("teal",)
     with pytest.raises(ValueError, match="no entry 'red'"):
         plain.forms("red", "color")
     assert entities.of("scenes", []).entries == entities.load("scenes").entries
+
+
+def test_a_dictionary_beside_the_samples_is_used(own):
+    (own / "entities.json").write_text(entry(teal=["cyan"], **{"dark red": ["maroon"]}))
+    samples = dataset.load(own)
+    assert entities.of(own, samples).sample_forms(samples[0]) == (("dark red", "maroon"), ("teal", "cyan"))
+    (own / "entities.json").write_text(entry(teal=["cyan"]))
+    with pytest.raises(ValueError, match="not what it was when the samples were loaded; load them again"):
+        entities.of(own, samples)
+    with pytest.raises(ValueError, match=r"lacks 1 of the 2 answers of the set: 'dark red' \(color\); make it again: python -m arbitration.dictionary"):
+        entities.of(own, dataset.load(own))
+    for broken in ("{", "[]", '{"entries": {"color": {"teal": {"en": [3]}}}}'):
+        (own / "entities.json").write_text(broken)
+        with pytest.raises(ValueError, match="entities.json is no entity dictionary"):
+            entities.of(own, dataset.load(own))
+
+
+def test_a_file_of_another_name_has_a_dictionary_of_its_own(own):
+    (own / "entities.json").write_text(entry(teal=["cyan"], **{"dark red": ["maroon"]}))
+    shutil.copy(own / "samples.jsonl", own / "fruit.jsonl")
+    assert dataset.beside(own / "fruit.jsonl", "entities.json") == own.resolve() / "fruit.entities.json"
+    assert dataset.load(own / "fruit.jsonl")[0].dictionary == "" != dataset.load(own)[0].dictionary
+
+
+def test_what_one_dictionary_measured_is_not_taken_for_another(own):
+    """The name of a prompt's part on disk has the sample in it, and that its dictionary."""
+    subject = tiny.subject("llava")
+    parts = set()
+    for text in (None, entry(teal=[], **{"dark red": []}), entry(teal=["cyan"], **{"dark red": []})):
+        if text:
+            (own / "entities.json").write_text(text)
+        parts.add(results._content(subject.encode(dataset.load(own)[0], "text")))
+    assert len(parts) == 3
+
+
+def test_a_task_of_ones_own_is_a_kind():
+    mine = entities.EntityDictionary({"mood": {"orange": {"en": ["orange", "warm"]}}, "colour": {"orange": {"en": ["orange", "orangish"]}}})
+    assert mine.forms("orange", "mood") == ("orange", "warm") and mine.forms("orange", "color") == ("orange", "orangish")
+    assert mine.knows("orange", "counting") is False and mine.knows("orange")
+
+
+def test_senses_where_the_kind_says_nothing(reader):
+    """The most frequent sense in WordNet's corpus, of any part of speech; phrases are looked up whole."""
+    assert wordnet.sense(reader, "dog", "mood").name() == "dog.n.01" and wordnet.sense(reader, "running", "mood").pos() == "v"
+    assert wordnet.sense(reader, "wooden", "attribute").name() == "wooden.s.01"
+    assert wordnet.sense(reader, "ice cream", "object_recognition").name() == "ice_cream.n.01"
+    assert wordnet.sense(reader, "cat statue", "object_recognition") is None and wordnet.forms(reader, "cat statue", None) == []
+
+
+def test_candidates_come_from_all_senses_of_the_part_of_speech(reader):
+    candidates = wordnet.related(reader, "bat", "object_recognition")
+    assert {"chiropteran", "squash racket"} <= set(candidates) and "bat" not in candidates and "flutter" not in candidates
+    assert len(wordnet.related(reader, "running", "mood")) <= wordnet.OFFERED

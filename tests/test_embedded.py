@@ -11,9 +11,9 @@ from safetensors import safe_open
 from transformers import LlavaProcessor
 
 import arbitration as arb
-from arbitration import embedded, fetch
+from arbitration import embedded, fetch, intervals
 from arbitration.folders import DATA, ROOT
-from recipe import build, evaluate, intervals, pack
+from recipe import build, evaluate, pack
 
 ABILITIES = json.loads((DATA / "models" / "abilities.json").read_text(encoding="utf-8"))
 

@@ -67,6 +67,10 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
     table = measure.answered(tiny.subject("llava"), [good, undecided], entities.load("scenes"))
     assert set(table["sample"]) == {good.id} and sorted(table["following"]) == ["text", "vision"]
     assert f"dropped 1 of 2 samples whose two answers begin with the same token: {undecided.id}" in capsys.readouterr().out
+    kept, dropped = measure.decided(tiny.subject("llava"), [good, undecided])
+    assert [prompt.id for prompt in kept] == [f"{good.id}-text", f"{good.id}-vision"]
+    assert dropped["following"].tolist() == ["text", "vision"] and set(dropped["sample"]) == {undecided.id}
+    assert set(dropped["why"]) == {"both answers begin with the same token, 'l'"}
     assert [p.sample for p in measure.cohort(tiny.subject("llava"), [undecided, good], table, 2, only_following=False)] == [good, good]
 
 

@@ -88,6 +88,11 @@ def test_samples_are_cleaned(disk):
     assert dataset.load(disk / "mc2.json", "iid") == samples
 
 
+def test_loading_says_what_was_cleaned_and_flagged(disk, capsys):
+    mc2.load(disk / "mc2.json")
+    assert "MC²: 4 samples, 3 of them cleaned; kept and flagged: repeated 1, leaks 2, absent 1, nested 1" in capsys.readouterr().out
+
+
 def test_a_clean_record_stays_as_it_is():
     assert mc2.cleaned(RECORDS[0]) == RECORDS[0]
     assert not mc2.flags(RECORDS[:1])[list(mc2.DIRT)].any(axis=None)

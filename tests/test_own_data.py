@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tiny
 from PIL import Image
+from test_notebooks import run
 
 from arbitration import checks, dataset, entities, measure, own_data, results
 from arbitration.folders import ROOT
@@ -187,6 +188,18 @@ def test_loaded_samples_are_asked_and_filtered_like_the_scenes(folder, monkeypat
     assert compared[0] == compared[1] and len(compared[0]) == 6
     assert len(measure.cohort(subject, own, answers, 2, only_following=False)) == 4
     assert all(share >= 0 for _, share in measure.failures(subject, own, "text", 1, dictionary))
+
+
+@pytest.mark.parametrize("notebook", ["sec2_dataset", "sec3_beliefs"])
+def test_a_sample_without_a_decision_stops_no_notebook(folder, monkeypatch, notebook):
+    """Its answers cannot be told apart, and no other sample may borrow them."""
+    for place, sample in enumerate(tiny.samples(4)):
+        shutil.copy(sample.image, folder / f"{place}.png")
+    pairs = [("cat", "dog"), ("grey cat", "grey dog"), ("red", "blue"), ("two", "three")]
+    write(folder, *(GOOD | {"image": f"{place}.png", "answer_vision": vision, "answer_text": text} for place, (vision, text) in enumerate(pairs)))
+    options = {} if notebook == "sec2_dataset" else {"only_following": False}
+    glued = run(notebook, folder / "run", monkeypatch, lambda name, weights: tiny.subject("internvl"), n=4, data=str(folder), **options)
+    assert glued["n_text"] == 3
 
 
 def test_the_page_explains_every_field():

@@ -1,12 +1,13 @@
 """Conflict samples: an image and a text that support different answers to one question (§2)."""
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from arbitration.folders import DATA
+from arbitration.folders import DATA, cache
 
 SPLITS = ("iid", "held", "held_style")
 MODALITIES = ("vision", "text")
@@ -27,6 +28,9 @@ class Sample:
         What the image and what the text support.
     instruction_vision, instruction_text : str
         I_v and I_t.
+    dictionary : str
+        Which entity dictionary, ℰ, lies beside the set: a hash, or nothing for the shipped one or none. With it what was measured with one
+        dictionary is never taken for another's.
     """
 
     id: str
@@ -39,6 +43,7 @@ class Sample:
     answer_text: str
     instruction_vision: str
     instruction_text: str
+    dictionary: str = ""
 
     def instruction(self, following: str) -> str:
         return {"vision": self.instruction_vision, "text": self.instruction_text}[following]
@@ -81,15 +86,39 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
     # They need the prompts' wording, and the prompts need this module.
     from arbitration import mc2, own_data
 
+    file, dictionary = source(name), mark(name)
     if name == "mc2":
-        return mc2.load()
+        samples = mc2.load()
+    else:
+        samples = mc2.load(file) if file.suffix == ".json" else own_data.load(file, split)
+    return [replace(sample, dictionary=dictionary) for sample in samples]
+
+
+def source(name: str | Path) -> Path:
+    """The file of a data set's samples, by the names that `load` takes; MC²'s is there once it has been downloaded."""
+    from arbitration import mc2, own_data
+
+    if name in ("scenes", "mc2"):
+        return DATA / "scenes" / "samples.jsonl" if name == "scenes" else cache() / "mc2" / Path(mc2.FILE).name
     path = Path(name).expanduser()
     if not path.exists():
         raise ValueError(
             f"unknown data set {str(name)!r}; known: 'scenes', 'mc2', or the path of a folder with samples.jsonl or samples.parquet"
             f" (there is no {path.resolve()})"
         )
-    return mc2.load(path) if path.suffix == ".json" else own_data.load(path, split)
+    return path.resolve() if path.suffix == ".json" else own_data.samples_file(path.resolve())
+
+
+def beside(name: str | Path, what: str) -> Path:
+    """Where something that belongs to a data set lies: beside its samples, with their file's name before its own unless that is ``samples``."""
+    file = source(name)
+    return file.with_name(what if file.stem == "samples" else f"{file.stem}.{what}")
+
+
+def mark(name: str | Path) -> str:
+    """Hash of the entity dictionary beside a data set; nothing if there is none, or if it ships with the project."""
+    path = beside(name, "entities.json")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if name != "scenes" and path.exists() else ""
 
 
 def _scenes(split: str) -> list[Sample]:
@@ -98,7 +127,7 @@ def _scenes(split: str) -> list[Sample]:
     folder = DATA / "scenes"
     with open(folder / "samples.jsonl", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
-    fields = Sample.__dataclass_fields__
+    fields = [field for field in Sample.__dataclass_fields__ if field != "dictionary"]
     return [
         Sample(**{**{key: record[key] for key in fields}, "image": str(folder / record["image"])})
         for record in records

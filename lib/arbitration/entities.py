@@ -1,9 +1,6 @@
 """The answer entity dictionary ℰ = {ℰ_v, ℰ_t} of §2 and Appendix B: the forms in which a model may write an answer.
 
-Made in the paper's two stages. Candidates are the synonyms that WordNet 3.0 gives for a word, read through NLTK. They are
-verified by what is known about the set: the sense must have the part of speech and the lexicographer's field of the kind of
-thing the word names here (a *bat* among animals is no club), and a reader's review of the outcome (``review.json``) replaces
-senses and rejects words that fit no picture. ``entities.write()`` makes the shipped file again.
+A dictionary lies beside its set: the shipped one beside the scenes, one of a reader's beside their samples. `dictionary` says how it is made.
 """
 
 import json
@@ -14,8 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from arbitration import wordnet
-from arbitration.dataset import Sample
+from arbitration.dataset import Sample, beside, mark
 from arbitration.folders import DATA
 
 OBJECTS = ("animal", "food", "vehicle", "clothing", "tool", "instrument", "thing", "plant", "building", "sky")
@@ -35,6 +31,7 @@ TASK_KINDS = {
 
 #: The kind of answers whose only form is the answer itself.
 AS_WRITTEN = "as written"
+FILE = "entities.json"
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class EntityDictionary:
     Attributes
     ----------
     entries : mapping
-        ``entries[kind][word][language]`` is a list of forms, the word itself first; languages are "en" and "zh".
+        ``entries[kind][word][language]`` is a list of forms, the word itself first; languages are "en" and "zh". A kind is one of those in
+        `TASK_KINDS`, or a task: the kinds of things are known of the scenes only.
     """
 
     entries: Mapping[str, Mapping[str, Mapping[str, list[str]]]] = field(repr=False)
@@ -63,13 +61,17 @@ class EntityDictionary:
         ValueError
             If the dictionary lacks the answer.
         """
-        kinds = [kind for kind in (*TASK_KINDS.get(task, self.entries), AS_WRITTEN) if answer in self.entries.get(kind, {})]
+        kinds = self._kinds(answer, task)
         if not kinds:
             where = f" for the task {task!r}" if task else ""
             raise ValueError(f"the entity dictionary has no entry {answer!r}{where}; add the word and make it again")
         chosen = kinds[:1] if task else kinds
         found = [self.entries[kind][answer] for kind in chosen]
         return tuple(dict.fromkeys(form for entry in found for language in ("en", "zh") for form in entry.get(language, [])))
+
+    def knows(self, answer: str, task: str | None = None) -> bool:
+        """Whether there is an entry for an answer."""
+        return bool(self._kinds(answer, task))
 
     def sample_forms(self, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Forms of the visual and of the textual answer; one that would fit both (whatever its case) is in neither."""
@@ -101,6 +103,13 @@ class EntityDictionary:
         sides = self._sides(sample, tokenizer)
         return tuple(torch.tensor(sorted(ids), dtype=torch.long) for ids, _, _ in sides)
 
+    def tells_apart(self, sample: Sample, tokenizer) -> bool:
+        """Whether a vocabulary has tokens of its own for each of a sample's answers, so that `sample_ids` finds some."""
+        try:
+            return bool(self._sides(sample, tokenizer))
+        except ValueError:
+            return False
+
     def coverage(self, samples: list[Sample], tokenizer) -> pd.DataFrame:
         """How well the dictionary covers a set in one vocabulary.
 
@@ -118,6 +127,11 @@ class EntityDictionary:
                 ids, shared, fallback = side
                 rows.append((sample.id, sample.task, modality, answer, len(own), len(ids), shared, fallback))
         return pd.DataFrame(rows, columns=["sample", "task", "following", "answer", "forms", "ids", "shared", "fallback"])
+
+    def _kinds(self, answer: str, task: str | None) -> list[str]:
+        """Where an answer stands, the kind that a task means first."""
+        places = ([task] if task else []) + [*TASK_KINDS.get(task, self.entries), AS_WRITTEN]
+        return [kind for kind in dict.fromkeys(places) if answer in self.entries.get(kind, {})]
 
     def _sides(self, sample, tokenizer):
         """(ids, number of shared ids removed, fallback) of the visual and of the textual answer."""
@@ -146,81 +160,59 @@ def load(name: str = "scenes") -> EntityDictionary:
     ValueError
         If the set has none.
     """
-    path = DATA / name / "entities.json"
+    path = DATA / name / FILE
     if not path.exists():
-        known = sorted(found.parent.name for found in DATA.glob("*/entities.json"))
+        known = sorted(found.parent.name for found in DATA.glob(f"*/{FILE}"))
         raise ValueError(f"no entity dictionary for the set {name!r}; there is one for: {', '.join(known)}")
-    return EntityDictionary(json.loads(path.read_text(encoding="utf-8"))["entries"])
+    return read(path)
 
 
-def of(name, samples: list[Sample]) -> EntityDictionary:
-    """The shipped dictionary of a set; for one without, the plainest: an answer's only form is the answer as written."""
-    if (DATA / str(name) / "entities.json").exists():
-        return load(name)
-    return EntityDictionary({AS_WRITTEN: {answer: {"en": [answer]} for sample in samples for answer in sample.answers("vision")}})
+def read(path: Path) -> EntityDictionary:
+    """The dictionary of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
+        if not all(isinstance(form, str) for group in entries.values() for entry in group.values() for form in (*entry["en"], *entry.get("zh", []))):
+            raise ValueError("a form is no text")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no entity dictionary ({error!r}); make it again, or delete it to have answers as they are written") from error
+    return EntityDictionary(entries)
 
 
-def vocabulary() -> dict[str, list[str]]:
-    """Every word the scenes can have as an answer, by kind."""
-    icons = json.loads((DATA / "scenes" / "icons.json").read_text(encoding="utf-8"))
-    sides = json.loads((DATA / "scenes" / "templates.json").read_text(encoding="utf-8"))["sides"]
-    concepts = icons["concepts"]
-    return {
-        **{kind: list(concepts[kind]) for kind in (*OBJECTS, "shape", "sport")},
-        "activity": list(dict.fromkeys([*concepts["actp"], *concepts["acti"]])),
-        "sentiment": list(concepts["sent"]),
-        "colour": list(icons["colours"]),
-        "number": list(icons["numbers"]),
-        "side": list(sides),
-    }
-
-
-def make(words: Mapping[str, list[str]], reader, review: Mapping) -> dict:
-    """Make a dictionary from WordNet.
+def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
+    """The dictionary that lies beside a set; for one without, the plainest: an answer's only form is the answer as written.
 
     Parameters
     ----------
-    words : mapping of str to list of str
-        The answers, by kind (the keys of `wordnet.KINDS`).
-    reader : WordNetCorpusReader
-    review : mapping
-        ``senses[kind][word]``: the WordNet sense to take instead of the first that fits; ``rejected[kind][word]``:
-        synonyms that mislead; ``zh[kind][word]``: Chinese forms.
+    name : str or Path
+        As `dataset.load` takes it.
+    samples : list of Sample
+        Of that set.
 
-    Returns
-    -------
-    dict
-        ``{"source": …, "entries": {kind: {word: {"sense": …, "en": […], "zh": […]}}}}``.
+    Raises
+    ------
+    ValueError
+        If the dictionary lacks answers of the samples, or is another one than when they were loaded.
     """
-    entries = {}
-    for kind, group in words.items():
-        entries[kind] = {}
-        for word in group:
-            sense = wordnet.sense(reader, word, kind, review["senses"].get(kind, {}).get(word))
-            rejected = review["rejected"].get(kind, {}).get(word, [])
-            forms = [form for form in wordnet.forms(reader, word, sense, kind) if form not in rejected]
-            entries[kind][word] = {
-                "sense": sense.name() if sense else None,
-                "en": [word, *(form for form in forms if form.lower() != word)],
-                "zh": review["zh"].get(kind, {}).get(word, []),
-            }
-    return {"source": wordnet.SOURCE, "entries": entries}
-
-
-def write(path: Path = DATA / "scenes" / "entities.json") -> None:
-    """Make the dictionary of the scenes and write it."""
-    review = json.loads((DATA / "scenes" / "review.json").read_text(encoding="utf-8"))
-    made = make(vocabulary(), wordnet.reader(), review)
-    path.write_text(as_text(made), encoding="utf-8")
-
-
-def as_text(made: dict) -> str:
-    """The file's text: one line a word, so that a change shows as a line."""
-    kinds = []
-    for kind, group in made["entries"].items():
-        lines = ",\n".join(f"   {json.dumps(word)}: {json.dumps(entry, ensure_ascii=False)}" for word, entry in group.items())
-        kinds.append(f"  {json.dumps(kind)}: {{\n{lines}\n  }}")
-    return "{\n" + f' "source": {json.dumps(made["source"])},\n "entries": {{\n' + ",\n".join(kinds) + "\n }\n}\n"
+    path, current = beside(name, FILE), mark(name)
+    if any(sample.dictionary != current for sample in samples):
+        raise ValueError(f"{path} is not what it was when the samples were loaded; load them again, so that no result mixes two dictionaries")
+    if not path.exists():
+        return EntityDictionary({AS_WRITTEN: {answer: {"en": [answer]} for sample in samples for answer in sample.answers("vision")}})
+    found = read(path)
+    answers = dict.fromkeys((answer, sample.task) for sample in samples for answer in sample.answers("vision"))
+    lacking = [f"{answer!r} ({task})" if task else repr(answer) for answer, task in answers if not found.knows(answer, task)]
+    if lacking:
+        raise ValueError(
+            f"{path} lacks {len(lacking)} of the {len(answers)} answers of the set: {', '.join(lacking[:5])}{' …' if len(lacking) > 5 else ''};"
+            f" make it again: python -m arbitration.dictionary {name}"
+        )
+    return found
 
 
 def _single_tokens(forms, tokenizer) -> set[int]:

@@ -56,7 +56,7 @@ DIRT = {
 
 
 def load(path: str | Path | None = None, pictures: str | Path | None = None, get: Callable[[str], bytes] = download.body) -> list[Sample]:
-    """The samples of MC², cleaned, with their photographs at hand.
+    """The samples of MC², cleaned, with their photographs at hand; prints how many were cleaned, and how many are flagged.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ def load(path: str | Path | None = None, pictures: str | Path | None = None, get
     for place, record in enumerate(map(cleaned, records)):
         image = str(photographs[record.pop("image_id")])
         samples.append(Sample(id=_name(place), split=WHOLE, image=image, **record, **wordings))
+    tqdm.write(_summary(flags(records)))
     return samples
 
 
@@ -200,6 +201,14 @@ def report(flagged: pd.DataFrame) -> pd.DataFrame:
     counts = [int(flagged[kind].sum()) for kind in DIRT]
     shares = [count / max(len(flagged), 1) for count in counts]
     return pd.DataFrame({"what": what, "samples": counts, "share": shares, "done": done}, index=pd.Index(DIRT, name="dirt"))
+
+
+def _summary(flagged: pd.DataFrame) -> str:
+    """What was cleaned and what was only flagged, in a sentence."""
+    kept = {kind: int(flagged[kind].sum()) for kind, (_, done) in DIRT.items() if done == "kept"}
+    cleaned = flagged[[kind for kind in DIRT if kind not in kept]].any(axis=1).sum()
+    told = ", ".join(f"{kind} {count}" for kind, count in kept.items())
+    return f"MC²: {len(flagged)} samples, {cleaned} of them cleaned; kept and flagged: {told} (arbitration.mc2.report says what these are)"
 
 
 def says(text: str, answer: str) -> bool:

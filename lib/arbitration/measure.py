@@ -17,16 +17,18 @@ from arbitration.trace import trace
 OWN, SHUFFLED = "own", "shuffled"
 
 
-def borrowed(dictionary, samples: list[Sample], seed: int) -> dict[str, Sample]:
+def borrowed(dictionary, samples: list[Sample], seed: int, tokenizer=None) -> dict[str, Sample]:
     """For each sample the one whose answers it borrows: the shuffled-dictionary control.
 
     A sample whose answers are all different, of the same task where there is one, drawn by seed; Φ then reads words that nothing in the prompt supports.
+    With a `tokenizer`, only answers that its vocabulary tells apart are borrowed.
     """
     rng = np.random.default_rng(seed)
+    lenders = [sample for sample in samples if tokenizer is None or dictionary.tells_apart(sample, tokenizer)]
     forms = {sample.id: {form.lower() for side in dictionary.sample_forms(sample) for form in side} for sample in samples}
     chosen = {}
     for sample in samples:
-        others = [other for other in samples if not forms[sample.id] & forms[other.id]]
+        others = [other for other in lenders if not forms[sample.id] & forms[other.id]]
         others = [other for other in others if other.task == sample.task] or others
         if not others:
             raise ValueError(f"no other sample's answers differ from those of {sample.id}; the shuffled-dictionary control needs more samples")
@@ -46,6 +48,30 @@ def grouped(subject, sample: Sample) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def decided(subject, samples: list[Sample]) -> tuple[list, pd.DataFrame]:
+    """The prompts of all samples with a binary decision in a model's vocabulary, and the samples that have none.
+
+    Returns
+    -------
+    prompts : list of Prompt
+        Under both instructions.
+    dropped : DataFrame
+        One row per sample and direction that has none: sample, following, answer_vision, answer_text, why. A sample that lacks it in
+        one direction is measured in neither.
+    """
+    prompts, dropped = [], []
+    for sample in samples:
+        own, faults = [], []
+        for direction in ("text", "vision"):
+            try:
+                own.append(subject.encode(sample, direction))
+            except NoDecision as error:
+                faults.append((sample.id, direction, sample.answer_vision, sample.answer_text, error.why))
+        prompts += [] if faults else own
+        dropped += faults
+    return prompts, pd.DataFrame(dropped, columns=["sample", "following", "answer_vision", "answer_text", "why"])
+
+
 def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     """What the model answers to every sample under both instructions.
 
@@ -53,17 +79,12 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     -------
     DataFrame
         model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c, image (see `results.picture`). Samples
-        without a binary decision are dropped; how many is printed.
+        without a binary decision are dropped; how many is printed (`decided` tells which, and why).
     """
-
-    prompts, dropped = [], []
-    for sample in samples:
-        try:
-            prompts += [subject.encode(sample, direction) for direction in ("text", "vision")]
-        except NoDecision:
-            dropped.append(sample.id)
-    if dropped:
-        tqdm.write(f"dropped {len(dropped)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(dropped)}")
+    prompts, dropped = decided(subject, samples)
+    if len(dropped):
+        names = list(dropped["sample"].unique())
+        tqdm.write(f"dropped {len(names)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(names)}")
     ask = asking(subject, dictionary)
     prompts.sort(key=lambda prompt: prompt.following)
     rows = [ask(prompt).assign(image=results.picture(prompt.sample)) for prompt in tqdm(prompts, desc=f"answers, {subject.name}")]

@@ -52,15 +52,15 @@ NAMES = ("samples.jsonl", "samples.parquet")
 WHOLE = "all"
 
 
-def load(path: str | Path, split: str) -> list[Sample]:
+def load(path: str | Path, split: str | None) -> list[Sample]:
     """The samples of a file, every one of them checked before the first is returned.
 
     Parameters
     ----------
     path : str or Path
         A folder that holds ``samples.jsonl`` or ``samples.parquet``, or such a file under any name.
-    split : str
-        Which part, if the samples name their split; without splits all samples are returned.
+    split : str or None
+        Which part, if the samples name their split; all samples for None, and of a file without splits.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def load(path: str | Path, split: str) -> list[Sample]:
     FileNotFoundError
         If there is no such file.
     """
-    file = _file(Path(path).expanduser().resolve())
+    file = samples_file(Path(path).expanduser().resolve())
     unit, read = ("row", _rows) if file.suffix == ".parquet" else ("line", _lines)
     numbered = list(read(file))
     if not numbered:
@@ -86,8 +86,14 @@ def load(path: str | Path, split: str) -> list[Sample]:
     return _in_split([_sample(names[number], record, file.parent) for number, record in records.items()], split, file)
 
 
-def _file(path: Path) -> Path:
-    """The samples file that a path means."""
+def samples_file(path: Path) -> Path:
+    """The samples file that a path means.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If it means none; says what would be right.
+    """
     if path.is_dir():
         found = [path / name for name in NAMES if (path / name).is_file()]
         if not found:
@@ -184,8 +190,8 @@ def _sample(name: str, record: Mapping, folder: Path) -> Sample:
     return Sample(**{**text, **chosen, "id": name, "image": str(folder / text["image"])})
 
 
-def _in_split(samples: list[Sample], split: str, file: Path) -> list[Sample]:
-    chosen = [sample for sample in samples if sample.split in (split, WHOLE)]
+def _in_split(samples: list[Sample], split: str | None, file: Path) -> list[Sample]:
+    chosen = [sample for sample in samples if split is None or sample.split in (split, WHOLE)]
     if not chosen:
         known = ", ".join(f"{name!r} ({count})" for name, count in Counter(sample.split for sample in samples).items())
         raise ValueError(f"no sample of {file} is of the split {split!r}; its splits (and how many samples each has): {known}")

@@ -22,7 +22,17 @@ NEUTRAL = (
 
 
 class NoDecision(ValueError):
-    """Both answers of a sample begin with the same token, so the first token decides nothing."""
+    """Both answers of a sample begin with the same token, so the first token decides nothing.
+
+    Attributes
+    ----------
+    why : str
+        Which token.
+    """
+
+    def __init__(self, sample: Sample, token: str):
+        self.why = f"both answers begin with the same token, {token!r}"
+        super().__init__(f"sample {sample.id}: {sample.answer_vision!r} and {sample.answer_text!r}: {self.why}; drop it")
 
 
 @dataclass(frozen=True)
@@ -131,9 +141,7 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     groups = _groups(subject, spans, text, ids)
     y_p, y_c = (_first_token(subject, text, ids, answer) for answer in sample.answers(following))
     if y_p == y_c:
-        raise NoDecision(
-            f"sample {sample.id}: {sample.answer_vision!r} and {sample.answer_text!r} begin with the same token; drop it"
-        )
+        raise NoDecision(sample, subject.tokenizer.decode([y_p]))
     inputs = {key: value.to(subject.device) for key, value in inputs.items()}
     return Prompt(inputs, groups, y_p, y_c, sample, following, text)
 

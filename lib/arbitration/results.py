@@ -20,14 +20,16 @@ from arbitration.folders import DATA, ROOT, cache, output
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables: a change in them cannot change a number that a table holds.
-READERS = ("controls", "estimates", "figures", "paper", "results", "style", "summary")
+READERS = ("controls", "estimates", "figures", "intervals", "paper", "results", "style", "summary")
+#: Modules that make entity dictionaries, which count by what is in them: the shipped one here, one of a reader's by `Sample.dictionary`.
+MAKERS = ("dictionary", "endpoint", "sheet", "verification", "wordnet")
 
 
 def code_version() -> str:
     """Hash of the sources that compute, answer dictionaries included: what a number was computed with, also in a tree with local edits."""
     digest = hashlib.sha256()
     for path in (*sorted((ROOT / "lib" / "arbitration").glob("*.py")), *sorted(DATA.glob("*/entities.json"))):
-        if path.stem.startswith(READERS):
+        if path.stem.startswith(READERS + MAKERS):
             continue
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]

