@@ -15,7 +15,7 @@ import arbitration as arb
 from arbitration import results
 from arbitration.folders import ROOT
 
-NOTEBOOKS = sorted(path.stem for kind in ("sec", "app") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
+NOTEBOOKS = sorted(path.stem for kind in ("sec", "app", "steer") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
 
 
 def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -> dict:
@@ -44,7 +44,7 @@ DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 #: What keeps a run on `smol` short.
 SMALL = {"sec2_dataset": {"n": 2}, "sec4_heads": {"n": 2, "draws": 1, "elsewhere": 1}, "sec4_sensitivity": {"n": 2, "singles": 1, "draws": 1, "tries": 4},
          "appC_windows": {"widths": [1, 5]}, "appE_ablations": {"draws": 1, "stride": 10}, "appF_meaning": {"n": 2, "stride": 10},
-         "appG_reviews": {"few": 1, "draws": 1, "tries": 4}}
+         "appG_reviews": {"few": 1, "draws": 1, "tries": 4}, "steer": {"n": 2, "draws": 2}}
 
 
 #: A layer out of a few, told as its distance from another model's layer: two runs may have the same.
@@ -65,9 +65,9 @@ def unchanged(before: dict, after: dict) -> tuple[list, float]:
     return same, sum(a != b for a, b in counted.values()) / max(1, len(counted))
 
 
-def test_there_is_a_notebook_for_every_measured_section_and_appendix():
+def test_there_is_a_notebook_for_every_measured_section_and_appendix_and_for_one_prompt():
     assert NOTEBOOKS == ["appC_windows", "appE_ablations", "appF_meaning", "appG_reviews", "sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads",
-                         "sec4_sensitivity"]
+                         "sec4_sensitivity", "steer"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -83,7 +83,8 @@ def test_another_seed_gives_other_numbers(notebook, tmp_path, monkeypatch):
     assert run(notebook, tmp_path / "again", monkeypatch, tiny_model, n=3, seed=0, **options) == pytest.approx(found[0], nan_ok=True)
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
+#: `steer` measures nothing that another notebook does not: its two runs on `smol` are left to `make slow-test`.
+@pytest.mark.parametrize("notebook", [pytest.param(name, marks=pytest.mark.slow) if name == "steer" else name for name in NOTEBOOKS])
 def test_random_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
     small = {"n": 1} | SMALL.get(notebook, {})
     options = {} if notebook == "sec2_dataset" else {"only_following": False}
