@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
-from arbitration import embedded
+from arbitration import embedded, true_size
 from arbitration.folders import cache
 
 #: The paper's models: weights from the hub, revision recorded at the first download and kept from then on.
@@ -102,7 +102,8 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
     name : str
         One of `NAMES`: ``smol`` and ``smol-relay`` ship with the project; the others come from the hub.
     weights : {"trained", "random"}
-        ``random`` is the same architecture with seeded random weights (embedded models only), a control.
+        ``random`` is the same architecture with seeded random weights: a control, and for the models from the hub, at their true
+        size, a way to try what they cost without their weights (`true_size`).
     dtype : torch.dtype, optional
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
@@ -129,9 +130,11 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
         model = model.to(device)
         revision = _content_hash(name) if weights == "trained" else "random-0"
     else:
+        dtype = dtype or torch.bfloat16
         if weights == "random":
-            raise ValueError(f"weights='random' is built for the embedded models only ({', '.join(embedded.NAMES)})")
-        model, processor, revision = _from_hub(name, dtype or torch.bfloat16, device)
+            (model, processor), revision = true_size.build(name, HUB[name], dtype, device), "random-0"
+        else:
+            model, processor, revision = _from_hub(name, dtype, device)
     return checked(Subject(name, model.eval(), processor, revision))
 
 
