@@ -11,7 +11,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a result depends on besides its notebook; constraints.txt stands for the versions of everything installed.
-INPUTS = ("lib/arbitration/*.py", "data/models/**/*", "data/scenes/**/*", "data/text/*", "data/authors_curves.json", "constraints.txt")
+INPUTS = ("lib/arbitration/*.py", "data/models/**/*", "data/scenes/**/*", "data/architectures/*", "data/text/*", "data/authors_curves.json", "constraints.txt")
 
 
 @dataclass(frozen=True)

@@ -166,23 +166,42 @@ def pass_on(label: str, stream, every: float = 10.0) -> None:
             shown = time.monotonic() if bar else shown
 
 
-def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
-    parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
-    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("--full", action="store_true", help="with the parameters of full.json; -p goes before them")
-    parser.add_argument("--into", type=Path, default=ROOT / "book" / "_executed", help="folder of the published runs")
-    given = parser.parse_args(arguments)
+def parser(about: str) -> argparse.ArgumentParser:
+    """The command line, which `parallel.py` shares."""
+    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
+    options.add_argument("--model", action="append", default=[], help="default: the embedded models")
+    options.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    options.add_argument("--full", action="store_true", help="with the parameters of full.json; -p goes before them")
+    options.add_argument("--into", type=Path, default=ROOT / "book" / "_executed", help="folder of the published runs")
+    return options
+
+
+def asked(given: argparse.Namespace) -> list[Run]:
+    """The runs that a command line asks for.
+
+    Raises
+    ------
+    ValueError
+        As `plan`.
+    """
     from arbitration import embedded, models  # only now, because it imports torch: --help and usage errors come at once
 
-    chosen = given.model or list(embedded.NAMES)
+    parameters = {name: literal(value) for name, value in given.parameter}
+    full = full_parameters() if given.full else None
+    return plan(given.notebook, given.model or list(embedded.NAMES), parameters, known_models=models.NAMES, full=full)
+
+
+def main(arguments=None) -> int:
+    given = parser(__doc__).parse_args(arguments)
     try:
-        parameters = {name: literal(value) for name, value in given.parameter}
-        runs = plan(given.notebook, chosen, parameters, known_models=models.NAMES, full=full_parameters() if given.full else None)
+        runs = asked(given)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    from arbitration import embedded
+
+    chosen = list(dict.fromkeys(run.model for run in runs))
     if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):  # small enough for a machine to hold several
         start = time.monotonic()
         options = [f"--notebook={name}" for name in given.notebook] + [part for pair in given.parameter for part in ("-p", *pair)]

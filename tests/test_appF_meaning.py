@@ -52,7 +52,7 @@ def test_few_that_follow_are_not_swept():
 
 def test_each_layout_is_asked_anew(monkeypatch):
     subject, seen = tiny.subject("llava"), []
-    monkeypatch.setattr(meaning, "asking", lambda *_: lambda prompt: seen.append(prompt.text) or pd.DataFrame([{"sample": prompt.sample.id}]))
+    monkeypatch.setattr(meaning, "asked", lambda _, some, __: seen.extend(one.text for one in some) or pd.DataFrame([{"sample": one.sample.id} for one in some]))
     table = meaning.answered(subject, tiny.samples()[:1], None)
     assert table["layout"].tolist() == ["plain"] * 2 + ["swapped"] * 2 + ["distanced"] * 2 and len(set(seen)) == 6
 

@@ -34,7 +34,7 @@ def html(chromium, tmp_path_factory):
     command = [sys.executable, ROOT / "notebooks" / "run.py", "-p", "n", "2", "--into", source / "book" / "_executed"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     again = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-    assert again.count("unchanged") == 22, f"runs repeat themselves although nothing changed:\n{again}"
+    assert again.count("unchanged") == 24, f"runs repeat themselves although nothing changed:\n{again}"
     command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--all", "-W", "-n", "--keep-going"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return source / "_build" / "html"
@@ -74,7 +74,7 @@ def test_every_formula_is_drawn(visits):
 
 
 def test_every_picture_is_drawn_and_described(visits):
-    assert sum(len(seen.pictures) for seen in visits.values()) >= 84, "twenty-one figures on two models in two themes"
+    assert sum(len(seen.pictures) for seen in visits.values()) >= 88, "twenty-two figures on two models in two themes"
     assert [page for page, seen in visits.items() if "_executed" in page and not seen.pictures] == [], "no figure shown"
     assert [(page, *picture) for page, seen in visits.items() for picture in seen.pictures if not all(picture)] == []
 

@@ -75,6 +75,8 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
 
 
 def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
+    import dataclasses
+
     from arbitration import entities, measure, prompts, results
 
     monkeypatch.setattr(results, "cache", lambda: tmp_path)
@@ -84,6 +86,7 @@ def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
 
     def weaken(subject, sample, following, share):
         prompt = prompts.encode(subject, sample, following)
+        prompt = dataclasses.replace(prompt, inputs=prompt.inputs | {"pixel_values": prompt.inputs["pixel_values"] + share})
         share_of[id(prompt)] = share
         kept.append(prompt)
         return prompt

@@ -15,7 +15,7 @@ import arbitration as arb
 from arbitration import results
 from arbitration.folders import ROOT
 
-NOTEBOOKS = sorted(path.stem for kind in ("sec", "app") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
+NOTEBOOKS = sorted(path.stem for kind in ("sec", "app", "steer") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
 
 
 def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -> dict:
@@ -59,9 +59,9 @@ def unchanged(before: dict, after: dict) -> tuple[list, float]:
     return same, sum(a != b for a, b in counted.values()) / max(1, len(counted))
 
 
-def test_there_is_a_notebook_for_every_measured_section_and_appendix():
+def test_there_is_a_notebook_for_every_measured_section_and_appendix_and_for_one_prompt():
     assert NOTEBOOKS == ["appC_windows", "appE_ablations", "appF_meaning", "appG_reviews", "sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads",
-                         "sec4_sensitivity"]
+                         "sec4_sensitivity", "steer"]
 
 
 def tiny_model(name, weights):

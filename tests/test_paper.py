@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import test_controls as toy
-from arbitration import controls, entities, estimates, paper, paper_full, summary, summary_samples, verdicts
+from arbitration import controls, entities, estimates, paper, paper_full, steering, summary, summary_samples, verdicts
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -175,7 +175,14 @@ def measured():
             "appC_windows": summary.windows(windows), "appE_ablations": summary.ablations(readings, ablated, moved),
             "sec2_dataset": summary.dataset(answers, coverage) | counted, "sec3_knockout": summary.knockout(knockout),
             "sec3_beliefs": summary.beliefs(beliefs, paths), "sec4_components": summary.components(components),
-            "sec4_heads": summary.heads(heads, interventions, wanted=10), "sec4_sensitivity": head_question()}
+            "sec4_heads": summary.heads(heads, interventions, wanted=10), "sec4_sensitivity": head_question(),
+            "steer": steering.numbers(one_prompt())}
+
+
+def one_prompt():
+    """A lead of 2 nats; silenced or doubled, the top heads move it by 1 and a random set by 0.5."""
+    sets = [("none", 1.0, 2.0), *((name, factor, 2.0 + move) for factor in (0.0, 2.0) for method in ("eq12", "sensitivity") for name, move in ((method, 1.0), (f"{method} matched", 0.5)))]
+    return pd.DataFrame(sets, columns=["heads", "factor", "lead"]).assign(draw=0, count=3, answer="red", outcome="follow")
 
 
 @pytest.mark.parametrize(("notebook", "expected"), [

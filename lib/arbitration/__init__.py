@@ -8,7 +8,7 @@
 
 from arbitration import (
     ability, ablations, dataset, entities, failing, figures, following, heads, lens, mc2, meaning, measure, metrics, paper, prompts, results,
-    single_heads, summary,
+    single_heads, steering, summary,
 )
 from arbitration.entities import EntityDictionary
 from arbitration.heads import Head, head_attribution, scale_heads
@@ -22,5 +22,5 @@ __all__ = [
     "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
     "ability", "ablations", "dataset", "entities", "failing", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout",
     "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "meaning", "measure", "metrics", "paper", "prompts", "results", "scale_heads",
-    "single_heads", "summary", "trace",
+    "single_heads", "steering", "summary", "trace",
 ]

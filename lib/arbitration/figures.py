@@ -5,7 +5,7 @@ a curve covers all its points together), the number of samples in each panel, an
 `figures_paths`, Fig. 2 in `figures_sample`, Figs. 8 and 9 in `figures_heads`, Fig. 10 in `figures_windows`, Fig. 14 in
 `figures_ablations`, those of the head question in `figures_sensitivity`, R1 to R7 in `figures_meaning` and `figures_reviews`;
 `figures_authors` lays the authors' curves over Figs. 3 and 4, `figures_set` describes the data set, `figures_controls` sets controls
-side by side.
+side by side, `figures_steering` shows one prompt.
 """
 
 from matplotlib.ticker import MaxNLocator
@@ -21,6 +21,7 @@ from arbitration.figures_reviews import fig_ability, fig_failures, fig_last, fig
 from arbitration.figures_sample import fig2
 from arbitration.figures_sensitivity import fig_head_amplification, fig_head_blocking, fig_head_cases, fig_head_truth
 from arbitration.figures_set import fig_set
+from arbitration.figures_steering import fig_steer
 from arbitration.figures_windows import PATHWAYS, curves, fig10
 from arbitration.metrics import bootstrap
 from arbitration.style import (
@@ -31,7 +32,7 @@ from arbitration.style import (
 __all__ = ["fig1", "fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
            "fig10", "fig14", "fig14_beliefs", "fig_authors", "fig_controls", "fig_head_truth", "fig_head_blocking", "fig_head_cases",
            "fig_head_amplification", "fig_set", "fig_spans_in", "fig_spans_out", "fig_stability", "fig_whole", "fig_failures", "fig_last",
-           "fig_ability", "publish", "PATHWAYS"]
+           "fig_ability", "fig_steer", "publish", "PATHWAYS"]
 
 
 @styled

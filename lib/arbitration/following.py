@@ -44,7 +44,9 @@ def mfr(outcomes) -> float:
     return sum(value == "follow" for value in outcomes) / len(outcomes)
 
 
-def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:
+def answers(
+    subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto", generated: bool = False
+) -> list[str]:
     """Greedy answers of one prompt, one for each setting of the heads.
 
     Parameters
@@ -57,14 +59,16 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
         Where the heads are scaled; all of the prompt unless given.
     engine : {"auto", "plain"}
         ``plain`` generates with hooks; ``auto`` resumes from one clean pass where that is exact.
+    generated : bool
+        Scale the heads at every generated token too (the plain way).
 
     Returns
     -------
     list of str
     """
     positions = torch.arange(prompt.groups.length) if positions is None else positions
-    if gains is None or engine == "plain" or resume.obstacle(subject):
-        ids = _generated(subject, prompt, gains, positions, max_new_tokens)
+    if gains is None or generated or engine == "plain" or resume.obstacle(subject):
+        ids = _generated(subject, prompt, gains, positions, max_new_tokens, generated)
     else:
         ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -128,7 +132,7 @@ def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int =
 
 
 @torch.no_grad()
-def _generated(subject, prompt, gains, positions, max_new_tokens) -> Tensor:
+def _generated(subject, prompt, gains, positions, max_new_tokens, generated=False) -> Tensor:
     """Token ids after the prompt, the plain way: the settings as one batch, heads scaled by hooks."""
     settings = 1 if gains is None else len(gains)
     inputs = {key: torch.cat([value] * settings) for key, value in prompt.inputs.items()}
@@ -136,7 +140,7 @@ def _generated(subject, prompt, gains, positions, max_new_tokens) -> Tensor:
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     options = {"max_new_tokens": max_new_tokens, "do_sample": False, "repetition_penalty": 1.0, "pad_token_id": padding}
     unchanged = torch.ones(subject.n_layers, subject.n_heads)
-    with scale_heads_by(subject, unchanged if gains is None else gains, positions):
+    with scale_heads_by(subject, unchanged if gains is None else gains, positions, generated):
         ids = subject.model.generate(**inputs, **options)
     return ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids
 

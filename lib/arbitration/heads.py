@@ -154,6 +154,8 @@ def times(heads: Tensor, factors: Tensor) -> Tensor:
 def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor | None = None, generated: bool = False):
     """Multiply the output of some heads while the body runs: 0 blocks, more than 1 amplifies (§4.2.2).
 
+    The body may call the model or its `generate`, with a cache, on any prompt and any batch, with beams or samples.
+
     Parameters
     ----------
     heads : iterable of Head
@@ -162,6 +164,11 @@ def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor
         Absolute positions of the prompt, (n,) or one row per sequence of the batch, (batch, n); all unless given.
     generated : bool
         Also at every token generated after the prompt; cached decoding steps are left alone otherwise.
+
+    Raises
+    ------
+    ValueError
+        For a head that does not exist; and in the body, if the rows of `positions` do not share out the batch.
 
     Returns
     -------
@@ -187,11 +194,11 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
             if not prefill and not generated:
                 return None
             factors = torch.ones(batch, length, subject.n_heads)
-            own = gains[:, layer].expand(batch, -1)
+            own = _for_batch(gains[:, layer], batch, "gains")
             if not prefill or positions is None:
                 factors[:] = own[:, None]
             else:
-                rows = torch.atleast_2d(positions).expand(batch, -1).cpu() - start
+                rows = _for_batch(torch.atleast_2d(positions), batch, "positions").cpu() - start
                 factors[torch.arange(batch)[:, None], rows] = own[:, None]
             return (times(heads, factors), *args[1:])
 
@@ -199,3 +206,10 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
 
     with hooks(subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in touched):
         yield
+
+
+def _for_batch(rows: Tensor, batch: int, what: str) -> Tensor:
+    """A row for each sequence of a batch, from one for all or one for each prompt: `generate` repeats a prompt for each of its beams or samples."""
+    if batch % len(rows):
+        raise ValueError(f"{len(rows)} rows of {what} for a batch of {batch} sequences; give one row for all, or one for each prompt")
+    return rows.repeat_interleave(batch // len(rows), dim=0)

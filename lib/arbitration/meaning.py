@@ -5,16 +5,16 @@ sentence stands there. Words without meaning, put where the instruction would be
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from arbitration import following, prompts
 from arbitration.ablations import SOURCE
 from arbitration.dataset import MODALITIES
 from arbitration.knockout import Pathway, knockout_tables
-from arbitration.measure import asking
+from arbitration.measure import asked
 from arbitration.prompts import LAYOUTS, NoDecision
 
 #: What a cue may be relayed through: the instruction's sentences, and neutral ones before them.
@@ -31,15 +31,13 @@ def answered(subject, samples, dictionary, layouts: Sequence[str] = LAYOUTS) -> 
     DataFrame
         As `measure.answered`, with the column layout. Samples without a binary decision are left out.
     """
-    ask, frames = asking(subject, dictionary), []
+    frames = []
     for layout in layouts:
-        for sample in tqdm(samples, desc=f"answers, {layout}, {subject.name}"):
-            for way in MODALITIES:
-                try:
-                    prompt = prompts.encode(subject, sample, way, layout=layout)
-                except NoDecision:
-                    continue
-                frames.append(ask(prompt).assign(layout=layout))
+        decidable = []
+        for sample in samples:
+            with suppress(NoDecision):
+                decidable += [prompts.encode(subject, sample, way, layout=layout) for way in MODALITIES]
+        frames.append(asked(subject, decidable, dictionary).assign(layout=layout))
     return pd.concat(frames, ignore_index=True)
 
 

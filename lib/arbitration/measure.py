@@ -85,10 +85,13 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     if len(dropped):
         names = list(dropped["sample"].unique())
         tqdm.write(f"dropped {len(names)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(names)}")
-    ask = asking(subject, dictionary)
     prompts.sort(key=lambda prompt: prompt.following)
-    rows = [ask(prompt).assign(image=results.picture(prompt.sample)) for prompt in tqdm(prompts, desc=f"answers, {subject.name}")]
-    return pd.concat(rows, ignore_index=True)
+    return asked(subject, prompts, dictionary)
+
+
+def asked(subject, prompts, dictionary) -> pd.DataFrame:
+    """What the model answers to some prompts: the rows of `asking` as one table, each prompt asked once and shared out in a `team`."""
+    return results.gathered("answers", subject, prompts, lambda missing: (_answer(subject, prompt, dictionary) for prompt in missing))
 
 
 def asking(subject, dictionary):
@@ -144,7 +147,7 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
         for sample in others if prompts_.can_weaken(subject) else ():
             for share in shares if len(found) < n else ():
                 prompt = prompts_.weaken(subject, sample, direction, share)
-                if following.judged(following.answers(subject, prompt)[0], prompt, dictionary) == "competitor":
+                if ask(prompt)["outcome"].item() == "competitor":
                     found.append((prompt, share))
                     bar.update()
                     break

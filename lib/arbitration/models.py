@@ -11,7 +11,7 @@ from transformers import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin,
 )
 
-from arbitration import embedded, hub
+from arbitration import embedded, hub, true_size
 from arbitration.folders import cache
 from arbitration.hub import NAMES as NAMES
 
@@ -125,7 +125,8 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
         One of `NAMES` (``smol`` and ``smol-relay`` ship with the project, the others come from the hub), any other repository of
         the hub (``"org/name"``) with an image-text model that transformers knows, or a folder with such a model and its processor.
     weights : {"trained", "random"}
-        ``random`` is the same architecture with seeded random weights (embedded models only), a control.
+        ``random`` is the same architecture with seeded random weights: a control, and for the models from the hub, at their true
+        size, a way to try what they cost without their weights (`true_size`).
     dtype : torch.dtype, optional
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
@@ -149,10 +150,12 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
         revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
         return checked(Subject(name, model.to(device).eval(), processor, revision))
+    dtype = dtype or torch.bfloat16
     if weights == "random":
-        raise ValueError(f"weights='random' is built for the embedded models only ({', '.join(embedded.NAMES)})")
+        model, processor = true_size.build(name, entry.repository, dtype, device)
+        return checked(Subject(name, model, processor, "random-0", entry.images))
     name = f"local/{Path(name).name}" if Path(name).is_dir() else name  # tables are kept in a folder of this name
-    return _pretrained(name, entry, dtype or torch.bfloat16, device)
+    return _pretrained(name, entry, dtype, device)
 
 
 def checked(subject: Subject) -> Subject:

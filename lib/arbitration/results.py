@@ -2,6 +2,7 @@
 
 A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on (model and revision, code,
 package versions, parameters, seed; the sample and its picture), so that an interrupted run picks up where it stopped and a changed one never does.
+Several processes may fill one table: each measures its share of the prompts (`team`), and all read all parts.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +18,12 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
+from arbitration import team
 from arbitration.folders import DATA, ROOT, cache, output
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
-#: Modules that read finished tables: a change in them cannot change a number that a table holds.
-READERS = ("controls", "estimates", "figures", "intervals", "paper", "results", "style", "summary")
+#: Modules that read finished tables, or share out the work: a change in them cannot change a number that a table holds.
+READERS = ("controls", "estimates", "figures", "intervals", "paper", "results", "style", "summary", "team")
 #: Modules that make entity dictionaries, which count by what is in them: the shipped one here, one of a reader's by `Sample.dictionary`.
 MAKERS = ("dictionary", "endpoint", "sheet", "verification", "wordnet")
 
@@ -81,19 +84,31 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
 
 
 def gathered(name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], **parameters) -> pd.DataFrame:
-    """As `collect`, without publishing: what one notebook has measured under the same name and parameters is read by another."""
+    """As `collect`, without publishing: what one notebook has measured under the same name and parameters is read by another.
+
+    Every process of a `team` must come here with the same prompts; each returns with the whole table.
+    """
     prompts = list(prompts)
     if not prompts:
         raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
     part = _parts(name, subject, parameters)
-    parts = [part(prompt) for prompt in prompts]
-    missing = [(prompt, path) for prompt, path in zip(prompts, parts) if not path.exists()]
-    with tqdm(total=len(prompts), initial=len(prompts) - len(missing), desc=f"{name}, {subject.name}") as bar:
-        for (_, path), table in zip(missing, tables_of([prompt for prompt, _ in missing]) if missing else (), strict=True):
-            write(table, path)
-            bar.update()
-    tables = [pd.read_parquet(path).assign(image=picture(prompt.sample)) for prompt, path in zip(prompts, parts)]
+    parts = [(prompt, part(prompt)) for prompt in prompts]
+    rank, size = team.place()
+    fill(f"{name}, {subject.name}", parts[rank::size], tables_of)
+    if size > 1:
+        team.wait()
+        fill(f"{name}, {subject.name}, left over", parts, tables_of)
+    tables = [pd.read_parquet(path).assign(image=picture(prompt.sample)) for prompt, path in parts]
     return pd.concat(tables, ignore_index=True)
+
+
+def fill(title: str, parts: list, tables_of: Callable[[list], Iterable[pd.DataFrame]]) -> None:
+    """Measure those of some (prompt, path) parts that are not on disk yet."""
+    missing = [(prompt, path) for prompt, path in parts if not path.exists()]
+    with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=title, disable=team.place()[0] > 0) as bar:
+        for (_, path), table in zip(missing, tables_of([prompt for prompt, _ in missing]) if missing else (), strict=True):
+            write(table, path, first=True)
+            bar.update()
 
 
 def picture(sample) -> str:
@@ -108,7 +123,7 @@ def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **
     def rows(prompt):
         path = part(prompt)
         if not path.exists():
-            write(rows_of(prompt), path)
+            write(rows_of(prompt), path, first=True)
         return pd.read_parquet(path)
 
     return rows
@@ -138,9 +153,18 @@ def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:
     return path
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a parquet file whole or not at all."""
+def write(table: pd.DataFrame, path: Path, first: bool = False) -> None:
+    """Write a parquet file whole or not at all; with `first`, leave what another process has written there meanwhile.
+
+    Processes that ask the same prompt at the same time so go on with the same answer, whatever the rounding of each.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     table.to_parquet(partial, index=False)
+    if first:
+        with suppress(OSError):  # the file came in between, or the file system knows no links
+            os.link(partial, path)
+        if path.exists():
+            partial.unlink()
+            return
     partial.replace(path)

@@ -1,0 +1,169 @@
+"""Steering one prompt: how its decision forms from layer to layer, and what scaling chosen heads makes of it.
+
+One prompt is an anecdote. It has no interval, so what it shows is set beside a distribution of its own: the same with heads, or with
+answers, drawn at random.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from arbitration import following, measure
+from arbitration.dataset import Sample
+from arbitration.entities import AS_WRITTEN, EntityDictionary
+from arbitration.heads import gain_table
+from arbitration.single_heads import METHODS, Case, settings
+
+OWN = "own"
+#: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's instruction tokens as in §4.2.2.
+PLACES = ("everywhere", "instruction")
+TOGETHER = 8  # settings that are generated as one batch: bounds the memory
+
+
+def asked(scene: Sample, image: str = "", question: str = "", context: str = "", answers: Sequence[str] = ()) -> Sample:
+    """A scene, or a reader's own conflict in its place.
+
+    Parameters
+    ----------
+    image, question, context : str
+        Path of the picture, the question, and the text; what is empty is the scene's.
+    answers : sequence of str
+        What the picture answers and what the text answers; the scene's if nothing is changed.
+
+    Raises
+    ------
+    ValueError
+        If something is changed and the two answers are not given, or are the same.
+    FileNotFoundError
+        If there is no such picture.
+    """
+    given = {name: value for name, value in {"image": image, "question": question, "context": context}.items() if value}
+    if not given and not answers:
+        return scene
+    if len(answers) != 2 or not all(answers):
+        raise ValueError(f"{', '.join(given) or 'answers'} given, and answers={list(answers)}; also say both answers, the picture's and the text's: ['apple', 'pear']")
+    if following.normalised(answers[0]) == following.normalised(answers[1]):
+        raise ValueError(f"the answers {answers[0]!r} and {answers[1]!r} are the same; a conflict needs two")
+    if image:
+        given["image"] = str(Path(image).expanduser().resolve())
+        if not Path(given["image"]).is_file():
+            raise FileNotFoundError(f"there is no picture {image!r} (looked for {given['image']})")
+    return replace(scene, id=OWN, task=OWN, split=OWN, answer_vision=answers[0], answer_text=answers[1], **given)
+
+
+def knowing(dictionary: EntityDictionary, sample: Sample) -> EntityDictionary:
+    """The dictionary with both answers of a sample in it: one that it lacks has itself for its only form."""
+    written = {answer: {"en": [answer]} for answer in sample.answers("vision")}
+    return EntityDictionary({**dictionary.entries, AS_WRITTEN: {**dictionary.entries.get(AS_WRITTEN, {}), **written}})
+
+
+def strangers(dictionary, sample: Sample, samples: Sequence[Sample], draws: int, seed: int) -> list[Sample]:
+    """Samples whose answers are all other ones, at most `draws`, each once, drawn by seed: of the same task as far as there are some.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    own = {form.lower() for side in dictionary.sample_forms(sample) for form in side}
+    others = [other for other in samples if not own & {form.lower() for side in dictionary.sample_forms(other) for form in side}]
+    if not others:
+        raise ValueError(f"none of {len(samples)} other samples has answers that all differ from {sample.answer_vision!r} and {sample.answer_text!r}; take more")
+    order = np.random.default_rng(seed).permutation(len(others))
+    return sorted((others[index] for index in order), key=lambda other: other.task != sample.task)[:draws]
+
+
+def decision(subject, prompt, dictionary, borrowed: Sequence[Sample], **options) -> pd.DataFrame:
+    """Φ_f and Φ_c in every layer, of the prompt's own answers and of those of other samples (`strangers`).
+
+    Returns
+    -------
+    DataFrame
+        As `measure.beliefs`, with the column draw, which of `borrowed`; the dictionary is "own" in draw 0 alone.
+    """
+    frames = []
+    for draw, stranger in enumerate(borrowed):
+        table = measure.beliefs(subject, prompt, dictionary, stranger, **options).assign(draw=draw)
+        frames.append(table if draw == 0 else table[table["dictionary"] == measure.SHUFFLED])
+    return pd.concat(frames, ignore_index=True)
+
+
+def effects(subject, prompt, dictionary, orders: dict, share: float, factors: Sequence[float], draws: int, seed: int, place: str = "everywhere") -> pd.DataFrame:
+    """The decision's lead and the answer, unchanged and with sets of heads scaled.
+
+    Parameters
+    ----------
+    orders : dict
+        From `single_heads.rankings`, of other samples.
+    share : float
+        Of all heads.
+    factors : sequence of float
+    draws : int
+        Random sets beside each set of top heads, in the same layers.
+    place : {"everywhere", "instruction"}
+        See `PLACES`.
+
+    Returns
+    -------
+    DataFrame
+        One row per set and factor: model, sample, following, heads ("none", "eq12", "sensitivity", and with " matched" the random ones),
+        draw, factor, count, lead (ln P(y_p) − ln P(y_c) at the first answer token, nats), answer, outcome.
+
+    Raises
+    ------
+    ValueError
+        For an unknown place.
+    """
+    if place not in PLACES:
+        raise ValueError(f"unknown place {place!r}; choose one of {', '.join(PLACES)}")
+    everywhere = place == "everywhere"
+    positions = torch.arange(prompt.groups.length) if everywhere else prompt.groups.instruction
+    cases = [Case(share, factor, draws) for factor in factors]
+    # Rankings are known for the last position, the instruction, or both: both is what comes nearest to everywhere.
+    sets = [one for one in settings(subject, cases, orders, "both" if everywhere else "instruction", prompt.following, seed=seed) if one.heads != "random"]
+    rows = [{"heads": "none", "draw": 0, "factor": 1.0, "count": 0}]
+    rows += [{"heads": one.heads, "draw": one.draw, "factor": one.case.factor, "count": len(one.chosen)} for one in sets]
+    gains = torch.stack([gain_table(subject, [], 1.0), *(gain_table(subject, one.chosen, one.case.factor) for one in sets)])
+    _, leads = following.leads(subject, prompt, gains, positions)
+    answers = [answer for some in gains.split(TOGETHER) for answer in following.answers(subject, prompt, some, positions, generated=everywhere)]
+    names = {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
+    table = pd.DataFrame([names | row for row in rows]).assign(lead=leads.numpy(), answer=answers)
+    return table.assign(outcome=[following.judged(answer, prompt, dictionary) for answer in answers])
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """`effects` as a reader sees them: each set with its own lead and answer, beside how its random draws came out.
+
+    Returns
+    -------
+    DataFrame
+        heads, factor, count, lead (nats), answer, outcome, draws, lowest and highest (lead of a draw), beyond (how many draws moved the lead at
+        least as far from the unchanged one), answers (of the draws, the most frequent first, with their number).
+    """
+    start = table.loc[table["heads"] == "none", "lead"].item()
+    rows = []
+    for _, one in table[table["heads"].isin(("none", *METHODS))].iterrows():
+        drawn = table[(table["heads"] == f"{one['heads']} matched") & (table["factor"] == one["factor"])]
+        said = drawn["answer"].value_counts()
+        rows.append({
+            "heads": one["heads"], "factor": one["factor"], "count": one["count"], "lead": one["lead"], "answer": one["answer"], "outcome": one["outcome"],
+            "draws": len(drawn), "lowest": drawn["lead"].min(), "highest": drawn["lead"].max(),
+            "beyond": int(((drawn["lead"] - start).abs() >= abs(one["lead"] - start)).sum()),
+            "answers": ", ".join(f"{answer.strip()!r} {number}" for answer, number in said.items()),
+        })
+    return pd.DataFrame(rows)
+
+
+def numbers(table: pd.DataFrame) -> dict[str, float | str]:
+    """What the book says of one steered prompt: leads and answers, and how many random draws moved the lead as far."""
+    found = {}
+    for _, row in shown(table).iterrows():
+        name = row["heads"] if row["heads"] == "none" else f"{row['heads']}_{'blocked' if row['factor'] == 0 else 'scaled'}"
+        found |= {f"lead_{name}": float(row["lead"]), f"answer_{name}": row["answer"].strip()}
+        if row["draws"]:
+            found |= {f"beyond_{name}": float(row["beyond"]), "n_draws": float(row["draws"])}
+    return found

@@ -1,0 +1,94 @@
+# %% [markdown]
+# # Steering one prompt
+#
+# A picture, a text that contradicts it, a question, and the instruction to believe one of them: a shipped scene, or your own. The notebook
+# shows the model's answer, how the decision forms from layer to layer, and what becomes of it when the heads that decide are
+# silenced or amplified. One prompt is an anecdote, without an interval; what is drawn beside it are its controls: other samples' answers,
+# and heads drawn at random in the same layers.
+
+# %% tags=["parameters"]
+model = "smol"
+image = ""  # path of a picture of your own; with it, or with a question or context of your own, give both answers
+question = ""
+context = ""  # the text that contradicts the picture
+answers = []  # what the picture answers and what the text answers: ["apple", "pear"]
+instruction = "vision"  # which of them the model is told to follow; or "text"
+share = 0.05  # of all heads
+factor = 2.0  # on the top heads' output; they are also silenced (factor 0)
+place = "everywhere"  # in the whole prompt and at every generated token; "instruction": at the instruction tokens, as in Section 4.2
+draws = 10  # random sets of heads in the same layers, and other samples' answers; 100 in a full run
+n = 8  # other samples per direction that rank the heads, the same as in sec4_sensitivity; 60 in a full run
+seed = 0  # draws the scene, the samples and the controls
+data = "scenes"  # where scene and samples come from; "mc2", or the folder of your own samples
+split = "held"
+weights = "trained"  # "random": the same architecture with random weights, a control
+only_following = True  # False also ranks on samples that the model does not answer as told
+
+# %%
+from myst_nb import glue
+
+import arbitration as arb
+from arbitration import single_heads, steering
+
+subject = arb.load(model, weights)
+everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
+sample = steering.asked(everything[-1], image, question, context, answers)
+shipped = arb.entities.of(data, everything)
+dictionary = steering.knowing(shipped, sample)
+prompt = subject.encode(sample, instruction)
+print(prompt.text.replace(subject.processor.image_token, ""))
+
+# %% [markdown]
+# ## The model's answer
+
+# %%
+answer = arb.following.answers(subject, prompt)[0]
+print(f"{answer.strip()!r}: {arb.following.judged(answer, prompt, dictionary)} (told to follow {instruction}; picture {sample.answer_vision!r}, text {sample.answer_text!r})")
+
+# %% [markdown]
+# ## The heads, ranked on other samples
+#
+# By Eq. 12 and by head sensitivity. What `sec4_sensitivity` has measured with the same parameters is read, not measured again.
+
+# %%
+half = everything[: min(2 * n, len(everything) // 2)]
+ranked = arb.measure.cohort(subject, half, arb.measure.answered(subject, half, shipped), n, only_following)
+options = {"top_k": 1, "pooling": "max", "norm": False}
+
+
+def score(other):
+    return single_heads.scored(subject, other, shipped, **options)
+
+
+scores = arb.results.gathered("head_scores", subject, ranked, lambda missing: map(score, missing), **options)
+orders = single_heads.rankings(scores)
+
+# %% [markdown]
+# ## The decision by layer, and with heads scaled
+#
+# Above, the logit lens reads both answers' signals (Eq. 8), and those of answers that belong to other samples. Below, the lead of the instructed
+# answer with the top heads silenced and scaled, and with as many heads drawn from the same layers.
+
+# %%
+borrowed = steering.strangers(dictionary, sample, everything, draws, seed)
+decision = steering.decision(subject, prompt, dictionary, borrowed, **options)
+effects = steering.effects(subject, prompt, dictionary, orders, share, [0.0, factor], draws, seed, place)
+origin = arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, instruction=instruction, share=share, factor=factor, place=place)
+for name, table in (("steer_decision", decision), ("steer_effects", effects)):
+    arb.results.save(table, name, origin, model)
+alt = ("Signals of both answers by layer at the instruction tokens and at the last token, with those of other samples' answers; and the lead of the "
+       "instructed answer with top heads silenced and amplified, beside random heads of the same layers")
+arb.figures.publish(arb.figures.fig_steer(decision, effects), "fig_steer", model, alt=alt)
+
+# %% [markdown]
+# Each line is one set of heads. `lowest`, `highest` and `answers` are those of its random draws; `beyond` is how many of them moved the lead as far.
+
+# %%
+steering.shown(effects).round(2)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+for key, value in steering.numbers(effects).items():
+    glue(key, value, display=False)
