@@ -44,9 +44,7 @@ def mfr(outcomes) -> float:
     return sum(value == "follow" for value in outcomes) / len(outcomes)
 
 
-def answers(
-    subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto", generated: bool = False
-) -> list[str]:
+def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:
     """Greedy answers of one prompt, one for each setting of the heads.
 
     Parameters
@@ -59,16 +57,14 @@ def answers(
         Where the heads are scaled; all of the prompt unless given.
     engine : {"auto", "plain"}
         ``plain`` generates with hooks; ``auto`` resumes from one clean pass where that is exact.
-    generated : bool
-        Scale the heads at every generated token too (the plain way).
 
     Returns
     -------
     list of str
     """
     positions = torch.arange(prompt.groups.length) if positions is None else positions
-    if gains is None or generated or engine == "plain" or resume.obstacle(subject):
-        ids = _generated(subject, prompt, gains, positions, max_new_tokens, generated)
+    if gains is None or engine == "plain" or resume.obstacle(subject):
+        ids, _ = _generated(subject, prompt, gains, positions, max_new_tokens)
     else:
         ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -124,16 +120,38 @@ def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int =
         ids = []
         for pathways in cases:
             with knockout(subject, prompt, pathways, layers):
-                ids += _generated(subject, prompt, None, None, max_new_tokens)
+                ids += _generated(subject, prompt, None, None, max_new_tokens)[0]
     else:
         variants = [variant for pathways in cases for variant in closing(prompt, pathways, [layers])]
         ids = resume.greedy(subject, prompt, variants, max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
+def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool = False, max_new_tokens: int = MAX_NEW_TOKENS) -> tuple[list[str], Tensor]:
+    """Greedy answers and the decision's leads of one prompt under each setting of the heads, in one pass, the plain way.
+
+    Parameters
+    ----------
+    gains : Tensor, (n_settings, L, n_heads)
+        A factor for each head.
+    positions : Tensor
+        Where in the prompt the heads are scaled.
+    generated : bool
+        At every generated token too.
+
+    Returns
+    -------
+    list of str, and Tensor, (n_settings,)
+        Leads as in `leads`, from logits in float32.
+    """
+    ids, logits = _generated(subject, prompt, gains, positions, max_new_tokens, generated)
+    both = decision(logits, prompt).log_probabilities.cpu()
+    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True), both[:, 0] - both[:, 1]
+
+
 @torch.no_grad()
-def _generated(subject, prompt, gains, positions, max_new_tokens, generated=False) -> Tensor:
-    """Token ids after the prompt, the plain way: the settings as one batch, heads scaled by hooks."""
+def _generated(subject, prompt, gains, positions, max_new_tokens, generated=False) -> tuple[Tensor, Tensor]:
+    """Token ids after the prompt and the first token's logits, the plain way: the settings as one batch, heads scaled by hooks."""
     settings = 1 if gains is None else len(gains)
     inputs = {key: torch.cat([value] * settings) for key, value in prompt.inputs.items()}
     tokenizer = subject.tokenizer
@@ -141,8 +159,9 @@ def _generated(subject, prompt, gains, positions, max_new_tokens, generated=Fals
     options = {"max_new_tokens": max_new_tokens, "do_sample": False, "repetition_penalty": 1.0, "pad_token_id": padding}
     unchanged = torch.ones(subject.n_layers, subject.n_heads)
     with scale_heads_by(subject, unchanged if gains is None else gains, positions, generated):
-        ids = subject.model.generate(**inputs, **options)
-    return ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids
+        out = subject.model.generate(**inputs, **options, return_dict_in_generate=True, output_logits=True)
+    ids = out.sequences
+    return ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids, out.logits[0]
 
 
 def judged(answer: str, prompt, dictionary) -> str:

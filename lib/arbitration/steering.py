@@ -128,10 +128,10 @@ def effects(subject, prompt, dictionary, orders: dict, share: float, factors: Se
     rows = [{"heads": "none", "draw": 0, "factor": 1.0, "count": 0}]
     rows += [{"heads": one.heads, "draw": one.draw, "factor": one.case.factor, "count": len(one.chosen)} for one in sets]
     gains = torch.stack([gain_table(subject, [], 1.0), *(gain_table(subject, one.chosen, one.case.factor) for one in sets)])
-    _, leads = following.leads(subject, prompt, gains, positions)
-    answers = [answer for some in gains.split(TOGETHER) for answer in following.answers(subject, prompt, some, positions, generated=everywhere)]
+    packs = [following.steered(subject, prompt, some, positions, everywhere) for some in gains.split(TOGETHER)]
+    answers, leads = [answer for pack, _ in packs for answer in pack], torch.cat([lead for _, lead in packs])
     names = {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
-    table = pd.DataFrame([names | row for row in rows]).assign(lead=leads.numpy(), answer=answers)
+    table = pd.DataFrame([names | row for row in rows]).assign(lead=leads.double().numpy(), answer=answers)
     return table.assign(outcome=[following.judged(answer, prompt, dictionary) for answer in answers])
 
 
