@@ -44,7 +44,7 @@ def enlarged(folder: Path, count: int) -> Path:
     for sample in arb.dataset.shuffled(arb.dataset.load("scenes", "held"), 0)[:count]:
         with Image.open(sample.image) as picture:
             picture.convert("RGB").resize(PICTURE).save(folder / f"{sample.id}.png")
-        lines.append(json.dumps(dataclasses.asdict(sample) | {"image": f"{sample.id}.png"}))
+        lines.append(json.dumps({name: value for name, value in dataclasses.asdict(sample).items() if name != "dictionary"} | {"image": f"{sample.id}.png"}))
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

@@ -41,6 +41,11 @@ DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "ove
 #: Of the data set alone, whatever the model.
 DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 
+#: What keeps a run short.
+SMALL = {"sec4_heads": {"draws": 1, "elsewhere": 1}, "sec4_sensitivity": {"singles": 1, "draws": 1, "tries": 4}, "appC_windows": {"widths": [1, 5]},
+         "appE_ablations": {"draws": 1}, "appG_reviews": {"few": 2, "tries": 4}, "steer": {"draws": 2}}
+
+
 #: A layer out of a few, told as its distance from another model's layer: two runs may have the same.
 PLACED = ("authors_shift_",)
 
@@ -75,7 +80,7 @@ SEEDLESS = ("loss_original",)
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_another_seed_and_other_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
-    options = {} if notebook == "sec2_dataset" else {"only_following": False}
+    options = SMALL.get(notebook, {}) | ({} if notebook == "sec2_dataset" else {"only_following": False})
     found = run(notebook, tmp_path, monkeypatch, tiny_model, n=3, seed=0, **options)
     for key, change in (("seed", {"seed": 1}), ("weights", {"seed": 0, "weights": "random"})):
         other = run(notebook, tmp_path, monkeypatch, tiny_model, n=3, **options, **change)
