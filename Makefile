@@ -43,8 +43,9 @@ $(BUILT): $(INSTALLED) $(PAGES)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
 	@touch $@
 
+# The tests' models are so small that a second thread only costs time; a second process halves it.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest </dev/null
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile </dev/null
 
 exact-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m exact </dev/null

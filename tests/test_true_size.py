@@ -8,7 +8,7 @@ import torch
 from test_notebooks import run as run_here
 
 import arbitration as arb
-from arbitration import models, true_size
+from arbitration import hub, models, true_size
 
 NAMES = ("internvl3", "llava-1.5", "qwen2.5-vl")
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -20,7 +20,7 @@ def large(request):
     known = true_size.facts(request.param)
     processor = true_size.stand_in(known)
     model = true_size.empty(known, processor.tokenizer, torch.bfloat16)
-    return known, models.checked(models.Subject(request.param, model, processor, "random-0"))
+    return known, models.checked(models.Subject(request.param, model, processor, "random-0", hub.HUB[request.param].images))
 
 
 def test_it_has_the_published_size(large):
@@ -39,8 +39,8 @@ def test_its_prompts_have_true_length_and_known_tokens(large, tmp_path):
     picture = tmp_path / "photograph.png"
     Image.new("RGB", (640, 480), "grey").save(picture)
     prompt = subject.encode(replace(tiny.samples(1)[0], image=str(picture)), "vision")
-    # LLaVA: 24 × 24 patches of 14 pixels. Qwen: 644 × 476 pixels, four patches a token. InternVL: 4 × 3 tiles and the whole, 256 tokens each.
-    assert len(prompt.groups.vision) == {"llava-1.5": 24 * 24, "qwen2.5-vl": 23 * 17, "internvl3": 13 * 256}[subject.name]
+    # LLaVA: 24 × 24 patches of 14 pixels. Qwen: 644 × 476 pixels, four patches a token. InternVL: one tile, as the hub's entry asks.
+    assert len(prompt.groups.vision) == {"llava-1.5": 24 * 24, "qwen2.5-vl": 23 * 17, "internvl3": 256}[subject.name]
     assert prompt.inputs["input_ids"].shape[1] == prompt.groups.length
     assert len(subject.tokenizer) <= subject.unembedding.shape[0]
 
