@@ -84,6 +84,18 @@ def test_the_first_revision_is_written_down_and_used_from_then_on(fake_hub, monk
     assert set(json.loads((tmp_path / "revisions.json").read_text())) == {"llava-hf/llava-1.5-7b-hf", "another/repository"}
 
 
+def test_a_pin_that_another_process_writes_meanwhile_is_kept(fake_hub, monkeypatch, tmp_path):
+    fake_hub("llava")
+
+    def newest(repository):
+        (tmp_path / "revisions.json").write_text('{"some/other": "c"}')
+        return "a" * 40
+
+    monkeypatch.setattr(hub, "newest_revision", newest)
+    arb.load("llava-1.5", device="cpu")
+    assert json.loads((tmp_path / "revisions.json").read_text()) == {"some/other": "c", "llava-hf/llava-1.5-7b-hf": "a" * 40}
+
+
 def test_a_device_that_is_too_small_is_not_taken_for_a_missing_network(fake_hub, monkeypatch):
     fake_hub("llava")
     monkeypatch.setattr(hub, "newest_revision", lambda repository: "a" * 40)

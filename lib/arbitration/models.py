@@ -11,7 +11,7 @@ from transformers import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin,
 )
 
-from arbitration import embedded, hub, true_size
+from arbitration import download, embedded, hub, true_size
 from arbitration.folders import cache
 from arbitration.hub import NAMES as NAMES
 
@@ -205,10 +205,9 @@ def _content_hash(folder: Path, *patterns: str) -> str:
 def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) -> Subject:
     """Download (once) and load; the revision of the first download is written down and used from then on."""
     pins = cache() / "revisions.json"
-    pinned = json.loads(pins.read_text()) if pins.exists() else {}
     local = Path(entry.repository).is_dir()
     with hub.reported(name, entry):
-        revision = pinned.get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
+        revision = _pinned(pins).get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
         options = {"revision": revision, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(entry.repository, **options)
     checked(Subject(name, _outline(name, config), None, "none"))
@@ -217,10 +216,15 @@ def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) ->
         model = AutoModelForImageTextToText.from_pretrained(entry.repository, dtype=dtype, device_map=device, use_safetensors=True, **options)
     if local:
         revision = _content_hash(Path(entry.repository), "*.json")
-    elif entry.repository not in pinned:
+    elif entry.repository not in (pinned := _pinned(pins)):  # read again: another process may have pinned its model meanwhile
         pins.parent.mkdir(parents=True, exist_ok=True)
-        pins.write_text(json.dumps({**pinned, entry.repository: revision}, indent=1))
+        download.write(pins, json.dumps({**pinned, entry.repository: revision}, indent=1).encode())
     return checked(Subject(name, model.eval(), processor, revision, entry.images))
+
+
+def _pinned(pins: Path) -> dict[str, str]:
+    """The revisions of first downloads, by repository."""
+    return json.loads(pins.read_text()) if pins.exists() else {}
 
 
 def _outline(name: str, config) -> PreTrainedModel:
