@@ -43,12 +43,12 @@ $(BUILT): $(INSTALLED) $(PAGES)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
 	@touch $@
 
-# The tests' models are so small that a second thread only costs time; a second process halves it.
+# Models as small as the tests' gain little from a second thread, and much from a second process.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile </dev/null
 
 exact-test: $(INSTALLED)
-	$(BIN)/python -m pytest -m exact </dev/null
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m exact -n 2 </dev/null
 
 slow-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow </dev/null
