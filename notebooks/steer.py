@@ -12,7 +12,8 @@ image = ""  # path of a picture of your own; with it, or with a question or cont
 question = ""
 context = ""  # the text that contradicts the picture
 answers = []  # what the picture answers and what the text answers: ["apple", "pear"]
-instruction = "vision"  # which of them the model is told to follow; or "text"
+instruction = ""  # the sentence that names the modality, in your own words
+following = "vision"  # which of them it tells the model to follow; or "text"
 share = 0.05  # of all heads
 factor = 2.0  # on the top heads' output; they are also silenced (factor 0)
 place = "everywhere"  # in the whole prompt and at every generated token; "instruction": at the instruction tokens, as in Section 4.2
@@ -32,10 +33,10 @@ from arbitration import single_heads, steering
 
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-sample = steering.asked(everything[-1], image, question, context, answers)
+sample = steering.asked(everything[-1], image, question, context, answers, instruction)
 shipped = arb.entities.of(data, everything)
 dictionary = steering.knowing(shipped, sample)
-prompt = subject.encode(sample, instruction)
+prompt = subject.encode(sample, following)
 print(prompt.text.replace(subject.processor.image_token, ""))
 
 # %% [markdown]
@@ -43,7 +44,7 @@ print(prompt.text.replace(subject.processor.image_token, ""))
 
 # %%
 answer = arb.following.answers(subject, prompt)[0]
-print(f"{answer.strip()!r}: {arb.following.judged(answer, prompt, dictionary)} (told to follow {instruction}; picture {sample.answer_vision!r}, text {sample.answer_text!r})")
+print(f"{answer.strip()!r}: {arb.following.judged(answer, prompt, dictionary)} (told to follow {following}; picture {sample.answer_vision!r}, text {sample.answer_text!r})")
 
 # %% [markdown]
 # ## The heads, ranked on other samples
@@ -73,7 +74,7 @@ orders = single_heads.rankings(scores)
 borrowed = steering.strangers(dictionary, sample, everything, draws, seed)
 decision = steering.decision(subject, prompt, dictionary, borrowed, **options)
 effects = steering.effects(subject, prompt, dictionary, orders, share, [0.0, factor], draws, seed, place)
-origin = arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, instruction=instruction, share=share, factor=factor, place=place)
+origin = arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, following=following, share=share, factor=factor, place=place)
 for name, table in (("steer_decision", decision), ("steer_effects", effects)):
     arb.results.save(table, name, origin, model)
 alt = ("Signals of both answers by layer at the instruction tokens and at the last token, with those of other samples' answers; and the lead of the "

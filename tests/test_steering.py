@@ -167,11 +167,23 @@ def test_a_reader_sees_each_set_beside_its_draws():
         "lead_none": 2.0, "answer_none": "red", "lead_eq12_blocked": -1.0, "answer_eq12_blocked": "blue", "beyond_eq12_blocked": 2.0, "n_draws": 4.0}
 
 
+def test_an_instruction_of_one_s_own_is_what_the_model_reads():
+    subject = tiny.subject("llava")
+    sample = steering.asked(tiny.samples(1)[0], instruction="Believe your eyes.")
+    for following, answers in (("vision", sample.answers("vision")), ("text", sample.answers("text"))):
+        prompt = subject.encode(sample, following)
+        read = subject.tokenizer.decode(prompt.inputs["input_ids"][0, prompt.groups.modality])
+        assert read.split() == ["Believe", "your", "eyes."], read
+        assert prompt.sample.answers(prompt.following) == answers
+
+
 def test_a_conflict_of_one_s_own(tmp_path):
     scene, other = tiny.samples(2)
     assert steering.asked(scene) is scene
     own = steering.asked(scene, image=other.image, question="Which?", answers=["zebra crossing", "dog"])
     assert own == replace(scene, id="own", task="own", split="own", image=other.image, question="Which?", answer_vision="zebra crossing", answer_text="dog")
+    told = steering.asked(scene, instruction="Believe your eyes.")
+    assert told == replace(scene, id="own", instruction_vision="Believe your eyes.", instruction_text="Believe your eyes.")
     known = steering.knowing(entities.load("scenes"), own)
     assert known.forms("zebra crossing", "own") == ("zebra crossing",)
     assert known.forms("dog", "own")[:2] == ("dog", "domestic dog"), "a word that the dictionary has keeps its forms"

@@ -24,7 +24,7 @@ PLACES = ("everywhere", "instruction")
 TOGETHER = 8  # settings that are generated as one batch: bounds the memory
 
 
-def asked(scene: Sample, image: str = "", question: str = "", context: str = "", answers: Sequence[str] = ()) -> Sample:
+def asked(scene: Sample, image: str = "", question: str = "", context: str = "", answers: Sequence[str] = (), instruction: str = "") -> Sample:
     """A scene, or a reader's own conflict in its place.
 
     Parameters
@@ -32,16 +32,20 @@ def asked(scene: Sample, image: str = "", question: str = "", context: str = "",
     image, question, context : str
         Path of the picture, the question, and the text; what is empty is the scene's.
     answers : sequence of str
-        What the picture answers and what the text answers; the scene's if nothing is changed.
+        What the picture answers and what the text answers; the scene's if none of the three is changed.
+    instruction : str
+        The modality sentence in the reader's words, whichever modality it names; the scene's if empty.
 
     Raises
     ------
     ValueError
-        If something is changed and the two answers are not given, or are the same.
+        If picture, question or context is changed and the two answers are not given, or are the same.
     FileNotFoundError
         If there is no such picture.
     """
     given = {name: value for name, value in {"image": image, "question": question, "context": context}.items() if value}
+    if instruction:
+        scene = replace(scene, id=OWN, instruction_vision=instruction, instruction_text=instruction)
     if not given and not answers:
         return scene
     if len(answers) != 2 or not all(answers):
