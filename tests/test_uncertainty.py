@@ -45,8 +45,21 @@ def test_the_same_sample_twice_tells_no_more_than_once():
 
 
 def test_labels_must_be_as_many_as_samples():
-    with pytest.raises(ValueError, match="each of the 3 samples; got 2"):
-        bootstrap([1.0, 2.0, 3.0], clusters=["a", "b"])
+    for labels in (["a", "b"], ["a"]):
+        with pytest.raises(ValueError, match=f"each of the 3 samples; got {len(labels)}"):
+            bootstrap([1.0, 2.0, 3.0], clusters=labels)
+
+
+@pytest.mark.parametrize("values, clusters", [([1.0], None), ([1.0, 0.0], ["a", "a"])])
+def test_one_sample_or_one_picture_has_no_interval_and_no_verdict(values, clusters):
+    """With [1, 1] as the interval of a single answer, one failure that was restored would confirm a claim."""
+    for interval in (bootstrap, simultaneous):
+        mean, low, high = interval(values, clusters=clusters)
+        assert mean == np.mean(values) and np.isnan([low, high]).all()
+    index = pd.MultiIndex.from_arrays([[f"s{i}" for i in range(len(values))], clusters or ["a"]], names=["sample", "image"])
+    found = estimates.estimate("x", pd.Series(values, index=index), above=0.1)
+    assert found["x"] == np.mean(values) and found["x_verdict"] == "not measured"
+    assert estimates.estimate("x", [1.0, 1.0], above=0.1)["x_verdict"] == "agrees"
 
 
 def test_a_band_of_one_point_is_the_symmetric_interval():

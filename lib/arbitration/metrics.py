@@ -162,8 +162,10 @@ def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.nda
 
 
 def _means(values: np.ndarray, seed, draws: int, clusters) -> np.ndarray:
-    """Means of resampled samples, (draws, ...)."""
+    """Means of resampled samples, (draws, ...); NaN for a single sample or cluster, which says nothing about how others would differ."""
     counts = resamples(len(values), seed, draws, clusters)
+    if (counts == 1).all():
+        return np.full((draws, *values.shape[1:]), np.nan)
     return (counts @ values.reshape(len(values), -1) / counts.sum(axis=1, keepdims=True)).reshape(draws, *values.shape[1:])
 
 
@@ -189,7 +191,8 @@ def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95
     Returns
     -------
     mean, low, high : ndarray, (...)
-        Pointwise: each interval for itself. `simultaneous` covers all at once.
+        Pointwise: each interval for itself. `simultaneous` covers all at once. The interval of a single sample, or of samples of one
+        cluster, is NaN.
 
     Raises
     ------
@@ -217,7 +220,8 @@ def simultaneous(values, seed: int = 0, draws: int = 2000, confidence: float = 0
     Returns
     -------
     mean, low, high : ndarray, (...)
-        NaN where the mean is NaN; without width where all samples are equal, about which resampling knows no more.
+        NaN where the mean is NaN, and the band of a single sample or cluster; without width where all samples are equal, about which
+        resampling knows no more.
 
     Raises
     ------
