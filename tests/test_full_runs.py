@@ -11,7 +11,7 @@ import pair
 import publish
 import record
 import run
-from arbitration import paper, paper_full
+from arbitration import embedded, paper, paper_full
 
 GLUED = "application/papermill.record/text/plain"
 END = "2026-01-02T03:04:05"
@@ -118,19 +118,35 @@ def test_what_is_not_there_is_said(toy, tmp_path, capsys):
 
 
 def test_the_page_sets_both_runs_side_by_side():
-    numbers = {"contrast_relay_vision": 0.512, "contrast_relay_vision_low": 0.25, "contrast_relay_vision_high": 0.75, "contrast_relay_vision_verdict": "agrees",
+    name = "contrast_relay_vision"
+    numbers = {name: 0.512, f"{name}_low": 0.25, f"{name}_high": 0.75, f"{name}_verdict": "agrees", f"{name}_size": "d = 0.40, n = 200",
                "n_text": 180.0, "n_vision": 200.0, "size_compensation_text": None}
     records = {"sec3_knockout": {"numbers": numbers, "provenance": {
         "parameters": {"model": "smol", "n": 200}, "ended": END, "python": "3.12.1", "packages": {"torch": "2.14"}, "inputs": "0123456789abcdef"}}}
-    written = paper_full.lines(records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>")
-    assert len(written) == 2 + sum(len(claim.verdicts) for claim in paper.claims())
-    (line,) = [line for line in written if line.startswith("| relay |")]
-    name = "sec3_knockout:contrast_relay_vision"
-    own = f"<{name}:.2f> [<{name}_low:.2f>, <{name}_high:.2f>], n = <sec3_knockout:n_text:.0f> / <sec3_knockout:n_vision:.0f>, **<{name}_verdict:s>**"
-    assert line.endswith(f"| {own} | 0.51 [0.25, 0.75], n = 180 / 200, **agrees** |")
-    (line,) = [line for line in written if line.startswith("| compensation |")]
-    assert line.endswith("| nan [–, –], n = 180 / 200, **–** |"), "nothing to measure, and keys that an older record lacks"
+    written = paper_full.lines(paper.claims(), records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>")
+    judged = [claim for claim in paper.claims() if claim.verdicts]
+    assert len(written) == 2 + len(judged) + sum(len(claim.verdicts) for claim in judged)
+    at = next(place for place, line in enumerate(written) if line.startswith("| relay |"))
+    assert written[at].endswith("| <sec3_knockout:n_text:.0f> / <sec3_knockout:n_vision:.0f> | 180 / 200 |")
+    own = "<{0}:.2f> [<{0}_low:.2f>, <{0}_high:.2f>], <{0}_size:s>, **<{0}_verdict:s>**".format(f"sec3_knockout:{name}")
+    assert written[at + 1].startswith("|  |") and written[at + 1].endswith(f"| {own} | 0.51 [0.25, 0.75], d = 0.40, n = 200, **agrees** |")
+    at = next(place for place, line in enumerate(written) if line.startswith("| compensation |"))
+    assert written[at + 1].endswith("| nan [–, –], –, **–** |"), "nothing to measure, and keys that an older record lacks"
     assert all(line.endswith("| not recorded |") for line in written[2:] if "sec4_heads" in line)
     assert paper_full.origins(records)[2:] == ["| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"]
     assert paper_full.origins({}) == []
-    assert all(line.endswith("| not recorded |") for line in paper_full.lines({}, lambda *a: "x")[2:])
+    for known in (paper.claims, paper.questions):
+        assert all(line.endswith("| not recorded |") for line in paper_full.lines(known(), {}, lambda *a: "x")[2:])
+
+
+@pytest.mark.parametrize("model", embedded.NAMES)
+def test_every_verdict_has_its_recorded_full_run(model):
+    """The records that are kept were made with today's full parameters, and hold all that the page asks of them."""
+    records = paper_full.recorded(model)
+    full = run.full_parameters()
+    for notebook, record in records.items():
+        made = record["provenance"]["parameters"]
+        assert made["model"] == model and full[notebook].items() <= made.items(), notebook
+    for known in (paper.claims, paper.questions):
+        for line in paper_full.lines(known(), records, lambda *a: "x"):
+            assert "not recorded" not in line and "**–**" not in line and not line.endswith("| – / – |"), line

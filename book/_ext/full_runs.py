@@ -7,7 +7,7 @@ The records are ``data/results/<model>/<notebook>.json`` (`arbitration.paper_ful
 executed notebooks, and a missing one is a warning like any other.
 """
 
-from arbitration import folders, paper_full
+from arbitration import folders, paper, paper_full
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
@@ -25,8 +25,10 @@ class FullRuns(SphinxDirective):
         records = paper_full.recorded(model)
         for notebook in records:
             self.env.note_dependency(str(folders.DATA / "results" / model / f"{notebook}.json"))
-        written = paper_full.lines(records, lambda notebook, key, form: glued(model, notebook, key, form))
-        written += ["", *paper_full.origins(records)]
+        written = []
+        for lead, known in (("The paper's claims", paper.claims), ("Asked here", paper.questions)):
+            written += [f"**{lead}**", "", *paper_full.lines(known(), records, lambda notebook, key, form: glued(model, notebook, key, form)), ""]
+        written += ["**The recorded runs**", "", *paper_full.origins(records)]
         box = nodes.container(classes=["claim", "conventions"])
         self.state.nested_parse(StringList(written, source=self.get_source_info()[0]), self.content_offset, box)
         return [box]

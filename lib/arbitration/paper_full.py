@@ -1,9 +1,10 @@
 """What full runs found, as `notebooks/record.py` kept it: the numbers behind the verdicts, beside those of this machine's own run."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from arbitration import folders, paper
+from arbitration import folders
 
 #: Verdicts on several numbers at once.
 NUMBERLESS = ("same_", "sign_", "place_")
@@ -14,11 +15,13 @@ def recorded(model: str) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((folders.DATA / "results" / model).glob("*.json"))}
 
 
-def lines(records: dict[str, dict], glued: Callable[[str, str, str], str]) -> list[str]:
-    """A table of the claims' verdicts: this machine's run beside the recorded full run.
+def lines(claims: Iterable, records: dict[str, dict], glued: Callable[[str, str, str], str]) -> list[str]:
+    """A table of verdicts: this machine's run beside the recorded full run.
 
     Parameters
     ----------
+    claims : iterable of paper.Claim
+        `paper.claims`, or `paper.questions`; those without a verdict are left out.
     records : dict
         From `recorded`.
     glued : callable
@@ -27,17 +30,19 @@ def lines(records: dict[str, dict], glued: Callable[[str, str, str], str]) -> li
     Returns
     -------
     list of str
-        Markdown: one line for each verdict of `paper.claims`; "not recorded" where the notebook has no record, "–" where its record lacks the number.
+        Markdown: for each claim a line with its numbers of samples and one line for each verdict; "not recorded" where the notebook has no record,
+        "–" where its record lacks the number.
     """
     rows = [["claim", "verdict on", "this machine's run", "recorded full run"]]
-    for claim in paper.claims():
-        for number, (rule, key) in enumerate(claim.verdicts):
-            name = key.removesuffix("_verdict")
-            own = _cell(name, claim.samples, lambda key, form, claim=claim: glued(claim.notebook, key, form))
-            record = records.get(claim.notebook)
-            numbers = record["numbers"] if record else {}
-            full = _cell(name, claim.samples, lambda key, form, numbers=numbers: _written(numbers, key, form)) if record else "not recorded"
-            rows.append(["" if number else claim.id, rule, own, full])
+    for claim in claims:
+        record = records.get(claim.notebook)
+        numbers = record["numbers"] if record else {}
+        ways = [lambda key, form, claim=claim: glued(claim.notebook, key, form), lambda key, form, numbers=numbers: _written(numbers, key, form)]
+        told = [("*samples, text / vision following*", lambda number, claim=claim: " / ".join(number(key, ".0f") for key in claim.samples))]
+        told += [(rule, partial(_cell, key.removesuffix("_verdict"))) for rule, key in claim.verdicts]
+        for place, (rule, cell) in enumerate(told if claim.verdicts else ()):
+            own, full = map(cell, ways)
+            rows.append(["" if place else claim.id, rule, own, full if record else "not recorded"])
     return _markdown(rows)
 
 
@@ -54,13 +59,13 @@ def origins(records: dict[str, dict]) -> list[str]:
     return _markdown(rows)
 
 
-def _cell(name: str, samples: tuple[str, ...], number: Callable[[str, str], str]) -> str:
-    """A number with interval, samples and verdict, each written by `number`."""
+def _cell(name: str, number: Callable[[str, str], str]) -> str:
+    """A number with interval, size of its effect with n, and verdict, each written by `number`."""
     verdict = f"**{number(f'{name}_verdict', 's')}**"
     if name.startswith(NUMBERLESS):
         return verdict
     value, low, high = (number(f"{name}{end}", ".2f") for end in ("", "_low", "_high"))
-    return f"{value} [{low}, {high}], n = {' / '.join(number(key, '.0f') for key in samples)}, {verdict}"
+    return f"{value} [{low}, {high}], {number(f'{name}_size', 's')}, {verdict}"
 
 
 def _written(numbers: dict, key: str, form: str) -> str:
