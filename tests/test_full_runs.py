@@ -11,7 +11,7 @@ import pair
 import publish
 import record
 import run
-from arbitration import embedded, paper, paper_full
+from arbitration import embedded, paper, paper_full, verdicts
 
 GLUED = "application/papermill.record/text/plain"
 END = "2026-01-02T03:04:05"
@@ -139,6 +139,19 @@ def test_the_page_sets_both_runs_side_by_side():
         assert all(line.endswith("| not recorded |") for line in paper_full.lines(known(), {}, lambda *a: "x")[2:])
 
 
+def test_the_claims_are_judged_by_their_own_rule_from_the_records():
+    """A claim of two tests: the worse word of both; a model without the notebook has no verdict."""
+    claim = next(claim for claim in verdicts.claims() if len(claim.predictions) > 1 and all(test.above is not None for test in claim.predictions))
+    numbers = {}
+    for test in claim.predictions:
+        numbers |= {test.key: test.above + 2, f"{test.key}_low": test.above + 1, f"{test.key}_high": test.above + 3}
+    records = {test.notebook: {"numbers": numbers} for test in claim.predictions}
+    last = claim.predictions[-1]
+    worse = {name: {"numbers": numbers | {f"{last.key}_low": last.above - 1}} for name in records}
+    (line,) = [line for line in paper_full.judged({"one": records, "other": worse, "none": {}}) if f"(#verdict-{claim.id})" in line]
+    assert line.endswith("| **holds** | **not seen** | not recorded |")
+
+
 @pytest.mark.parametrize("model", embedded.NAMES)
 def test_every_verdict_has_its_recorded_full_run(model):
     """The records that are kept were made with today's full parameters, and hold all that the page asks of them."""
@@ -150,3 +163,4 @@ def test_every_verdict_has_its_recorded_full_run(model):
     for known in (paper.claims, paper.questions):
         for line in paper_full.lines(known(), records, lambda *a: "x"):
             assert "not recorded" not in line and "**–**" not in line and not line.endswith("| – / – |"), line
+    assert "not recorded" not in "".join(paper_full.judged({model: records}))

@@ -3,11 +3,13 @@
     ```{full_runs} smol
     ```
 
+Without a model: the verdicts on the paper's claims that the recorded runs of both embedded models give.
+
 The records are ``data/results/<model>/<notebook>.json`` (`arbitration.paper_full`); this machine's numbers come by ``glue:text`` from the
 executed notebooks, and a missing one is a warning like any other.
 """
 
-from arbitration import folders, paper, paper_full
+from arbitration import embedded, folders, paper, paper_full
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
@@ -16,22 +18,27 @@ from claims import glued
 
 
 class FullRuns(SphinxDirective):
-    """Both runs of one model, and where the recorded one comes from."""
+    """Both runs of one model, and where the recorded one comes from; or what the recorded ones say of each claim."""
 
-    required_arguments = 1
+    optional_arguments = 1
 
     def run(self):
-        model = self.arguments[0]
-        records = paper_full.recorded(model)
-        for notebook in records:
-            self.env.note_dependency(str(folders.DATA / "results" / model / f"{notebook}.json"))
-        written = []
-        for lead, known in (("The paper's claims", paper.claims), ("Asked here", paper.questions)):
-            written += [f"**{lead}**", "", *paper_full.lines(known(), records, lambda notebook, key, form: glued(model, notebook, key, form)), ""]
-        written += ["**The recorded runs**", "", *paper_full.origins(records)]
+        written = self.beside(self.arguments[0]) if self.arguments else paper_full.judged({name: self.recorded(name) for name in embedded.NAMES})
         box = nodes.container(classes=["claim", "conventions"])
         self.state.nested_parse(StringList(written, source=self.get_source_info()[0]), self.content_offset, box)
         return [box]
+
+    def recorded(self, model):
+        records = paper_full.recorded(model)
+        for notebook in records:
+            self.env.note_dependency(str(folders.DATA / "results" / model / f"{notebook}.json"))
+        return records
+
+    def beside(self, model):
+        records, written = self.recorded(model), []
+        for lead, known in (("The paper's claims", paper.claims), ("Asked here", paper.questions)):
+            written += [f"**{lead}**", "", *paper_full.lines(known(), records, lambda notebook, key, form: glued(model, notebook, key, form)), ""]
+        return [*written, "**The recorded runs**", "", *paper_full.origins(records)]
 
 
 def setup(app):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from arbitration import folders
+from arbitration import folders, verdicts
 
 #: Verdicts on several numbers at once.
 NUMBERLESS = ("same_", "sign_", "place_")
@@ -44,6 +44,35 @@ def lines(claims: Iterable, records: dict[str, dict], glued: Callable[[str, str,
             own, full = map(cell, ways)
             rows.append(["" if place else claim.id, rule, own, full if record else "not recorded"])
     return _markdown(rows)
+
+
+def judged(records: dict[str, dict[str, dict]]) -> list[str]:
+    """A table of the verdicts on the paper's claims, by the rule of `verdicts`, from recorded full runs alone.
+
+    Parameters
+    ----------
+    records : dict
+        For each model what `recorded` gives.
+
+    Returns
+    -------
+    list of str
+        Markdown: one line for each claim of `verdicts.claims`, linked to its tests; "not recorded" where the records of a model lack a number that the claim needs.
+    """
+    rows = [["claim", *records]]
+    for claim in verdicts.claims():
+        rows.append([f"[{claim.statement}](#verdict-{claim.id})", *(_word(claim, found) for found in records.values())])
+    return _markdown(rows)
+
+
+def _word(claim: verdicts.Claim, records: dict[str, dict]) -> str:
+    words = []
+    for test in claim.predictions:
+        numbers = records.get(test.notebook, {"numbers": {}})["numbers"]
+        if test.key not in numbers:
+            return "not recorded"
+        words.append(verdicts.verdict(*(numbers[f"{test.key}{end}"] for end in ("", "_low", "_high")), **test.rule))
+    return f"**{verdicts.worst(words)}**"
 
 
 def origins(records: dict[str, dict]) -> list[str]:
