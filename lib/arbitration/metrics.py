@@ -164,7 +164,7 @@ def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.nda
 def _means(values: np.ndarray, seed, draws: int, clusters) -> np.ndarray:
     """Means of resampled samples, (draws, ...); NaN for a single sample or cluster, which says nothing about how others would differ."""
     counts = resamples(len(values), seed, draws, clusters)
-    if (counts == 1).all():
+    if len(values) == 1 or (clusters is not None and len(np.unique(clusters)) == 1):
         return np.full((draws, *values.shape[1:]), np.nan)
     return (counts @ values.reshape(len(values), -1) / counts.sum(axis=1, keepdims=True)).reshape(draws, *values.shape[1:])
 
