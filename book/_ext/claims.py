@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 from arbitration import paper, paper_full
+from arbitration.tables import markdown
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
@@ -59,8 +60,7 @@ def table(claim, models):
     rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples) + " following", "–",
               *(" / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples) for model in models)]]
     rows += [[f"*{rule}?*", "", *(judged(key, model, claim.notebook) for model in models)] for rule, key in claim.verdicts]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+    return markdown(rows)
 
 
 class Claims(SphinxDirective):

@@ -9,6 +9,8 @@ The records are ``data/results/<model>/<notebook>.json`` (`arbitration.paper_ful
 executed notebooks, and a missing one is a warning like any other.
 """
 
+from functools import partial
+
 from arbitration import embedded, folders, paper, paper_full
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -37,7 +39,7 @@ class FullRuns(SphinxDirective):
     def beside(self, model):
         records, written = self.recorded(model), []
         for lead, known in (("The paper's claims", paper.claims), ("Asked here", paper.questions)):
-            written += [f"**{lead}**", "", *paper_full.lines(known(), records, lambda notebook, key, form: glued(model, notebook, key, form)), ""]
+            written += [f"**{lead}**", "", *paper_full.lines(known(), records, partial(glued, model)), ""]
         return [*written, "**The recorded runs**", "", *paper_full.origins(records)]
 
 

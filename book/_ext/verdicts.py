@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from arbitration import folders
+from arbitration.tables import markdown
 from arbitration.verdicts import VERDICTS, claims, verdict, worst
 from claims import heading
 from docutils import nodes
@@ -60,11 +61,6 @@ def expected(prediction):
     return text + unit + (f" (paper: {prediction.paper:g})" if prediction.paper is not None else "")
 
 
-def table(*rows):
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
-
-
 class Verdicts(SphinxDirective):
     """The counts of verdicts, the table of claims, and each claim with its predictions."""
 
@@ -79,20 +75,20 @@ class Verdicts(SphinxDirective):
         words = {place: worst(word for _, word in tests) for place, tests in found.items()}
         names = [heading(model) for model in models]
 
-        short = table(["claim", "the paper", *names],
-                      *([f"[{claim.statement}](#verdict-{claim.id})", self.escaped(claim.reported), *(f"**{words[claim.id, model]}**" for model in models)]
-                        for claim in chosen))
+        short = [["claim", "the paper", *names]]
+        short += [[f"[{claim.statement}](#verdict-{claim.id})", self.escaped(claim.reported), *(f"**{words[claim.id, model]}**" for model in models)]
+                  for claim in chosen]
         if "only" in self.options:
-            return [self.box(short)]
+            return [self.box(markdown(short))]
 
         counts = {model: (Counter(words[claim.id, model] for claim in chosen),
                           Counter(word for claim in chosen for _, word in found[claim.id, model])) for model in models}
-        lines = table(["verdict", *(f"{name}: claims (tests)" for name in names)],
-                      *([f"*{word}*", *(f"{whole[word]} ({single[word]})" for whole, single in counts.values())] for word in reversed(VERDICTS)))
+        lines = markdown([["verdict", *(f"{name}: claims (tests)" for name in names)],
+                          *([f"*{word}*", *(f"{whole[word]} ({single[word]})" for whole, single in counts.values())] for word in reversed(VERDICTS))])
         tests = [prediction for claim in chosen for prediction in claim.predictions]
         effects = sum(prediction.within is None for prediction in tests)
         lines += ["", f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an effect, {len(tests) - effects} of next to nothing. Were there no "
-                  f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in forty, would still lie wholly on the predicted side, and as many on the other.", "", *short]
+                  f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in forty, would still lie wholly on the predicted side, and as many on the other.", "", *markdown(short)]
         return [self.box(lines, "claims-verdicts", "the verdicts on all claims"), *(self.claim(claim, models, found, words) for claim in chosen)]
 
     def known(self, name):
@@ -109,8 +105,8 @@ class Verdicts(SphinxDirective):
         lines = [f"**{claim.statement}** ({said})", "", f"The paper: {self.escaped(claim.reported)}. Here: {verdicts}. {claim.why}", ""]
         if claim.predictions:
             rows = zip(claim.predictions, *(found[claim.id, model] for model in models))
-            lines += table(["test", "predicted", *map(heading, models)],
-                           *([prediction.what, expected(prediction), *(f"{cell}: **{word}**" for cell, word in cells)] for prediction, *cells in rows))
+            lines += markdown([["test", "predicted", *map(heading, models)],
+                               *([prediction.what, expected(prediction), *(f"{cell}: **{word}**" for cell, word in cells)] for prediction, *cells in rows)])
         return self.box(lines, f"verdict-{claim.id}", f"verdict on {claim.id}")
 
     def measured(self, prediction, model):
@@ -123,7 +119,7 @@ class Verdicts(SphinxDirective):
                 self.warn(f"{prediction.notebook} of model {model!r} is not there: run it")
             self.numbers[path] = glued(path) if path.is_file() else {}
         numbers = self.numbers[path]
-        keys = [prediction.key, f"{prediction.key}_low", f"{prediction.key}_high", *prediction.n]
+        keys = [*prediction.keys, *prediction.n]
         missing = [key for key in keys if key not in numbers]
         if path.is_file() and missing:
             self.warn(f"{prediction.notebook} of model {model!r} glues no number {', '.join(missing)}")

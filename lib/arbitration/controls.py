@@ -10,6 +10,7 @@ import torch
 
 from arbitration.estimates import DIRECTIONS, chosen, depth, estimate, wide
 from arbitration.metrics import nssd
+from arbitration.tables import markdown
 
 #: Columns that change places when y_p and y_c do, and those that change their sign.
 SWAPPED = (("p_p", "p_c"), ("logp_p", "logp_c"), ("p_p_blocked", "p_c_blocked"), ("logp_p_blocked", "logp_c_blocked"), ("phi_f", "phi_c"),
@@ -145,5 +146,4 @@ def lines(table: pd.DataFrame) -> list[str]:
             row.append("{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**cells.loc[(following, measure, kind)]) if known else "–")
         rows.append(row)
         before = following
-    written = ["| " + " | ".join(row) + " |" for row in rows]
-    return [written[0], "|" + " --- |" * len(rows[0]), *written[1:]]
+    return markdown(rows)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from arbitration import folders, verdicts
+from arbitration.tables import markdown
 
 #: Verdicts on several numbers at once.
 NUMBERLESS = ("same_", "sign_", "place_")
@@ -35,15 +36,16 @@ def lines(claims: Iterable, records: dict[str, dict], glued: Callable[[str, str,
     """
     rows = [["claim", "verdict on", "this machine's run", "recorded full run"]]
     for claim in claims:
+        if not claim.verdicts:
+            continue
+        own = partial(glued, claim.notebook)
         record = records.get(claim.notebook)
-        numbers = record["numbers"] if record else {}
-        ways = [lambda key, form, claim=claim: glued(claim.notebook, key, form), lambda key, form, numbers=numbers: _written(numbers, key, form)]
-        told = [("*samples, text / vision following*", lambda number, claim=claim: " / ".join(number(key, ".0f") for key in claim.samples))]
+        full = partial(_written, record["numbers"]) if record else None
+        told = [("*samples, text / vision following*", partial(_samples, claim.samples))]
         told += [(rule, partial(_cell, key.removesuffix("_verdict"))) for rule, key in claim.verdicts]
-        for place, (rule, cell) in enumerate(told if claim.verdicts else ()):
-            own, full = map(cell, ways)
-            rows.append(["" if place else claim.id, rule, own, full if record else "not recorded"])
-    return _markdown(rows)
+        for place, (rule, cell) in enumerate(told):
+            rows.append(["" if place else claim.id, rule, cell(own), cell(full) if full else "not recorded"])
+    return markdown(rows)
 
 
 def judged(records: dict[str, dict[str, dict]]) -> list[str]:
@@ -62,16 +64,16 @@ def judged(records: dict[str, dict[str, dict]]) -> list[str]:
     rows = [["claim", *records]]
     for claim in verdicts.claims():
         rows.append([f"[{claim.statement}](#verdict-{claim.id})", *(_word(claim, found) for found in records.values())])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _word(claim: verdicts.Claim, records: dict[str, dict]) -> str:
     words = []
     for test in claim.predictions:
         numbers = records.get(test.notebook, {"numbers": {}})["numbers"]
-        if test.key not in numbers:
+        if not numbers.keys() >= set(test.keys):
             return "not recorded"
-        words.append(verdicts.verdict(*(numbers[f"{test.key}{end}"] for end in ("", "_low", "_high")), **test.rule))
+        words.append(verdicts.verdict(*(numbers[key] for key in test.keys), **test.rule))
     return f"**{verdicts.worst(words)}**"
 
 
@@ -85,7 +87,11 @@ def origins(records: dict[str, dict]) -> list[str]:
         parameters = ", ".join(f"{name} = {value}" for name, value in about["parameters"].items() if name != "model")
         versions = ", ".join(f"{name} {version}" for name, version in {"python": about["python"], **about["packages"]}.items())
         rows.append([f"`{notebook}`", parameters, about["ended"][:10], versions, f"`{about['inputs'][:12]}`"])
-    return _markdown(rows)
+    return markdown(rows)
+
+
+def _samples(keys: tuple[str, ...], number: Callable[[str, str], str]) -> str:
+    return " / ".join(number(key, ".0f") for key in keys)
 
 
 def _cell(name: str, number: Callable[[str, str], str]) -> str:
@@ -101,8 +107,3 @@ def _written(numbers: dict, key: str, form: str) -> str:
     if key not in numbers:
         return "–"
     return format(float("nan") if numbers[key] is None else numbers[key], form)
-
-
-def _markdown(rows: list[list[str]]) -> list[str]:
-    written = ["| " + " | ".join(row) + " |" for row in rows]
-    return [written[0], "|" + " --- |" * len(rows[0]), *written[1:]]

@@ -6,6 +6,7 @@ import pandas as pd
 from arbitration.ablations import WIDENED
 from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, images, per_sample, wide
 from arbitration.metrics import resamples
+from arbitration.tables import markdown
 
 TOP_SHARE, DRAWS = 0.05, 500
 #: Readings of Φ as lines of the table: (convention, choice).
@@ -194,8 +195,7 @@ def lines(table):
             cells += [f"{row['value']:.2f} [{row['value_low']:.2f}, {row['value_high']:.2f}], n = {row['n']:.0f}", _words(row)]
         rows.append(cells)
         before = line[0]
-    written = ["| " + " | ".join(row) + " |" for row in rows]
-    return [written[0], "|" + " --- |" * len(head), *written[1:]]
+    return markdown(rows)
 
 
 def _words(row):

@@ -44,6 +44,11 @@ class Prediction:
     paper: float | None = None
 
     @property
+    def keys(self):
+        """Where the number and its interval are glued: value, low, high."""
+        return self.key, f"{self.key}_low", f"{self.key}_high"
+
+    @property
     def rule(self):
         """The keyword arguments of `verdict`."""
         return {name: getattr(self, name) for name in ("above", "below", "within", "paper")}
