@@ -83,6 +83,11 @@ def entry_of(name: str) -> Entry | None:
     )
 
 
+def named(name: str) -> str:
+    """The name of a model in tables and figures, and of the folder that they are kept in: a folder's is ``local/`` and its own name."""
+    return f"local/{Path(name).resolve().name}" if name not in NAMES and Path(name).is_dir() else name
+
+
 @contextmanager
 def reported(name: str, entry: Entry):
     """Whatever goes wrong with a hub repository or a folder, said with what to do next."""

@@ -154,8 +154,7 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
     if weights == "random":
         model, processor = true_size.build(name, entry.repository, dtype, device)
         return checked(Subject(name, model, processor, "random-0", entry.images))
-    name = f"local/{Path(name).name}" if Path(name).is_dir() else name  # tables are kept in a folder of this name
-    return _pretrained(name, entry, dtype, device)
+    return _pretrained(hub.named(name), entry, dtype, device)
 
 
 def checked(subject: Subject) -> Subject:
