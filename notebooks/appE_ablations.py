@@ -24,6 +24,7 @@ import arbitration as arb
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, dictionary)
 half = min(3 * n, len(everything) // 2)
 samples = everything[: 2 * half]
 answers = arb.measure.answered(subject, samples, dictionary)

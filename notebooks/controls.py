@@ -16,14 +16,18 @@ stride = 6  # and their windows are centred on every sixth layer; every third in
 only_following = True  # False keeps samples that the model does not answer as told
 
 # %%
+from dataclasses import replace
+
 from myst_nb import glue
 
 import arbitration as arb
 from arbitration import controls, embedded
 
 subject = arb.load(model, "trained")
-samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
-dictionary = arb.entities.of(data, samples)
+everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
+dictionary = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, dictionary)
+samples = everything[: 2 * n]
 answers = arb.measure.answered(subject, samples, dictionary)
 prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
@@ -80,7 +84,7 @@ for tables in (paths, parts, margins):
 
 # %%
 if model in embedded.NAMES:
-    untrained = arb.load(model, "random")
+    untrained = replace(arb.load(model, "random"), spelling=subject.spelling)
     centres = list(range(1, untrained.n_layers, stride))
     asked = [untrained.encode(prompt.sample, prompt.following) for prompt in prompts]
     swept = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in asked if p.following == way][:n_weights]]

@@ -20,8 +20,22 @@ import arbitration as arb
 from arbitration import summary_samples
 
 subject = arb.load(model, weights)
-samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[:n]
-dictionary = arb.entities.of(data, samples)
+everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
+dictionary = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, dictionary)
+samples = everything[:n]
+
+# %% [markdown]
+# ## Samples that are not measured
+#
+# Where both answers begin with the same token of the model's vocabulary, the first token decides nothing. Other samples cannot be put to the
+# model at all: its processor refuses the picture, or the prompt is too long. No notebook measures such a sample.
+
+# %%
+prompts, dropped = arb.measure.decided(subject, samples, dictionary)
+arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
+dropped
 
 # %% [markdown]
 # ## Fig. 2: one sample
@@ -29,28 +43,20 @@ dictionary = arb.entities.of(data, samples)
 # Every token of the prompt belongs to one group; pathways between groups are what the next section closes.
 
 # %%
-groups = arb.measure.grouped(subject, samples[0])
-forms = dict(zip(("vision", "text"), dictionary.sample_forms(samples[0])))
+shown = prompts[0].sample
+groups = arb.measure.grouped(subject, shown)
+forms = dict(zip(("vision", "text"), dictionary.sample_forms(shown)))
 alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
-arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, alt=alt)
-
-# %% [markdown]
-# ## Samples without a decision
-#
-# Where both answers begin with the same token of the model's vocabulary, the first token decides nothing, and no notebook measures the sample.
-
-# %%
-dropped = arb.measure.decided(subject, samples)[1]
-arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
-print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
-dropped
+arb.figures.publish(arb.figures.fig2(shown, groups, forms), "fig2", model, alt=alt)
 
 # %% [markdown]
 # ## What the model answers
 #
-# Greedy answers, matched against the surface forms of both answers: `follow`, `competitor`, or `other`.
+# Greedy answers, matched against the surface forms of both answers: `follow`, `competitor`, or `other`. The later sections compare the
+# probabilities of two first tokens, one for each answer as the model spells it; `first` says whether the most likely first token is one of them.
 
 # %%
+print(f"{model} writes the answers of this set: {subject.spelling}")
 answers = arb.measure.answered(subject, samples, dictionary)
 arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
 answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)

@@ -23,8 +23,10 @@ from myst_nb import glue
 import arbitration as arb
 
 subject = arb.load(model, weights)
-samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
-dictionary = arb.entities.of(data, samples)
+everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
+dictionary = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, dictionary)
+samples = everything[: 2 * n]
 answers = arb.measure.answered(subject, samples, dictionary)
 prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
 

@@ -33,6 +33,7 @@ from arbitration.single_heads import Case
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, dictionary)
 half = min(3 * n, len(everything) // 2)
 answers = arb.measure.answered(subject, everything[: 2 * half], dictionary)
 ranked = arb.measure.cohort(subject, everything[:half], answers, n, only_following)

@@ -34,6 +34,7 @@ from arbitration.single_heads import Case
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, dictionary)
 half = min(2 * n, len(everything) // 2)
 unranked = everything[half : half + max(half, tries)]
 answers = arb.measure.answered(subject, everything[:half] + unranked, dictionary)

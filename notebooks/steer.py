@@ -33,8 +33,9 @@ from arbitration import single_heads, steering
 
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-sample = steering.asked(everything[-1], image, question, context, answers, instruction)
 shipped = arb.entities.of(data, everything)
+subject = arb.measure.spelt(subject, everything, shipped)
+sample = steering.asked(steering.last_usable(subject, everything), image, question, context, answers, instruction)
 dictionary = steering.knowing(shipped, sample)
 prompt = subject.encode(sample, following)
 print(prompt.text.replace(subject.processor.image_token, ""))
@@ -71,7 +72,7 @@ orders = single_heads.rankings(scores)
 # answer with the top heads silenced and scaled, and with as many heads drawn from the same layers.
 
 # %%
-borrowed = steering.strangers(dictionary, sample, everything, draws, seed)
+borrowed = steering.strangers(dictionary, sample, everything, draws, seed, subject.tokenizer)
 decision = steering.decision(subject, prompt, dictionary, borrowed, **options)
 effects = steering.effects(subject, prompt, dictionary, orders, share, [0.0, factor], draws, seed, place)
 origin = arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, following=following, share=share, factor=factor, place=place)

@@ -136,7 +136,7 @@ def test_greedy_under_knockout_is_generate_under_knockout(architecture):
     for variant in variants:
         with knockout(subject, prompt, [pathway], variant.layers):
             expected.append(following.answers(subject, prompt)[0])
-    resumed = resume.greedy(subject, prompt, variants, following.MAX_NEW_TOKENS)
+    resumed = resume.greedy(subject, prompt, variants, prompt.room)
     assert subject.tokenizer.batch_decode(resumed, skip_special_tokens=True) == expected
     assert len(set(expected)) > 1
 

@@ -7,18 +7,6 @@ import tiny
 from arbitration import dataset, following
 
 
-@pytest.mark.parametrize("answer, expected", [
-    (" three", "follow"), ("Three.", "follow"), (" the three\n", "follow"), (" two", "competitor"), (" two or three", "other"),
-    (" threefold", "other"), ("", "other"), (" 3", "follow"), (" couple", "competitor"),
-])
-def test_outcome(answer, expected):
-    assert following.outcome(answer, ("three", "3"), ("two", "couple")) == expected
-
-
-def test_articles_and_punctuation_do_not_count():
-    assert following.normalised("  The  T-shirt! ") == "t shirt"
-
-
 def test_mfr():
     assert following.mfr(["follow", "competitor", "other", "follow"]) == 0.5
     with pytest.raises(ValueError, match="undefined"):
@@ -38,8 +26,10 @@ def test_filtered_keeps_order_and_direction():
 def test_answers_are_transformers_own_greedy_answers():
     subject = tiny.subject("internvl")
     prompt = subject.encode(tiny.samples()[0], "text")
-    ids = subject.model.generate(**prompt.inputs, max_new_tokens=5, do_sample=False, pad_token_id=2)
-    assert following.answers(subject, prompt) == [subject.tokenizer.decode(ids[0, prompt.groups.length:], skip_special_tokens=True)]
+    ids = subject.model.generate(**prompt.inputs, max_new_tokens=prompt.room, do_sample=False, pad_token_id=2)
+    text = subject.tokenizer.decode(ids[0, prompt.groups.length:], skip_special_tokens=True)
+    assert following.first_answer(subject, prompt) == (text, ids[0, prompt.groups.length])
+    assert following.answers(subject, prompt) == [text]
 
 
 def test_shuffled_samples_are_seeded_and_balanced():
@@ -66,7 +56,7 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
     undecided = dataclasses.replace(other, answer_vision="laptop", answer_text="laptop")
     table = measure.answered(tiny.subject("llava"), [good, undecided], entities.load("scenes"))
     assert set(table["sample"]) == {good.id} and sorted(table["following"]) == ["text", "vision"]
-    assert f"dropped 1 of 2 samples whose two answers begin with the same token: {undecided.id}" in capsys.readouterr().out
+    assert f"dropped 1 of 2 samples: {undecided.id}: both answers begin with the same token, 'l'" in capsys.readouterr().out
     kept, dropped = measure.decided(tiny.subject("llava"), [good, undecided])
     assert [prompt.id for prompt in kept] == [f"{good.id}-text", f"{good.id}-vision"]
     assert dropped["following"].tolist() == ["text", "vision"] and set(dropped["sample"]) == {undecided.id}
@@ -95,7 +85,7 @@ def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
         return "competitor" if share_of.get(id(prompt), 0.0) >= turns_at[prompt.sample.id] else "follow"
 
     monkeypatch.setattr(prompts, "weaken", weaken)
-    monkeypatch.setattr(following, "answers", lambda *a: [""])
+    monkeypatch.setattr(following, "first_answer", lambda *a: ("", 0))
     monkeypatch.setattr(following, "judged", judged)
     found = measure.failures(subject, samples, "text", 3, dictionary)
     assert [(p.sample.id, share) for p, share in found] == [(samples[1].id, 0.0), (samples[0].id, 0.4), (samples[3].id, 0.35)]

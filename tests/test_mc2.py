@@ -115,14 +115,6 @@ def test_the_report_counts_it():
     assert report.loc["capitals", "done"].startswith("lower case")
 
 
-@pytest.mark.parametrize("context, answer, expected", [
-    ("The Cat's sofa, an old one", "sofa", True), ("The sofas", "sofa", False), ("An ice cream van", "ice cream", True), ("a ice-cream", "Ice cream", True),
-    ("ice and cream", "ice cream", False),
-])
-def test_a_text_says_an_answer_in_whole_words(context, answer, expected):
-    assert mc2.says(context, answer) == expected
-
-
 def test_every_bad_record_is_named(tmp_path):
     bad = [RECORDS[0], record(number="x1"), RECORDS[1] | {"context": " ", "task": None}, {**RECORDS[2], "image_id": 12}]
     (tmp_path / "mc2.json").write_text(json.dumps(bad))
@@ -223,9 +215,8 @@ def test_the_page_explains_every_kind_of_dirt():
 def test_the_real_texts_have_the_known_dirt():
     records = mc2.read(SHARED / "data" / "mc2.json")
     counts = mc2.report(mc2.flags(records))["samples"]
-    known = {"answer_text_edges": 174, "context_edges": 279, "question_space": 118, "capitals": 8, "repeated": 60, "leaks": 213}
+    known = {"answer_text_edges": 174, "context_edges": 279, "question_space": 118, "capitals": 8, "repeated": 60, "leaks": 211}
     assert counts[list(known)].to_dict() == known
-    # 613 as written. One of them has its answer in digits and its context in letters; spelt out, it is there.
-    assert sum(not mc2.says(record["context"], record["answer_text"]) for record in records) == 613
-    assert counts["absent"] == 612 and counts["digits"] == 1
+    # As bare runs of letters two more leak, and nine fewer are absent: all of these stand in a compound, such as square in square-shaped.
+    assert counts["absent"] == 621 and counts["digits"] == 1
     assert len({sample["task"] for sample in records}) == 8 and len(records) == 2000

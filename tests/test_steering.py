@@ -126,7 +126,7 @@ def test_effects_are_those_of_the_heads_scaled(place):
     for chosen, factor, row in ((ranked, 3.0, ("eq12", 0)), (heads.layer_matched_heads(subject, ranked, 5), 3.0, ("eq12 matched", 1)), ([], 1.0, ("none", 0))):
         with scale_heads(subject, chosen, factor, positions, generated=everywhere):
             logits = next_token_logits(subject, prompt)[0]
-            [ids] = subject.model.generate(**prompt.inputs, max_new_tokens=following.MAX_NEW_TOKENS, do_sample=False)
+            [ids] = subject.model.generate(**prompt.inputs, max_new_tokens=prompt.room, do_sample=False)
         found = table[(table["heads"] == row[0]) & (table["draw"] == row[1]) & (table["factor"] == factor)].iloc[0]
         assert found["lead"] == pytest.approx((logits[prompt.y_p] - logits[prompt.y_c]).item(), abs=1e-5)
         assert found["answer"] == subject.tokenizer.decode(ids[prompt.groups.length :], skip_special_tokens=True)
@@ -145,8 +145,7 @@ def test_the_control_of_the_signals_is_other_samples_answers():
     assert others != steering.strangers(dictionary, prompt.sample, samples, 3, seed=1)
     every = steering.strangers(dictionary, prompt.sample, samples, 64, seed=0)
     assert len({other.task for other in every}) > 1 and [other.task == prompt.sample.task for other in every] == sorted((other.task == prompt.sample.task for other in every), reverse=True)
-    with pytest.raises(ValueError, match="none of 1 other samples has answers that all differ"):
-        steering.strangers(dictionary, prompt.sample, samples[:1], 3, seed=0)
+    assert steering.strangers(dictionary, prompt.sample, samples[:1], 3, seed=0) == []
     table = steering.decision(subject, prompt, dictionary, others)
     kinds = table.groupby(["positions", "dictionary"])["draw"].nunique().to_dict()
     assert kinds == {(place, kind): number for place in ("instruction", "last") for kind, number in (("own", 1), ("shuffled", 3))}

@@ -14,7 +14,7 @@ from torch import Tensor
 from arbitration.entities import EntityDictionary
 from arbitration.heads import Head, random_heads, share_count, signals
 from arbitration.knockout import Pathway, decision, knockout_tables, next_token_logits
-from arbitration.measure import OWN, SHUFFLED
+from arbitration.measure import dictionaries
 from arbitration.single_heads import Case, Setting, intervened
 from arbitration.trace import trace
 
@@ -111,7 +111,7 @@ def beliefs(subject, prompt, dictionary: EntityDictionary, stranger, readings: S
         if len(place) < reading.top_k:
             continue
         forms = reworded(dictionary, reading.words)
-        for source, sample in ((OWN, prompt.sample), (SHUFFLED, stranger)):
+        for source, sample in dictionaries(prompt, stranger):
             both = signals(subject, prompt, forms, reading.top_k, reading.pooling, reading.norm, sample)
             phi_f, phi_c = (signal(residual[:, place]).detach().double().cpu().numpy() for signal in both)
             layers = {"layer": range(-1, subject.n_layers), "dictionary": source, "phi_f": phi_f, "phi_c": phi_c}

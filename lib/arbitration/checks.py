@@ -1,21 +1,13 @@
 """Looking over data that a reader brings, before anything is measured: all that is wrong with it, and where."""
 
 import difflib
-import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
-
-from PIL import Image
-
-_ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-         "eighteen nineteen").split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
 def text_faults(record: Mapping, fields: Mapping[str, str], required: Iterable[str]) -> Iterator[str]:
-    """What is wrong with the fields of one record: unknown, missing, no text, or empty.
+    """What is wrong with the fields of one record: unknown, missing, no text, empty, or cut inside a character.
 
     Parameters
     ----------
@@ -40,6 +32,8 @@ def text_faults(record: Mapping, fields: Mapping[str, str], required: Iterable[s
             yield f"{name} is {reprlib.repr(value)}, which is no text; {right}, as text in quotes"
         elif not value.strip():
             yield f"{name} is empty; {right}"
+        elif half := next((char for char in value if "\ud800" <= char <= "\udfff"), None):
+            yield f"{name} holds half a character (U+{ord(half):04X}), as a cut emoji leaves it; write the whole one, or delete it"
 
 
 def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> None:
@@ -63,31 +57,6 @@ def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> Non
     raise ValueError(f"{count} wrong in {source}; correct and load again, nothing was measured:\n" + "\n".join(lines))
 
 
-def picture_fault(path: Path) -> str | None:
-    """Why a picture cannot be read, or None: decoded whole, so that a truncated one does not stop a run half-way."""
-    if not path.is_file():
-        return f"there is no file {path}"
-    try:
-        decode(path)
-    except ValueError as error:
-        return f"{path} {error}"
-    return None
-
-
-def decode(source: Path | BinaryIO) -> None:
-    """Read a picture as the models' prompts do; ValueError if that fails."""
-    try:
-        with Image.open(source) as image:
-            image.convert("RGB")
-    except Exception as error:  # Pillow's readers raise many kinds
-        raise ValueError(f"cannot be read as a picture ({error})") from error
-
-
-def number_words(text: str) -> str:
-    """The text with whole numbers below 100 spelt out: ``"2 dogs"`` becomes ``"two dogs"``; ``"2.5"`` stays."""
-    return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
-
-
 def _ranges(numbers: list[int]) -> str:
     """Ascending numbers as people write them: ``"1–3, 7"``."""
     runs: list[list[int]] = []
@@ -98,9 +67,3 @@ def _ranges(numbers: list[int]) -> str:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
-
-def _spelt(number: int) -> str:
-    if number < 20:
-        return _ONES[number]
-    tens, ones = divmod(number, 10)
-    return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")

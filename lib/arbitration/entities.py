@@ -13,6 +13,7 @@ import torch
 
 from arbitration.dataset import Sample, beside, mark
 from arbitration.folders import DATA
+from arbitration.words import normalised
 
 OBJECTS = ("animal", "food", "vehicle", "clothing", "tool", "instrument", "thing", "plant", "building", "sky")
 
@@ -74,14 +75,18 @@ class EntityDictionary:
         return bool(self._kinds(answer, task))
 
     def sample_forms(self, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Forms of the visual and of the textual answer; one that would fit both (whatever its case) is in neither."""
+        """Forms of the visual and of the textual answer; one that is the same in both (`words.normalised`) is in neither."""
         vision = self.forms(sample.answer_vision, sample.task)
         text = self.forms(sample.answer_text, sample.task)
-        shared = {form.lower() for form in vision} & {form.lower() for form in text}
+        shared = {normalised(form) for form in vision} & {normalised(form) for form in text}
         return tuple(
-            tuple(form for form in forms if form == answer or form.lower() not in shared)
+            tuple(form for form in forms if form == answer or normalised(form) not in shared)
             for forms, answer in ((vision, sample.answer_vision), (text, sample.answer_text))
         )
+
+    def normal_forms(self, sample: Sample) -> set[str]:
+        """All forms of both answers as `words.normalised` has them: samples that share one cannot lend each other their answers."""
+        return {normalised(form) for side in self.sample_forms(sample) for form in side}
 
     def sample_ids(self, sample: Sample, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids of the two entities of a sample, 𝓔_v and 𝓔_t.

@@ -2,8 +2,7 @@
 
 import textwrap
 
-from matplotlib.image import imread
-
+from arbitration import pictures
 from arbitration.style import BLUE, DIRECTIONS, GREY, ORANGE, PINK, RED, below, check_columns, count, panels, styled
 
 GROUPS = {"vision": BLUE, "context": ORANGE, "instruction": PINK, "last": RED, "template": GREY}
@@ -26,7 +25,7 @@ def fig2(sample, groups_table, forms):
     answers = {"vision": sample.answer_vision, "text": sample.answer_text}
     for column, following in enumerate(DIRECTIONS):
         picture, prompt = axes[:, column]
-        picture.imshow(imread(sample.image), extent=(0, 1, 0, 1))
+        picture.imshow(pictures.read(sample.image), extent=(0, 1, 0, 1))
         picture.set(xlim=(0, 2.6), ylim=(0, 1))
         lines = [f"image says: {answers['vision']}", f"text says: {answers['text']}", f"right here: {answers[following]}", ""]
         for source in ("vision", "text"):

@@ -1,39 +1,12 @@
 """What the model answers, and which modality the answer follows (the modality following ratio, §4.2.2)."""
 
-import re
-
 import torch
 from torch import Tensor
 
-from arbitration import resume
+from arbitration import resume, words
 from arbitration.heads import scale_heads_by
 from arbitration.knockout import decision, knockout, next_token_logits
 from arbitration.plan import Variant, closing
-
-MAX_NEW_TOKENS = 5
-
-
-def normalised(text: str) -> str:
-    """Lower case, one space between words, no punctuation or leading article."""
-    words = re.sub(r"[^\w\s]", " ", text.lower()).split()
-    return " ".join(words[1:] if words[:1] in (["a"], ["an"], ["the"]) else words)
-
-
-def outcome(answer: str, forms_followed, forms_competitor) -> str:
-    """Which answer was given: ``follow``, ``competitor``, or ``other`` for neither (or both).
-
-    Parameters
-    ----------
-    answer : str
-        As generated.
-    forms_followed, forms_competitor : iterable of str
-        Surface forms of the compliant answer and of its competitor.
-    """
-    words = f" {normalised(answer)} "
-    followed, competing = (any(f" {normalised(form)} " in words for form in forms) for forms in (forms_followed, forms_competitor))
-    if followed == competing:
-        return "other"
-    return "follow" if followed else "competitor"
 
 
 def mfr(outcomes) -> float:
@@ -44,7 +17,7 @@ def mfr(outcomes) -> float:
     return sum(value == "follow" for value in outcomes) / len(outcomes)
 
 
-def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:
+def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int | None = None, engine: str = "auto") -> list[str]:
     """Greedy answers of one prompt, one for each setting of the heads.
 
     Parameters
@@ -55,6 +28,8 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
         A factor for each head; the settings run side by side. One plain answer unless given.
     positions : Tensor, optional
         Where the heads are scaled; all of the prompt unless given.
+    max_new_tokens : int, optional
+        As many as the prompt's answers may take (`Prompt.room`) unless given.
     engine : {"auto", "plain"}
         ``plain`` generates with hooks; ``auto`` resumes from one clean pass where that is exact.
 
@@ -63,11 +38,18 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
     list of str
     """
     positions = torch.arange(prompt.groups.length) if positions is None else positions
+    max_new_tokens = max_new_tokens or prompt.room
     if gains is None or engine == "plain" or resume.obstacle(subject):
         ids, _ = _generated(subject, prompt, gains, positions, max_new_tokens)
     else:
         ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def first_answer(subject, prompt) -> tuple[str, int]:
+    """The greedy answer of one prompt, and its first token, which is the most likely one."""
+    [ids], logits = _generated(subject, prompt, None, None, prompt.room)
+    return subject.tokenizer.decode(ids, skip_special_tokens=True), int(logits[0].argmax())
 
 
 def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto") -> tuple[float, Tensor]:
@@ -98,7 +80,7 @@ def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto
     return lead[0].item(), lead[1:]
 
 
-def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int = MAX_NEW_TOKENS, engine: str = "auto") -> list[str]:
+def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int | None = None, engine: str = "auto") -> list[str]:
     """Greedy answers of one prompt, one for each set of closed pathways (Fig. 5b).
 
     Parameters
@@ -116,6 +98,7 @@ def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int =
     -------
     list of str
     """
+    max_new_tokens = max_new_tokens or prompt.room
     if engine == "plain" or resume.obstacle(subject):
         ids = []
         for pathways in cases:
@@ -127,7 +110,7 @@ def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int =
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
-def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool = False, max_new_tokens: int = MAX_NEW_TOKENS) -> tuple[list[str], Tensor]:
+def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool = False, max_new_tokens: int | None = None) -> tuple[list[str], Tensor]:
     """Greedy answers and the decision's leads of one prompt under each setting of the heads, in one pass, the plain way.
 
     Parameters
@@ -144,7 +127,7 @@ def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool =
     list of str, and Tensor, (n_settings,)
         Leads as in `leads`, from logits in float32.
     """
-    ids, logits = _generated(subject, prompt, gains, positions, max_new_tokens, generated)
+    ids, logits = _generated(subject, prompt, gains, positions, max_new_tokens or prompt.room, generated)
     both = decision(logits, prompt).log_probabilities.cpu()
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True), both[:, 0] - both[:, 1]
 
@@ -167,7 +150,7 @@ def _generated(subject, prompt, gains, positions, max_new_tokens, generated=Fals
 def judged(answer: str, prompt, dictionary) -> str:
     """The outcome of an answer to a prompt, by the dictionary's surface forms of both answers."""
     forms = dict(zip(("vision", "text"), dictionary.sample_forms(prompt.sample)))
-    return outcome(answer, forms.pop(prompt.following), *forms.values())
+    return words.outcome(answer, forms.pop(prompt.following), *forms.values())
 
 
 def filtered(table, samples, direction: str, wanted: str = "follow") -> list:

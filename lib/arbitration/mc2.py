@@ -13,11 +13,10 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from arbitration import download
-from arbitration.checks import decode, number_words, picture_fault, refuse, text_faults
+from arbitration import download, pictures, words
+from arbitration.checks import refuse, text_faults
 from arbitration.dataset import Sample
 from arbitration.folders import cache
-from arbitration.following import normalised
 from arbitration.own_data import WHOLE
 from arbitration.prompts import PAPER_INSTRUCTION
 
@@ -147,7 +146,7 @@ def cleaned(record: dict[str, str]) -> dict[str, str]:
     """A record without the dirt that `DIRT` says is removed."""
     tidy = {name: value.strip() for name, value in record.items()}
     tidy["question"] = re.sub(r"\s+\?", "?", tidy["question"])
-    return tidy | {name: number_words(tidy[name].lower()) for name in ("answer_vision", "answer_text")}
+    return tidy | {name: words.number_words(tidy[name].lower()) for name in ("answer_vision", "answer_text")}
 
 
 def flags(records: list[dict[str, str]]) -> pd.DataFrame:
@@ -174,11 +173,11 @@ def flags(records: list[dict[str, str]]) -> pd.DataFrame:
         rows.append({"sample": _name(place), "task": tidy["task"]} | edges | {
             "question_space": re.search(r"\s\?", record["question"]) is not None,
             "capitals": any(answer != answer.lower() for answer in answers),
-            "digits": any(number_words(answer) != answer for answer in answers),
+            "digits": any(words.number_words(answer) != answer for answer in answers),
             "repeated": record["image_id"] in seen,
-            "leaks": says(tidy["context"], vision),
-            "absent": not says(tidy["context"], text),
-            "nested": says(vision, text) or says(text, vision),
+            "leaks": words.names(tidy["context"], vision),
+            "absent": not words.names(tidy["context"], text),
+            "nested": words.names(vision, text) or words.names(text, vision),
         })
         seen.add(record["image_id"])
     return pd.DataFrame(rows, columns=["sample", "task", *DIRT])
@@ -209,11 +208,6 @@ def _summary(flagged: pd.DataFrame) -> str:
     cleaned = flagged[[kind for kind in DIRT if kind not in kept]].any(axis=1).sum()
     told = ", ".join(f"{kind} {count}" for kind, count in kept.items())
     return f"MC²: {len(flagged)} samples, {cleaned} of them cleaned; kept and flagged: {told} (arbitration.mc2.report says what these are)"
-
-
-def says(text: str, answer: str) -> bool:
-    """Whether a text has an answer in it as whole words; case and punctuation do not count."""
-    return f" {normalised(answer)} " in f" {normalised(text)} "
 
 
 def _name(place: int) -> str:
@@ -262,7 +256,7 @@ def _found(numbers: Iterable[str], folder: Path) -> dict[str, Path]:
             f"{len(missing)} of {len(found)} photographs of MC² are not in {folder}: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}."
             f" Looked for {' and '.join(str(path.relative_to(folder)) for path in _places(missing[0], folder))}; add them (COCO 2014, train and val images)"
         )
-    faults = [(int(number), fault) for number, path in tqdm(found.items(), desc="checking photographs") if (fault := picture_fault(path))]
+    faults = [(int(number), fault) for number, path in tqdm(found.items(), desc="checking photographs") if (fault := pictures.find_fault(path))]
     refuse("photograph", faults, folder)
     return found
 
@@ -289,7 +283,7 @@ def _photograph(number: str, folder: Path, get: Callable[[str], bytes]) -> Path:
     places = [path for path in places if path.exists()] or places
     for path in places:
         try:
-            return download.kept(f"{COCO}/{path.parent.name}/{path.name}", path, lambda content: decode(io.BytesIO(content)), get)
+            return download.kept(f"{COCO}/{path.parent.name}/{path.name}", path, lambda content: pictures.read(io.BytesIO(content)), get)
         except download.Absent as error:
             absent = error
     raise absent

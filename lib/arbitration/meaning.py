@@ -15,7 +15,7 @@ from arbitration.ablations import SOURCE
 from arbitration.dataset import MODALITIES
 from arbitration.knockout import Pathway, knockout_tables
 from arbitration.measure import asked
-from arbitration.prompts import LAYOUTS, NoDecision
+from arbitration.prompts import LAYOUTS, Unusable
 
 #: What a cue may be relayed through: the instruction's sentences, and neutral ones before them.
 SPANS = ("modality", "question", "constraint", "neutral")
@@ -29,13 +29,13 @@ def answered(subject, samples, dictionary, layouts: Sequence[str] = LAYOUTS) -> 
     Returns
     -------
     DataFrame
-        As `measure.answered`, with the column layout. Samples without a binary decision are left out.
+        As `measure.answered`, with the column layout. Samples that cannot be put to the model are left out.
     """
     frames = []
     for layout in layouts:
         decidable = []
         for sample in samples:
-            with suppress(NoDecision):
+            with suppress(Unusable):
                 decidable += [prompts.encode(subject, sample, way, layout=layout) for way in MODALITIES]
         frames.append(asked(subject, decidable, dictionary).assign(layout=layout))
     return pd.concat(frames, ignore_index=True)

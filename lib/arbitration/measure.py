@@ -1,5 +1,7 @@
 """From one prompt to the rows of a table: what the notebooks collect and every figure is made from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -11,28 +13,31 @@ from arbitration.attribution import sublayer_increments
 from arbitration.dataset import Sample
 from arbitration.heads import signals
 from arbitration.knockout import Pathway
-from arbitration.prompts import BASE_GROUPS, NoDecision
+from arbitration.prompts import BASE_GROUPS, SPELLINGS, Unusable
 from arbitration.trace import trace
 
 OWN, SHUFFLED = "own", "shuffled"
 
 
-def borrowed(dictionary, samples: list[Sample], seed: int, tokenizer=None) -> dict[str, Sample]:
+def borrowed(dictionary, samples: list[Sample], seed: int, tokenizer=None) -> dict[str, Sample | None]:
     """For each sample the one whose answers it borrows: the shuffled-dictionary control.
 
     A sample whose answers are all different, of the same task where there is one, drawn by seed; Φ then reads words that nothing in the prompt supports.
-    With a `tokenizer`, only answers that its vocabulary tells apart are borrowed.
+    With a `tokenizer`, only answers that its vocabulary tells apart are borrowed. None where no sample has other answers, as in a set of
+    yes/no questions: there is no such control then, whatever the number of samples, which is printed.
     """
     rng = np.random.default_rng(seed)
     lenders = [sample for sample in samples if tokenizer is None or dictionary.tells_apart(sample, tokenizer)]
-    forms = {sample.id: {form.lower() for side in dictionary.sample_forms(sample) for form in side} for sample in samples}
+    forms = {sample.id: dictionary.normal_forms(sample) for sample in samples}
     chosen = {}
     for sample in samples:
         others = [other for other in lenders if not forms[sample.id] & forms[other.id]]
         others = [other for other in others if other.task == sample.task] or others
-        if not others:
-            raise ValueError(f"no other sample's answers differ from those of {sample.id}; the shuffled-dictionary control needs more samples")
-        chosen[sample.id] = others[rng.integers(len(others))]
+        chosen[sample.id] = others[rng.integers(len(others))] if others else None
+    alone = [name for name, other in chosen.items() if other is None]
+    if alone:
+        tqdm.write(f"no control by another sample's answers for {len(alone)} of {len(samples)} samples, as all others have one of their answers too: "
+                   f"{', '.join(alone[:5])}{' …' if len(alone) > 5 else ''}")
     return chosen
 
 
@@ -48,28 +53,73 @@ def grouped(subject, sample: Sample) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def decided(subject, samples: list[Sample]) -> tuple[list, pd.DataFrame]:
-    """The prompts of all samples with a binary decision in a model's vocabulary, and the samples that have none.
+def decided(subject, samples: list[Sample], dictionary=None) -> tuple[list, pd.DataFrame]:
+    """The prompts of all samples that can be put to a model and have a binary decision in its vocabulary, and the other samples.
+
+    Parameters
+    ----------
+    dictionary : EntityDictionary, optional
+        With it, samples whose two answers it does not tell apart in this vocabulary are dropped too.
 
     Returns
     -------
     prompts : list of Prompt
         Under both instructions.
     dropped : DataFrame
-        One row per sample and direction that has none: sample, following, answer_vision, answer_text, why. A sample that lacks it in
+        One row per sample and direction that is not used: sample, following, answer_vision, answer_text, why. A sample that is dropped in
         one direction is measured in neither.
+
+    Raises
+    ------
+    ValueError
+        If no sample is left, with the first one's reason.
     """
     prompts, dropped = [], []
     for sample in samples:
         own, faults = [], []
         for direction in ("text", "vision"):
             try:
-                own.append(subject.encode(sample, direction))
-            except NoDecision as error:
+                own.append(_told_apart(subject.encode(sample, direction), dictionary, subject.tokenizer))
+            except Unusable as error:
                 faults.append((sample.id, direction, sample.answer_vision, sample.answer_text, error.why))
         prompts += [] if faults else own
         dropped += faults
+    if dropped and not prompts:
+        name, *_, why = dropped[0]
+        raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; {name}: {why}")
     return prompts, pd.DataFrame(dropped, columns=["sample", "following", "answer_vision", "answer_text", "why"])
+
+
+def _told_apart(prompt, dictionary, tokenizer):
+    if dictionary is None or dictionary.tells_apart(prompt.sample, tokenizer):
+        return prompt
+    raise Unusable(prompt.sample, "no token of the vocabulary belongs to one of its two answers alone")
+
+
+#: How many samples of a set tell in which spelling a model answers: the first by name, whatever order and number are measured.
+PROBED = 32
+
+
+def spelt(subject, samples: list[Sample], dictionary):
+    """The subject with the spelling in which it writes the answers of a set, so that y_p and y_c are tokens that it was about to write.
+
+    The spelling (`prompts.SPELLINGS`) that most of its own answers have, among those that follow on the first `PROBED` samples of the
+    set by name; as the set gives the answers where none tells, and where it is level with another.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        The whole set, or a part that does not depend on how much of it is measured.
+    """
+    chosen = sorted(samples, key=lambda sample: sample.id)[:PROBED]
+    found = dict.fromkeys(SPELLINGS, 0)
+    prompts, _ = decided(subject, chosen, dictionary)
+    table = asked(subject, prompts, dictionary)
+    for prompt, answer, kept in zip(prompts, table["answer"], table["kept"]):
+        given = prompt.sample.answers(prompt.following)[0]
+        for name, spell in SPELLINGS.items() if kept else ():
+            found[name] += answer.lstrip().startswith(spell(given))
+    return replace(subject, spelling=max(found, key=found.get))
 
 
 def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
@@ -78,13 +128,15 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, task, split, answer, outcome, kept (it follows), y_p, y_c, image (see `results.picture`). Samples
-        without a binary decision are dropped; how many is printed (`decided` tells which, and why).
+        model, sample, following, task, split, answer, outcome, kept (it follows), first (which answer the most likely first token begins:
+        follow, competitor, or other), y_p, y_c, spelling (`prompts.SPELLINGS`), image (see `results.picture`). Samples that `decided` drops
+        are left out; how many, which and why is printed.
     """
-    prompts, dropped = decided(subject, samples)
+    prompts, dropped = decided(subject, samples, dictionary)
     if len(dropped):
-        names = list(dropped["sample"].unique())
-        tqdm.write(f"dropped {len(names)} of {len(samples)} samples whose two answers begin with the same token: {', '.join(names)}")
+        reasons = dropped.groupby("why", sort=False)["sample"].unique()
+        told = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+        tqdm.write(f"dropped {dropped['sample'].nunique()} of {len(samples)} samples: {told}")
     prompts.sort(key=lambda prompt: prompt.following)
     return asked(subject, prompts, dictionary)
 
@@ -100,11 +152,12 @@ def asking(subject, dictionary):
 
 
 def _answer(subject, prompt, dictionary) -> pd.DataFrame:
-    answer = following.answers(subject, prompt)[0]
+    answer, token = following.first_answer(subject, prompt)
     outcome = following.judged(answer, prompt, dictionary)
     record = {
-        "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome,
-        "kept": outcome == "follow", "y_p": prompt.y_p, "y_c": prompt.y_c,
+        "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome, "kept": outcome == "follow",
+        "first": {prompt.y_p: "follow", prompt.y_c: "competitor"}.get(token, "other"),
+        "y_p": prompt.y_p, "y_c": prompt.y_c, "spelling": subject.spelling,
     }
     return _identified(pd.DataFrame([record]), subject, prompt)
 
@@ -137,7 +190,7 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
                 return found
             try:
                 prompt = subject.encode(sample, direction)
-            except NoDecision:
+            except Unusable:
                 continue
             if ask(prompt)["outcome"].item() == "competitor":
                 found.append((prompt, 0.0))
@@ -159,8 +212,8 @@ def beliefs(subject, prompt, dictionary, stranger: Sample, **options) -> pd.Data
 
     Parameters
     ----------
-    stranger : Sample
-        Whose answers the control reads (see `borrowed`).
+    stranger : Sample or None
+        Whose answers the control reads (see `borrowed`); no control for None.
     **options
         ``top_k``, ``pooling``, ``norm`` of `lens.phi`.
 
@@ -171,7 +224,7 @@ def beliefs(subject, prompt, dictionary, stranger: Sample, **options) -> pd.Data
     """
     residual = trace(subject, prompt).residual
     frames = []
-    for source, sample in ((OWN, prompt.sample), (SHUFFLED, stranger)):
+    for source, sample in dictionaries(prompt, stranger):
         for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
             place = prompt.groups.positions(name).to(residual.device)
             followed, competitor = signals(subject, prompt, dictionary, sample=sample, **own_options)
@@ -180,6 +233,11 @@ def beliefs(subject, prompt, dictionary, stranger: Sample, **options) -> pd.Data
                 "phi_f": _numbers(followed(residual[:, place])), "phi_c": _numbers(competitor(residual[:, place])),
             }))
     return _identified(pd.concat(frames, ignore_index=True), subject, prompt)
+
+
+def dictionaries(prompt, stranger: Sample | None) -> list[tuple[str, Sample]]:
+    """Whose answers are read of a prompt: its own, and as a control the stranger's, if there is one."""
+    return [(OWN, prompt.sample)] + ([] if stranger is None else [(SHUFFLED, stranger)])
 
 
 def components(subject, prompt, dictionary, stranger: Sample, positions: str = "instruction", **options) -> pd.DataFrame:
@@ -195,7 +253,7 @@ def components(subject, prompt, dictionary, stranger: Sample, positions: str = "
     place = prompt.groups.positions(positions).to(activations.residual.device)
     residual, attention, mlp = (part[:, place] for part in (activations.residual, activations.attention, activations.mlp))
     frames = []
-    for source, sample in ((OWN, prompt.sample), (SHUFFLED, stranger)):
+    for source, sample in dictionaries(prompt, stranger):
         followed, competitor = signals(subject, prompt, dictionary, sample=sample, **options)
         signal = sublayer_increments(residual[:-1], attention, mlp, followed)
         rival = sublayer_increments(residual[:-1], attention, mlp, competitor)

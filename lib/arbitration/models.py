@@ -30,6 +30,8 @@ class Subject:
         Which weights these are: a hub revision, a content hash, or ``random-<seed>``.
     images : dict
         What the processor is told about pictures (`hub.Entry`).
+    spelling : str
+        How it writes the first letter of an answer to the set under study (`prompts.SPELLINGS`, `measure.spelt`): y_p and y_c are tokens of that.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Subject:
     processor: ProcessorMixin
     revision: str
     images: dict = field(default_factory=dict, compare=False)
+    spelling: str = "as given"
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

@@ -28,10 +28,11 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from arbitration.checks import number_words, picture_fault, refuse, text_faults
+from arbitration.checks import refuse, text_faults
 from arbitration.dataset import Sample
-from arbitration.following import normalised
+from arbitration.pictures import find_fault
 from arbitration.prompts import PAPER_INSTRUCTION
+from arbitration.words import find_pair_fault
 
 #: What would be right, for messages.
 FIELDS = {
@@ -149,16 +150,13 @@ def _own_faults(record: Mapping, folder: Path, pictures: dict[Path, str | None])
             yield f"image is the absolute path {image!r}; {FIELDS['image']}"
         else:
             if path not in pictures:
-                pictures[path] = picture_fault(path)
+                pictures[path] = find_fault(path)
             if pictures[path]:
                 yield f"image {image!r}: {pictures[path]}; {FIELDS['image']}"
-    given = {name: _text(record, name) for name in ("answer_vision", "answer_text")}
-    plain = {name: normalised(number_words(answer)) for name, answer in given.items()}
-    for name, answer in given.items():
-        if answer and not plain[name]:
-            yield f"{name} {answer!r} has no word to recognise in an answer; {FIELDS[name]}"
-    if plain["answer_vision"] and plain["answer_vision"] == plain["answer_text"]:
-        yield f"answer_vision {given['answer_vision']!r} and answer_text {given['answer_text']!r} are the same answer; a conflict needs two"
+    answers = [_text(record, name) for name in ("answer_vision", "answer_text")]
+    fault = find_pair_fault(*answers) if all(answers) else None
+    if fault:
+        yield f"answer_vision and answer_text: {fault}"
     name = _text(record, "id")
     if name and not re.fullmatch(r"\w[\w.-]{0,49}", name):
         # Results are kept in files that bear the sample's name.

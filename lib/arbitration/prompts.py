@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 from inspect import signature
+from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from arbitration import embedded
+from arbitration import embedded, pictures
 from arbitration.dataset import Sample, opposite
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
@@ -19,20 +19,35 @@ NEUTRAL = (
     "This page is one of a longer collection. It was put together some time ago and has been kept in a safe place ever since. "
     "Its parts follow each other in the order in which they came."
 )
+#: Tokens that an answer may have beyond those of the answer as given: an article, a space, a mark at its end.
+MARGIN = 4
+#: How a model may write the first letter of an answer (`Subject.spelling`).
+SPELLINGS = {
+    "as given": lambda answer: answer,
+    "lower case": lambda answer: answer[:1].lower() + answer[1:],
+    "capitalised": lambda answer: answer[:1].upper() + answer[1:],
+}
 
 
-class NoDecision(ValueError):
-    """Both answers of a sample begin with the same token, so the first token decides nothing.
+class Unusable(ValueError):
+    """A sample cannot be put to a model; the others can.
 
     Attributes
     ----------
     why : str
-        Which token.
+        Without the sample's name.
     """
 
+    def __init__(self, sample: Sample, why: str):
+        self.why = why
+        super().__init__(f"sample {sample.id}: {why}")
+
+
+class NoDecision(Unusable):
+    """Both answers of a sample begin with the same token, so the first token decides nothing."""
+
     def __init__(self, sample: Sample, token: str):
-        self.why = f"both answers begin with the same token, {token!r}"
-        super().__init__(f"sample {sample.id}: {sample.answer_vision!r} and {sample.answer_text!r}: {self.why}; drop it")
+        super().__init__(sample, f"both answers begin with the same token, {token!r}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,8 @@ class Prompt:
     following : {"vision", "text"}
     text : str
         What the tokenizer saw, image placeholders included.
+    room : int
+        Tokens that an answer may take: as many as the longer of the two answers has, and `MARGIN` more.
     """
 
     inputs: dict[str, Tensor] = field(repr=False)
@@ -100,6 +117,7 @@ class Prompt:
     sample: Sample
     following: str
     text: str = field(repr=False)
+    room: int = 1 + MARGIN
 
     @property
     def id(self) -> str:
@@ -123,27 +141,31 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     ------
     NoDecision
         If both answers begin with the same token.
+    Unusable
+        If the sample cannot be put to the model for another reason: its picture cannot be read or is refused by the processor, it holds one of
+        the model's special tokens, is too long, or its tokens cannot be aligned with the text. The message names the sample.
     ValueError
-        For an unknown direction or layout, or if the processor's tokens cannot be aligned with the text.
+        For an unknown direction or layout.
     """
     if following not in ("vision", "text"):
         raise ValueError(f"following={following!r}; choose 'vision' or 'text'")
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; known layouts: {', '.join(LAYOUTS)}")
-    pieces = _pieces(subject, sample, instruction or sample.instruction(following), layout)
-    asked = "".join(piece for piece, _ in pieces)
-    with Image.open(sample.image) as image:
-        inputs = subject.processor(
-            images=image.convert("RGB"), text=asked, images_kwargs=subject.images, text_kwargs=_start(subject, asked), return_tensors="pt",
-        )
+    instruction = instruction or sample.instruction(following)
+    _refuse_special_tokens(subject, sample, instruction)
+    pieces = _pieces(subject, sample, instruction, layout)
+    inputs = _processed(subject, sample, "".join(piece for piece, _ in pieces))
     ids = inputs["input_ids"][0]
-    spans, text = _expanded(subject, pieces, ids)
+    spans, text = _expanded(subject, sample, pieces, ids)
     groups = _groups(subject, spans, text, ids)
-    y_p, y_c = (_first_token(subject, text, ids, answer) for answer in sample.answers(following))
+    answers = [_answer_ids(subject, sample, text, ids, answer) for answer in sample.answers(following)]
+    (y_p, *_), (y_c, *_) = answers
     if y_p == y_c:
         raise NoDecision(sample, subject.tokenizer.decode([y_p]))
+    room = max(map(len, answers)) + MARGIN
+    _refuse_beyond_positions(subject, sample, len(ids) + room)
     inputs = {key: value.to(subject.device) for key, value in inputs.items()}
-    return Prompt(inputs, groups, y_p, y_c, sample, following, text)
+    return Prompt(inputs, groups, y_p, y_c, sample, following, text, room)
 
 
 def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
@@ -172,7 +194,7 @@ def weaken(subject, sample: Sample, following: str, share: float) -> Prompt:
     with torch.no_grad():
         mixed = torch.lerp(embed(ids), embed(other_ids), share)
     inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
-    return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
+    return replace(own, inputs=inputs)
 
 
 def can_weaken(subject) -> bool:
@@ -209,7 +231,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
         inputs = {key: value for key, value in own.inputs.items() if key != "input_ids"} | {"inputs_embeds": mixed}
     else:
         raise ValueError(f"{subject.name} needs token ids for its positions or to generate, so the context's embeddings cannot be blurred; use the picture's")
-    return Prompt(inputs, own.groups, own.y_p, own.y_c, sample, following, own.text)
+    return replace(own, inputs=inputs)
 
 
 def alone(subject, sample: Sample, modality: str) -> Prompt:
@@ -261,7 +283,37 @@ def _spaced(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [piece for sentence in sentences for piece in ((" ", sentence[1]), sentence)][1:]
 
 
-def _expanded(subject, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]], str]:
+def _refuse_special_tokens(subject, sample: Sample, instruction: str) -> None:
+    """A sample whose words hold one of the tokenizer's special tokens would say something else to the model than to a reader."""
+    tokenizer = subject.tokenizer
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    special |= {*tokenizer.all_special_tokens, subject.processor.image_token}
+    for name, words in (("context", sample.context), ("instruction", instruction), ("question", sample.question)):
+        found = next((token for token in sorted(special) if token and token in words), None)
+        if found:
+            raise Unusable(sample, f"its {name} holds {found!r}, which {subject.name} takes for a special token; write it otherwise")
+
+
+def _processed(subject, sample: Sample, asked: str) -> dict[str, Tensor]:
+    """The processor's inputs of a model for a sample's picture and some text."""
+    try:
+        picture = pictures.read(sample.image)
+        return subject.processor(
+            images=picture, text=asked, images_kwargs=subject.images, text_kwargs=_start(subject, asked), return_tensors="pt",
+        )
+    except Exception as error:  # processors raise many kinds
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise Unusable(sample, f"the processor of {subject.name} does not take its picture {Path(sample.image).name!r}: {said}") from error
+
+
+def _refuse_beyond_positions(subject, sample: Sample, length: int) -> None:
+    most = getattr(subject.decoder.config, "max_position_embeddings", None)
+    if most and length > most:
+        why = f"prompt and answer may have {length:,} tokens, and {subject.name} has {most:,} positions; shorten its context, or take smaller pictures"
+        raise Unusable(sample, why)
+
+
+def _expanded(subject, sample: Sample, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]], str]:
     """Character spans of the pieces in the text with the image placeholder expanded as the processor did it.
 
     Checked by tokenising that text: it must give the processor's ids, so offsets can be trusted.
@@ -283,7 +335,7 @@ def _expanded(subject, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]],
             text += piece
         if subject.tokenizer(text, **_start(subject, text))["input_ids"] == ids.tolist():
             return spans, text
-    raise ValueError(f"cannot align the tokens of {subject.name} with its prompt text: expanding the image gives other ids than the processor's")
+    raise Unusable(sample, f"cannot align the tokens of {subject.name} with its prompt text: expanding the image gives other ids than the processor's")
 
 
 def _start(subject, text: str) -> dict:
@@ -312,10 +364,11 @@ def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
     return TokenGroups(instruction=instruction, **tensors)
 
 
-def _first_token(subject, text: str, ids: Tensor, answer: str) -> int:
-    """The first token of an answer as the model would write it after this prompt: after a space unless one is there."""
+def _answer_ids(subject, sample: Sample, text: str, ids: Tensor, answer: str) -> list[int]:
+    """The tokens of an answer as the model would write it after this prompt: in its spelling, after a space unless one is there."""
+    answer = SPELLINGS[subject.spelling](answer)
     form = answer if text[-1].isspace() else f" {answer}"
     whole = subject.tokenizer(text + form, **_start(subject, text))["input_ids"]
     if whole[: len(ids)] != ids.tolist():
-        raise ValueError(f"in {subject.name} the answer {answer!r} merges with the end of the prompt")
-    return whole[len(ids)]
+        raise Unusable(sample, f"in {subject.name} the answer {answer!r} merges with the end of the prompt")
+    return whole[len(ids) :]

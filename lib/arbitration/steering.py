@@ -5,6 +5,7 @@ answers, drawn at random.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +14,27 @@ import pandas as pd
 import torch
 
 from arbitration import following, measure
-from arbitration.dataset import Sample
+from arbitration.dataset import MODALITIES, Sample
 from arbitration.entities import AS_WRITTEN, EntityDictionary
 from arbitration.heads import gain_table
+from arbitration.prompts import Unusable
 from arbitration.single_heads import METHODS, Case, settings
+from arbitration.words import find_pair_fault
 
 OWN = "own"
 #: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's instruction tokens as in §4.2.2.
 PLACES = ("everywhere", "instruction")
 TOGETHER = 8  # settings that are generated as one batch: bounds the memory
+
+
+def last_usable(subject, samples: Sequence[Sample]) -> Sample:
+    """The last of some samples that can be put to a model under both instructions (`measure.decided`)."""
+    for sample in reversed(samples):
+        with suppress(Unusable):
+            for direction in MODALITIES:
+                subject.encode(sample, direction)
+            return sample
+    raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; `measure.decided` says why")
 
 
 def asked(scene: Sample, image: str = "", question: str = "", context: str = "", answers: Sequence[str] = (), instruction: str = "") -> Sample:
@@ -50,8 +63,9 @@ def asked(scene: Sample, image: str = "", question: str = "", context: str = "",
         return scene
     if len(answers) != 2 or not all(answers):
         raise ValueError(f"{', '.join(given) or 'answers'} given, and answers={list(answers)}; also say both answers, the picture's and the text's: ['apple', 'pear']")
-    if following.normalised(answers[0]) == following.normalised(answers[1]):
-        raise ValueError(f"the answers {answers[0]!r} and {answers[1]!r} are the same; a conflict needs two")
+    fault = find_pair_fault(*answers)
+    if fault:
+        raise ValueError(f"answers: {fault}")
     if image:
         given["image"] = str(Path(image).expanduser().resolve())
         if not Path(given["image"]).is_file():
@@ -65,18 +79,14 @@ def knowing(dictionary: EntityDictionary, sample: Sample) -> EntityDictionary:
     return EntityDictionary({**dictionary.entries, AS_WRITTEN: {**dictionary.entries.get(AS_WRITTEN, {}), **written}})
 
 
-def strangers(dictionary, sample: Sample, samples: Sequence[Sample], draws: int, seed: int) -> list[Sample]:
+def strangers(dictionary, sample: Sample, samples: Sequence[Sample], draws: int, seed: int, tokenizer=None) -> list[Sample]:
     """Samples whose answers are all other ones, at most `draws`, each once, drawn by seed: of the same task as far as there are some.
 
-    Raises
-    ------
-    ValueError
-        If there is none.
+    With a `tokenizer`, only samples that its vocabulary tells apart. There may be none (`measure.borrowed`).
     """
-    own = {form.lower() for side in dictionary.sample_forms(sample) for form in side}
-    others = [other for other in samples if not own & {form.lower() for side in dictionary.sample_forms(other) for form in side}]
-    if not others:
-        raise ValueError(f"none of {len(samples)} other samples has answers that all differ from {sample.answer_vision!r} and {sample.answer_text!r}; take more")
+    own = dictionary.normal_forms(sample)
+    others = [other for other in samples if not own & dictionary.normal_forms(other)]
+    others = [other for other in others if tokenizer is None or dictionary.tells_apart(other, tokenizer)]
     order = np.random.default_rng(seed).permutation(len(others))
     return sorted((others[index] for index in order), key=lambda other: other.task != sample.task)[:draws]
 
@@ -87,10 +97,11 @@ def decision(subject, prompt, dictionary, borrowed: Sequence[Sample], **options)
     Returns
     -------
     DataFrame
-        As `measure.beliefs`, with the column draw, which of `borrowed`; the dictionary is "own" in draw 0 alone.
+        As `measure.beliefs`, with the column draw, which of `borrowed`; the dictionary is "own" in draw 0 alone, and nowhere "shuffled"
+        if nothing is borrowed.
     """
     frames = []
-    for draw, stranger in enumerate(borrowed):
+    for draw, stranger in enumerate(borrowed or [None]):
         table = measure.beliefs(subject, prompt, dictionary, stranger, **options).assign(draw=draw)
         frames.append(table if draw == 0 else table[table["dictionary"] == measure.SHUFFLED])
     return pd.concat(frames, ignore_index=True)

@@ -35,7 +35,8 @@ def dataset(answers, coverage, seed=0):
     Parameters
     ----------
     answers : DataFrame
-        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``).
+        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``), and first, the same of the first token alone:
+        ``first_<d>`` is the share in which the most likely first token is y_p or y_c.
     coverage : DataFrame
         From `EntityDictionary.coverage`: one row per sample and answer.
     """
@@ -45,6 +46,7 @@ def dataset(answers, coverage, seed=0):
         rows = answers[answers["following"] == d]
         for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
             found |= estimate(f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed)
+        found |= estimate(f"first_{d}", rows.set_index(per_sample(rows))["first"] != "other", seed)
         found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
 
