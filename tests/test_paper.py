@@ -153,7 +153,7 @@ def measured():
                   following=["text"], setting=["amplification"], heads=["target", "random", "matched", "shared"], draw=[0], share=[0.05],
                   factor=[2.0, 5.0], positions=["instruction"])]
     interventions = pd.concat(parts, ignore_index=True).assign(source="natural")
-    answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other"},
+    answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other", "first": "competitor" if sample == "s1" else "other"},
                    following=DIRECTIONS)
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
     windows = rows(window_value, following=DIRECTIONS, pathway=["vision→text", "vision→last", "text→last"], control=[False, True],
@@ -208,7 +208,7 @@ def one_prompt():
                       "last_mlp_margin_text": -2.0, "last_mlp_margin_text_verdict": "agrees", "right_conflict_blocked_text": 0.0,
                       "special_blocked_text_verdict": "agrees", "spared_blocked_text_verdict": "agrees", "special_doubled_text_verdict": "disagrees",
                       "loss_original": 3.0, "rise_blocked_text": 1.0, "rise_blocked_text_verdict": "disagrees", "excess_blocked_text_verdict": "agrees"}),
-    ("sec2_dataset", {"follow_text": 5 / 6, "kept_vision": 5.0, "n_text": 6.0, "forms_mean": 4.0, "fallback_share": 0.5}),
+    ("sec2_dataset", {"follow_text": 5 / 6, "first_text": 1 / 6, "kept_vision": 5.0, "n_text": 6.0, "forms_mean": 4.0, "fallback_share": 0.5}),
     ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
                        "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,
                        "contrast_relay_vision_verdict": "agrees", "size_compensation_text_verdict": "agrees",
