@@ -1,10 +1,15 @@
 """Token groups of §3.1.1: exact, disjoint and complete, for every shipped sample and every architecture."""
 
-import pytest
-import torch
-import tiny
+import dataclasses
+import re
+from types import SimpleNamespace
 
-from arbitration import dataset, embedded, prompts
+import pytest
+import tiny
+import torch
+from PIL import Image
+
+from arbitration import dataset, embedded, entities, following, measure, prompts
 from arbitration.models import Subject
 from arbitration.prompts import BASE_GROUPS
 
@@ -119,13 +124,72 @@ def test_modality_question_and_constraint_make_the_instruction():
 
 
 def test_answers_with_one_first_token_are_refused():
-    import dataclasses
-
     sample = dataclasses.replace(tiny.samples()[0], answer_text="laptop bag")
     with pytest.raises(prompts.NoDecision, match="same token"):
         tiny.subject("llava").encode(sample, "text")
     with pytest.raises(ValueError, match="choose 'vision' or 'text'"):
         tiny.subject("llava").encode(sample, "image")
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize("field", ["context", "question", "instruction_text"])
+def test_special_tokens_in_the_words_of_a_sample_are_refused_by_name(architecture, field):
+    """They would end the turn, or stand for a picture that is not there."""
+    subject, sample = tiny.subject(architecture), tiny.samples()[0]
+    for token in (subject.processor.image_token, "<|im_end|>"):
+        hostile = dataclasses.replace(sample, **{field: f"{getattr(sample, field)} {token} now"})
+        with pytest.raises(prompts.Unusable, match=f"sample {sample.id}: its {field.partition('_')[0]} holds '{re.escape(token)}'.*write it otherwise"):
+            subject.encode(hostile, "text")
+    subject.encode(sample, "text")
+
+
+def test_a_prompt_beyond_the_models_positions_is_refused_by_name(monkeypatch):
+    subject, sample = tiny.subject("llava"), tiny.samples()[0]
+    prompt = subject.encode(sample, "text")
+    monkeypatch.setattr(subject.decoder.config, "max_position_embeddings", prompt.groups.length + prompt.room)
+    subject.encode(sample, "text")
+    longer = dataclasses.replace(sample, context=f"{sample.context} Indeed.")
+    most = prompt.groups.length + prompt.room
+    with pytest.raises(prompts.Unusable, match=f"sample {sample.id}: prompt and answer may have .* tokens, and tiny-llava has {most} positions"):
+        subject.encode(longer, "text")
+
+
+def test_samples_that_a_model_cannot_take_are_dropped_and_told_before_any_pass(tmp_path, monkeypatch):
+    """A picture whose sides the processor refuses, a special token, too many tokens, no decision, a picture that is gone; two samples are left."""
+    subject, (first, *others, last) = tiny.subject("qwen2.5-vl"), tiny.samples(7)
+    Image.new("RGB", (1093, 5)).save(tmp_path / "banner.png")
+    monkeypatch.setattr(subject.decoder.config, "max_position_embeddings", 400)
+    changes = [{"image": str(tmp_path / "banner.png")}, {"question": "What is <|image_pad|>?"}, {"context": "So it is. " * 200},
+               {"answer_text": first.answer_text, "answer_vision": f"{first.answer_text} too"}, {"image": str(tmp_path / "gone.png")}]
+    broken = [dataclasses.replace(sample, **change) for sample, change in zip(others, changes)]
+    monkeypatch.setattr(type(subject.model), "forward", lambda *arguments, **options: pytest.fail("a pass before the set was looked through"))
+    kept, dropped = measure.decided(subject, [first, *broken, last])
+    assert [prompt.sample.id for prompt in kept] == [first.id, first.id, last.id, last.id]
+    reasons = dropped.groupby("sample", sort=False)["why"].first().tolist()
+    expected = ["does not take its picture 'banner.png': absolute aspect ratio", "its question holds '<|image_pad|>'", "has 400 positions",
+                "both answers begin with the same token", "does not take its picture 'gone.png': cannot be read as a picture"]
+    assert all(one in reason for one, reason in zip(expected, reasons, strict=True)), reasons
+    with pytest.raises(ValueError, match=f"none of 5 samples can be put to tiny-qwen2.5-vl; {others[0].id}: the processor"):
+        measure.decided(subject, broken)
+
+
+@pytest.mark.parametrize("answers, least", [(("old double-decker bus", "a tram"), 6), (("яблоко", "груша"), 6), (("red", "blue"), 1)])
+def test_an_answer_has_room_to_be_written_whole(monkeypatch, answers, least):
+    """A model that writes the perfect answer, token by token until it is told to stop, follows; with five tokens the longer ones were cut."""
+    subject = tiny.subject("llava")
+    sample = dataclasses.replace(tiny.samples()[0], answer_vision=answers[0], answer_text=answers[1])
+    prompt = subject.encode(sample, "vision")
+    own, rival = (subject.tokenizer(f" {answer}" if prompt.text[-1] != "\n" else answer)["input_ids"] for answer in answers)
+    assert prompt.room == max(len(own), len(rival)) + prompts.MARGIN and len(own) >= least
+
+    def generate(input_ids, max_new_tokens, **options):
+        written = torch.tensor([own[:max_new_tokens]])
+        return SimpleNamespace(sequences=torch.cat([input_ids, written], dim=1), logits=[torch.eye(len(subject.tokenizer))[own[:1]]])
+
+    monkeypatch.setattr(subject.model, "generate", generate)
+    answer, token = following.first_answer(subject, prompt)
+    dictionary = entities.EntityDictionary({entities.AS_WRITTEN: {answer: {"en": [answer]} for answer in answers}})
+    assert (answer.strip(), token) == (answers[0], prompt.y_p) and following.judged(answer, prompt, dictionary) == "follow"
 
 
 def test_weakening_mixes_the_two_instructions():
