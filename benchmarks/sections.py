@@ -19,10 +19,10 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 import arbitration as arb
+from arbitration import pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "benchmarks"
@@ -42,8 +42,7 @@ def enlarged(folder: Path, count: int) -> Path:
     folder.mkdir(parents=True)
     lines = []
     for sample in arb.dataset.shuffled(arb.dataset.load("scenes", "held"), 0)[:count]:
-        with Image.open(sample.image) as picture:
-            picture.convert("RGB").resize(PICTURE).save(folder / f"{sample.id}.png")
+        pictures.read(sample.image).resize(PICTURE).save(folder / f"{sample.id}.png")
         lines.append(json.dumps({name: value for name, value in dataclasses.asdict(sample).items() if name != "dictionary"} | {"image": f"{sample.id}.png"}))
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

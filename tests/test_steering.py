@@ -192,3 +192,12 @@ def test_a_conflict_of_one_s_own(tmp_path):
         steering.asked(scene, question="Which?", answers=["A pear", "pear"])
     with pytest.raises(FileNotFoundError, match="there is no picture 'none.png'"):
         steering.asked(scene, image="none.png", answers=["apple", "pear"])
+
+
+def test_a_picture_that_cannot_be_read_is_refused(tmp_path):
+    scene = tiny.samples()[0]
+    (tmp_path / "page.png").write_text("<html>not found</html>", encoding="utf-8")
+    with pytest.raises(ValueError, match="image '.*page.png': .*cannot be read as a picture .*; give another picture"):
+        steering.asked(scene, image=str(tmp_path / "page.png"), answers=["apple", "pear"])
+    with pytest.raises(ValueError, match="answers: 'apple' and 'An apple' are the same answer"):
+        steering.asked(scene, answers=["apple", "An apple"])

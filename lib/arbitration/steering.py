@@ -17,6 +17,7 @@ from arbitration import following, measure
 from arbitration.dataset import MODALITIES, Sample
 from arbitration.entities import AS_WRITTEN, EntityDictionary
 from arbitration.heads import gain_table
+from arbitration.pictures import find_fault
 from arbitration.prompts import Unusable
 from arbitration.single_heads import METHODS, Case, settings
 from arbitration.words import find_pair_fault
@@ -52,7 +53,7 @@ def asked(scene: Sample, image: str = "", question: str = "", context: str = "",
     Raises
     ------
     ValueError
-        If picture, question or context is changed and the two answers are not given, or are the same.
+        If picture, question or context is changed and the two answers are not given, or cannot be told apart; or if the picture cannot be read.
     FileNotFoundError
         If there is no such picture.
     """
@@ -70,6 +71,9 @@ def asked(scene: Sample, image: str = "", question: str = "", context: str = "",
         given["image"] = str(Path(image).expanduser().resolve())
         if not Path(given["image"]).is_file():
             raise FileNotFoundError(f"there is no picture {image!r} (looked for {given['image']})")
+        fault = find_fault(Path(given["image"]))
+        if fault:
+            raise ValueError(f"image {image!r}: {fault}; give another picture")
     return replace(scene, id=OWN, task=OWN, split=OWN, answer_vision=answers[0], answer_text=answers[1], **given)
 
 
