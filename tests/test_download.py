@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from arbitration import download
+from arbitration import download, folders
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -84,14 +84,14 @@ def test_what_is_not_sound_leaves_nothing_behind(tmp_path):
 
 def test_a_stopped_download_leaves_no_file_that_counts(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    replace, renamed = download.os.replace, []
+    replace, renamed = folders.os.replace, []
 
     def stopping(source, target):
         if renamed:
             raise KeyboardInterrupt
         renamed.append(replace(source, target))
 
-    monkeypatch.setattr(download.os, "replace", stopping)
+    monkeypatch.setattr(folders.os, "replace", stopping)
     with pytest.raises(KeyboardInterrupt):
         download.kept("web", path, bytes, lambda url: b"first")
     assert not download.whole(path) and not path.exists()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 
 import pytest
@@ -45,7 +46,67 @@ def test_a_package_is_fetched_once(alone):
     assert (folder / "words.txt").read_bytes() == b"WORDS"
     (alone / "wheels" / "parcel-1.0-py3-none-any.whl").unlink()
     assert fetch.fetched(package, ["parcel/words.txt"], "here") == folder
-    assert [path.name for path in folder.iterdir()] == ["words.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["words.txt", "words.txt.sha256"]
+
+
+def test_a_damaged_file_of_a_package_is_fetched_again(alone, capfd):
+    package = fetch.Package("parcel==1.0", wheel(alone), "some words")
+    path = fetch.fetched(package, ["parcel/words.txt"], "here") / "words.txt"
+    for damage in (b"wor", b"w0rds", b""):
+        path.write_bytes(damage)
+        fetch.fetched(package, ["parcel/words.txt"], "here")
+        assert path.read_bytes() == b"words" and f"{path} is not what was fetched" in capfd.readouterr().err
+    path.write_bytes(b"wor")
+    (alone / "wheels" / "parcel-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(ConnectionError, match="some words: not in the cache folder .*, or damaged there"):
+        fetch.fetched(package, ["parcel/words.txt"], "here")
+
+
+def test_a_killed_fetch_leaves_nothing_for_the_next(alone):
+    left = alone / "cache" / "here" / ".fetching-killed"
+    left.mkdir(parents=True)
+    fetch.fetched(fetch.Package("parcel==1.0", wheel(alone), "some words"), ["parcel/words.txt"], "here")
+    assert not left.exists()
+
+
+@pytest.fixture
+def stored(alone, monkeypatch):
+    """A base of one tensor in place of the language model's; returns the times that it was dequantised."""
+    made = []
+
+    class Base:
+        def state_dict(self):
+            made.append("dequantised")
+            return {"w": torch.arange(4.0), "lm_head.weight": torch.zeros(1)}
+
+    monkeypatch.setattr(embedded, "base_weights", lambda: alone / "cache" / "base" / embedded.GGUF)
+    monkeypatch.setattr(embedded.AutoModelForCausalLM, "from_pretrained", lambda *_, **__: Base())
+    return made
+
+
+def test_the_base_is_kept_for_all_who_share_the_cache(stored, alone):
+    (left := alone / "cache" / "base" / f".{embedded.dequantised().name}.1-killed.partial").touch()
+    umask = os.umask(0o027)
+    try:
+        path = embedded.dequantised()
+        path.unlink()
+        assert embedded.dequantised().stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(umask)
+    assert stored == ["dequantised"] * 2 and not left.exists()
+
+
+@pytest.mark.parametrize("place", [-1, 12, None])
+def test_a_damaged_base_is_made_again(stored, place):
+    path = embedded.dequantised()
+    content = path.read_bytes()
+    damaged = bytearray(content)
+    if place is None:
+        del damaged[-3:]
+    else:
+        damaged[place] ^= 1
+    path.write_bytes(damaged)
+    assert embedded.dequantised().read_bytes() == content and stored == ["dequantised"] * 2
 
 
 def test_a_package_with_another_hash_is_refused(alone):

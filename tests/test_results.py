@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from arbitration import results
+from arbitration import folders, results
 
 
 @pytest.fixture
@@ -89,3 +89,30 @@ def test_another_sample_of_the_same_name_is_computed_anew(store, subject, change
 def test_nothing_to_measure_is_said(store, subject):
     with pytest.raises(ValueError, match="no prompt for the table 'toy'.*raise n"):
         results.collect("toy", subject, [], None)
+
+
+def test_a_damaged_part_is_named(store, subject):
+    def collected():
+        return results.gathered("toy", subject, prompts(subject)[:1], each(lambda prompt: pd.DataFrame({"value": [float(n) for n in range(500)]})))
+
+    collected()
+    (part,) = (store / "cache" / "parts").glob("*/*.parquet")
+    content = part.read_bytes()
+    flipped = bytearray(content)
+    flipped[200] ^= 1
+    for damage in (b"", content[:-20], bytes(flipped)):
+        part.write_bytes(damage)
+        with pytest.raises(ValueError, match=r"parquet is damaged .* delete it and run this again"):
+            collected()
+
+
+def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
+    for name, write in (("table.parquet", lambda path, n: results.write(pd.DataFrame({"value": [n]}), path)), ("text", lambda path, n: folders.write(path, str(n)))):
+        path = store / name
+        write(path, 1)
+        before = path.read_bytes()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(folders.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            write(path, 2)
+        assert path.read_bytes() == before
+    assert sorted(path.name for path in store.iterdir()) == ["table.parquet", "text"]

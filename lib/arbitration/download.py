@@ -5,12 +5,13 @@ is written under another name first, and its checksum is recorded before it gets
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from arbitration.folders import write as write
 
 SECONDS = 60
 
@@ -75,22 +76,25 @@ def kept(url: str, path: Path, sound: Callable[[bytes], object], get: Callable[[
         sound(content)
     except ValueError as error:
         raise ValueError(f"{path if by_hand else url} is not what it should be: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write(_record(path), f"{found}  {path.name}\n".encode())
+    record(path, found)
     write(path, content)
     return path
 
 
 def whole(path: Path) -> bool:
-    """Whether a file is here and as it was when it was first downloaded."""
-    return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == _recorded(path)
+    """Whether a file is here and as it was when its checksum was recorded."""
+    return path.exists() and digest(path) == _recorded(path)
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def record(path: Path, checksum: str) -> None:
+    """Write a checksum beside its file, before the file itself is there: a file counts only when it is what was recorded."""
+    write(_record(path), f"{checksum}  {path.name}\n")
 
 
 def _record(path: Path) -> Path:
@@ -98,4 +102,6 @@ def _record(path: Path) -> Path:
 
 
 def _recorded(path: Path) -> str | None:
-    return _record(path).read_text().split()[0] if _record(path).exists() else None
+    """The checksum beside a file; None without one, also if its file was left empty."""
+    words = _record(path).read_text(encoding="utf-8", errors="replace").split() if _record(path).exists() else []
+    return words[0] if words else None

@@ -7,7 +7,6 @@ transformers' own ``LlavaForConditionalGeneration`` with its own ``LlavaProcesso
 
 import difflib
 import os
-import tempfile
 
 import torch
 from safetensors import safe_open
@@ -21,8 +20,9 @@ from transformers import (
     LlavaProcessor,
 )
 
+from . import download
 from .fetch import Package, fetched
-from .folders import DATA, cache
+from .folders import DATA, alone, cache, partial
 
 NAMES = ("smol", "smol-relay")
 MODELS = DATA / "models"
@@ -170,13 +170,27 @@ def _shipped(name):
 
 
 def dequantised():
-    """Path of the base model in float32. Kept, because dequantising costs more than everything else in `build`."""
+    """Path of the base model in float32. Kept, because dequantising costs more than everything else in `build`.
+
+    Its checksum is beside it and is compared at every load: a quarter of a second for 540 MB where the processor knows SHA-256, and
+    whatever is cheaper (size and time of the file) would miss what a disk or a copy does to it. A damaged file is made again.
+    """
     path = cache() / "base" / "SmolLM2-135M-Instruct.float32.safetensors"
-    if not path.exists():
-        gguf = base_weights()
+    if download.whole(path):
+        return path
+    gguf = base_weights()
+    with alone(path.name):
+        if download.whole(path):  # another process has made it meanwhile
+            return path
+        for left in path.parent.glob(f".{path.name}.*.partial"):  # by a process that was killed: no other is here
+            left.unlink()
         model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         state = {key: value.contiguous() for key, value in model.state_dict().items() if key != "lm_head.weight"}
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as room:
-            save_file(state, f"{room}/{path.name}")
-            os.replace(f"{room}/{path.name}", path)
+        with partial(path) as free:
+            free.touch()
+            mode = free.stat().st_mode  # what the system gives a new file; safetensors would keep it to its owner
+            save_file(state, free)
+            free.chmod(mode)
+            download.record(path, download.digest(free))
+            os.replace(free, path)
     return path

@@ -131,10 +131,10 @@ def texts(get: Callable[[str], bytes] = download.body) -> Path:
     if download.whole(file):
         return file
     try:
-        if not pin.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if not pin.exists() or not pin.read_text(encoding="utf-8").strip():
             download.write(pin, _newest(get).encode())
-        return download.kept(f"{RAW}/{pin.read_text()}/{FILE}", file, lambda content: _records(content, file), get)
+        revision = pin.read_text(encoding="utf-8").strip()
+        return download.kept(f"{RAW}/{revision}/{FILE}", file, lambda content: _records(content, file), get)
     except ConnectionError as error:
         raise ConnectionError(
             f"the texts of MC² ({FILE} of the GitHub repository {REPOSITORY}) are not in the cache folder {file.parent} and could not be downloaded:"

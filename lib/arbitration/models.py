@@ -225,8 +225,21 @@ def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) ->
 
 
 def _pinned(pins: Path) -> dict[str, str]:
-    """The revisions of first downloads, by repository."""
-    return json.loads(pins.read_text()) if pins.exists() else {}
+    """The revisions of first downloads, by repository.
+
+    Raises
+    ------
+    ValueError
+        If their file is not what was written.
+    """
+    try:
+        found = json.loads(pins.read_text(encoding="utf-8")) if pins.exists() else {}
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        why = f"{pins} cannot be read ({error}), so the revisions of the first downloads are not known; restore it, or delete it to take what the hub's cache has"
+        raise ValueError(why) from error
+    return found
 
 
 def _outline(name: str, config) -> PreTrainedModel:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from arbitration import team
+from arbitration import folders, team
 from arbitration.folders import DATA, ROOT, cache, output
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
@@ -99,7 +99,7 @@ def gathered(name: str, subject, prompts: Iterable, tables_of: Callable[[list], 
     if size > 1:
         team.wait()
         fill(f"{name}, {subject.name}, left over", parts, tables_of)
-    tables = [pd.read_parquet(path).assign(image=picture(prompt.sample)) for prompt, path in parts]
+    tables = [read(path).assign(image=picture(prompt.sample)) for prompt, path in parts]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -125,7 +125,7 @@ def remembered(name: str, subject, rows_of: Callable[[object], pd.DataFrame], **
         path = part(prompt)
         if not path.exists():
             write(rows_of(prompt), path, first=True)
-        return pd.read_parquet(path)
+        return read(path)
 
     return rows
 
@@ -150,7 +150,7 @@ def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:
     folder = output() / model / "tables"
     path = folder / f"{name}.parquet"
     write(table, path)
-    (folder / f"{name}.json").write_text(json.dumps({**origin, "rows": len(table)}, indent=1, default=str))
+    folders.write(folder / f"{name}.json", json.dumps({**origin, "rows": len(table)}, indent=1, default=str))
     return path
 
 
@@ -159,13 +159,28 @@ def write(table: pd.DataFrame, path: Path, first: bool = False) -> None:
 
     Processes that ask the same prompt at the same time so go on with the same answer, whatever the rounding of each.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    table.to_parquet(partial, index=False)
-    if first:
-        with suppress(OSError):  # the file came in between, or the file system knows no links
-            os.link(partial, path)
-        if path.exists():
-            partial.unlink()
-            return
-    partial.replace(path)
+    with folders.partial(path) as free:
+        table.to_parquet(free, index=False, write_page_checksum=True)
+        if first:
+            with suppress(OSError):  # the file came in between, or the file system knows no links
+                os.link(free, path)
+            if path.exists():
+                return
+        os.replace(free, path)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table from a parquet file, its checksums compared.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged; names it and says what to do.
+    """
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        why = f"{path} is damaged ({error}); delete it and run this again: its rows are measured anew"
+        raise ValueError(why) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from arbitration import folders
 from arbitration.checks import refuse
 from arbitration.intervals import wilson
 
@@ -50,8 +51,9 @@ def write(path: Path, entries: Mapping, words: Mapping, size: int, seed: int) ->
             rows.append((kind, answer, next(iter(words.get(kind, {}).get(answer, [])), ""), language, form, ""))
     if not rows:
         raise ValueError("the dictionary has no form besides the answers themselves, so there is nothing to judge")
-    with open(path, "w", encoding="utf-8-sig", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([COLUMNS, *rows])
+    folders.write(path, text.getvalue().encode("utf-8-sig"))
 
 
 def read(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
