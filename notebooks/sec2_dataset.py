@@ -32,7 +32,7 @@ dictionary = arb.entities.of(data, samples)
 groups = arb.measure.grouped(subject, samples[0])
 forms = dict(zip(("vision", "text"), dictionary.sample_forms(samples[0])))
 alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
-arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, alt=alt)
+arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Samples without a decision
@@ -41,7 +41,7 @@ arb.figures.publish(arb.figures.fig2(samples[0], groups, forms), "fig2", model, 
 
 # %%
 dropped = arb.measure.decided(subject, samples)[1]
-arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
 dropped
 
@@ -52,7 +52,7 @@ dropped
 
 # %%
 answers = arb.measure.answered(subject, samples, dictionary)
-arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
 
 # %% [markdown]
@@ -60,7 +60,7 @@ answers.pivot_table(index="task", columns=["following", "outcome"], values="samp
 
 # %%
 coverage = dictionary.coverage([sample for sample in samples if sample.id in set(answers["sample"])], subject.tokenizer)
-arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 
 # %% [markdown]
@@ -73,9 +73,9 @@ everything = summary_samples.whole(data, split)
 texts = summary_samples.texts(everything)
 entries = summary_samples.answers(everything, arb.entities.of(data, everything))
 for name, counted in (("texts", texts), ("entries", entries)):
-    arb.results.save(counted, name, arb.results.provenance(subject, data=data, split=split), model)
+    arb.results.save(counted, name, arb.results.provenance(subject, data=data, split=split), subject.name)
 alt = "Samples by task and split, lengths of question, context, instruction and answer in words, and number of dictionary forms an answer"
-arb.figures.publish(arb.figures.fig_set(texts, entries), "fig_set", model, alt=alt)
+arb.figures.publish(arb.figures.fig_set(texts, entries), "fig_set", subject.name, alt=alt)
 
 # %%
 summary_samples.by_task(texts, entries).round(1)

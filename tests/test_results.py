@@ -89,3 +89,15 @@ def test_another_sample_of_the_same_name_is_computed_anew(store, subject, change
 def test_nothing_to_measure_is_said(store, subject):
     with pytest.raises(ValueError, match="no prompt for the table 'toy'.*raise n"):
         results.collect("toy", subject, [], None)
+
+
+@pytest.mark.parametrize("name", ["/models/mine", "../mine", "org/../../mine", "."])
+def test_no_table_leaves_the_folder_of_tables(store, name):
+    with pytest.raises(ValueError, match="leads out of the folder of tables and figures, .*give the model's own name, `subject.name`"):
+        results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name)
+    assert list(store.rglob("*.parquet")) == []
+
+
+@pytest.mark.parametrize("name", ["smol", "org/name.v2", "local/..name"])
+def test_a_table_lies_in_the_folder_of_its_model(store, name):
+    assert results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name) == store / "out" / name / "tables" / "toy.parquet"
