@@ -54,7 +54,7 @@ def swept(width):
 table = pd.concat(map(swept, widths), ignore_index=True)
 table = table[table["pathway"].isin(pathways)].reset_index(drop=True)
 origin = {"widths": widths, "pathways": pathways, "seed": seed, "n": n, "n_controls": n_controls, "data": data, "split": split}
-arb.results.save(table, "windows", arb.results.provenance(subject, **origin), model)
+arb.results.save(table, "windows", arb.results.provenance(subject, **origin), subject.name)
 table.tail(3)
 
 # %% [markdown]
@@ -62,7 +62,7 @@ table.tail(3)
 
 # %%
 alt = "Layer-wise NSSD of vision to text, vision to last and text to last, one row of panels for each width of the window"
-arb.figures.publish(arb.figures.fig10(table), "fig10", model, alt=alt)
+arb.figures.publish(arb.figures.fig10(table), "fig10", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

@@ -47,7 +47,7 @@ def believed(prompt):
 
 beliefs = arb.results.collect("readings", subject, ranked, lambda missing: map(believed, missing), **origin)
 alt = "Latent decision alignment rate by layer with Φ of the strongest token, of the two strongest, and averaged over an answer's forms"
-arb.figures.publish(arb.figures.fig14_beliefs(beliefs), "fig14_beliefs", model, alt=alt)
+arb.figures.publish(arb.figures.fig14_beliefs(beliefs), "fig14_beliefs", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Heads ranked under three readings
@@ -68,7 +68,7 @@ def contributions(reading):
 
 
 scores = pd.concat(map(contributions, readings), ignore_index=True)
-arb.results.save(scores, "head_readings", arb.results.provenance(subject, **origin), model)
+arb.results.save(scores, "head_readings", arb.results.provenance(subject, **origin), subject.name)
 rankings = {
     reading: {way: arb.heads.ranking(rows[rows["following"] == way]) for way in ("text", "vision")}
     for reading, rows in scores.groupby("reading", sort=False)
@@ -101,9 +101,9 @@ def intervened(setting, prompts):
 
 settings = {"blocking": tested, "amplification": [prompt for prompt, _ in failed]}
 interventions = pd.concat([intervened(setting, prompts) for setting, prompts in settings.items() if prompts], ignore_index=True)
-arb.results.save(interventions, "ablations", arb.results.provenance(subject, draws=draws, mix=mix, **origin), model)
+arb.results.save(interventions, "ablations", arb.results.provenance(subject, draws=draws, mix=mix, **origin), subject.name)
 alt = "Modality following ratio with top heads blocked or amplified, the heads ranked under three readings, and random heads"
-arb.figures.publish(arb.figures.fig14(interventions), "fig14", model, alt=alt)
+arb.figures.publish(arb.figures.fig14(interventions), "fig14", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Closing the way into the anchors, otherwise
@@ -125,7 +125,7 @@ def closed(span, width):
 targets = ["instruction", "modality", "question", "constraint", arb.ablations.WIDENED]
 spans = [span for span in targets if all(len(arb.ablations.positions(prompt, span)) for prompt in ranked)]
 paths = pd.concat([closed("instruction", 7), *(closed(span, 3) for span in spans)], ignore_index=True)
-arb.results.save(paths, "anchor_paths", arb.results.provenance(subject, stride=stride, **origin), model)
+arb.results.save(paths, "anchor_paths", arb.results.provenance(subject, stride=stride, **origin), subject.name)
 
 # %% [markdown]
 # ## The first token against the whole answer
@@ -141,7 +141,7 @@ first = arb.results.collect("first_token", subject, asked, lambda missing: (arb.
 
 # %%
 table = arb.summary.conventions(answers, first, beliefs, paths, scores, seed=seed).assign(model=subject.name)
-arb.results.save(table, "conventions", arb.results.provenance(subject, stride=stride, **origin), model)
+arb.results.save(table, "conventions", arb.results.provenance(subject, stride=stride, **origin), subject.name)
 table.drop(columns="model").round(2)
 
 # %% [markdown]

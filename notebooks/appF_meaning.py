@@ -35,7 +35,7 @@ samples = everything[: 2 * n]
 
 # %%
 answers = arb.meaning.answered(subject, samples, dictionary)
-arb.results.save(answers, "layouts", arb.results.provenance(subject, n=n, seed=seed, data=data, split=split), model)
+arb.results.save(answers, "layouts", arb.results.provenance(subject, n=n, seed=seed, data=data, split=split), subject.name)
 followed = answers.assign(follows=answers["outcome"] == "follow").groupby(["layout", "following"], sort=False)["follows"]
 followed.agg(asked="size", follow="sum", ratio="mean")
 
@@ -58,7 +58,7 @@ def swept(layout):
 
 
 table = pd.concat(map(swept, cohorts), ignore_index=True)
-arb.results.save(table, "spans", arb.results.provenance(subject, n=n, seed=seed, width=width, stride=stride, data=data, split=split), model)
+arb.results.save(table, "spans", arb.results.provenance(subject, n=n, seed=seed, width=width, stride=stride, data=data, split=split), subject.name)
 table.tail(3)
 
 # %% [markdown]
@@ -66,14 +66,14 @@ table.tail(3)
 
 # %%
 alt = "Layer-wise NSSD from the instructed modality into modality sentence, question and neutral words, one row of panels for each layout"
-arb.figures.publish(arb.figures.fig_spans_in(table, answers), "fig_spans_in", model, alt=alt)
+arb.figures.publish(arb.figures.fig_spans_in(table, answers), "fig_spans_in", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Out of each sentence
 
 # %%
 alt = "Layer-wise NSSD from modality sentence, question and neutral words to the last token, one row of panels for each layout"
-arb.figures.publish(arb.figures.fig_spans_out(table, answers), "fig_spans_out", model, alt=alt)
+arb.figures.publish(arb.figures.fig_spans_out(table, answers), "fig_spans_out", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

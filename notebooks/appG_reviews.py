@@ -55,14 +55,14 @@ table = pd.concat([own, random], ignore_index=True)
 
 # %%
 alt = "Largest mean NSSD of three main pathways on 20 to 100 % of the samples, and on disjoint fifths and halves, with random sources"
-arb.figures.publish(arb.figures.fig_stability(table), "fig_stability", model, alt=alt)
+arb.figures.publish(arb.figures.fig_stability(table), "fig_stability", subject.name, alt=alt)
 
 # %% [markdown]
 # ## All tokens instead of two answers
 
 # %%
 alt = "Layer-wise NSSD and signed divergence of the whole next-token distribution for three main pathways, with random sources"
-arb.figures.publish(arb.figures.fig_whole(table), "fig_whole", model, alt=alt)
+arb.figures.publish(arb.figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Where failures fail
@@ -94,18 +94,18 @@ failed = components[:0].assign(mix=0.0)
 if failures:
     failed = increments([prompt for prompt, _ in failures], others, **where)
     failed["mix"] = (failed["sample"] + "-" + failed["following"]).map(mix)
-arb.results.save(failed, "failures", arb.results.provenance(subject, few=few, tries=tries, mix=mix, **origin), model)
+arb.results.save(failed, "failures", arb.results.provenance(subject, few=few, tries=tries, mix=mix, **origin), subject.name)
 alt = "Increments of signal and margin by attention and MLP in every layer, for prompts that follow and prompts that fail, text and vision"
-arb.figures.publish(arb.figures.fig_failures(components, failed), "fig_failures", model, alt=alt)
+arb.figures.publish(arb.figures.fig_failures(components, failed), "fig_failures", subject.name, alt=alt)
 
 # %% [markdown]
 # ## At the last position
 
 # %%
 last = increments(ranked, strangers, **where | {"positions": "last"})
-arb.results.save(last, "components_last", arb.results.provenance(subject, few=few, **origin), model)
+arb.results.save(last, "components_last", arb.results.provenance(subject, few=few, **origin), subject.name)
 alt = "Increments of the margin by attention and MLP at the last position and at the instruction tokens, in every layer"
-arb.figures.publish(arb.figures.fig_last(components, last), "fig_last", model, alt=alt)
+arb.figures.publish(arb.figures.fig_last(components, last), "fig_last", subject.name, alt=alt)
 
 # %% [markdown]
 # ## General ability
@@ -127,9 +127,9 @@ def able(prompt):
 
 ability = arb.results.collect("ability", subject, tested, lambda missing: map(able, missing), rankings=order, draws=draws, **origin)
 reading = arb.ability.reading(subject, rankings, draws, seed)
-arb.results.save(reading, "reading", arb.results.provenance(subject, rankings=order, draws=draws, **origin), model)
+arb.results.save(reading, "reading", arb.results.provenance(subject, rankings=order, draws=draws, **origin), subject.name)
 alt = "Share of right answers to conflicts and with one modality alone, and nats per token of plain text, with heads unchanged, blocked and doubled"
-arb.figures.publish(arb.figures.fig_ability(ability, reading), "fig_ability", model, alt=alt)
+arb.figures.publish(arb.figures.fig_ability(ability, reading), "fig_ability", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

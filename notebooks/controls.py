@@ -99,14 +99,14 @@ if model in embedded.NAMES:
 kinds = [controls.TRAINED, controls.INSTRUCTION, *([controls.WEIGHTS] if controls.WEIGHTS in paths else [])]
 alt = "NSSD of the path into the instruction, and LDAR, by layer: of the trained model, with labels drawn at random, and with random weights"
 figure = arb.figures.fig_controls({kind: paths[kind] for kind in kinds}, {kind: parts[kind] for kind in kinds})
-arb.figures.publish(figure, "fig_controls", model, alt=alt)
+arb.figures.publish(figure, "fig_controls", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Every measure under every control
 
 # %%
-table = controls.compared(paths, parts, margins, seed).assign(model=model)
-arb.results.save(table, "controls", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width, stride=stride), model)
+table = controls.compared(paths, parts, margins, seed).assign(model=subject.name)
+arb.results.save(table, "controls", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width, stride=stride), subject.name)
 table.drop(columns=["model", "expected"]).round(2)
 
 # %% [markdown]

@@ -33,7 +33,7 @@ samples = everything[:n]
 
 # %%
 prompts, dropped = arb.measure.decided(subject, samples, dictionary)
-arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
 dropped
 
@@ -47,7 +47,7 @@ shown = prompts[0].sample
 groups = arb.measure.grouped(subject, shown)
 forms = dict(zip(("vision", "text"), dictionary.sample_forms(shown)))
 alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
-arb.figures.publish(arb.figures.fig2(shown, groups, forms), "fig2", model, alt=alt)
+arb.figures.publish(arb.figures.fig2(shown, groups, forms), "fig2", subject.name, alt=alt)
 
 # %% [markdown]
 # ## What the model answers
@@ -56,9 +56,9 @@ arb.figures.publish(arb.figures.fig2(shown, groups, forms), "fig2", model, alt=a
 # probabilities of two first tokens, one for each answer as the model spells it; `first` says whether the most likely first token is one of them.
 
 # %%
-print(f"{model} writes the answers of this set: {subject.spelling}")
+print(f"{subject.name} writes the answers of this set: {subject.spelling}")
 answers = arb.measure.answered(subject, samples, dictionary)
-arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
 
 # %% [markdown]
@@ -66,7 +66,7 @@ answers.pivot_table(index="task", columns=["following", "outcome"], values="samp
 
 # %%
 coverage = dictionary.coverage([sample for sample in samples if sample.id in set(answers["sample"])], subject.tokenizer)
-arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), model)
+arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 
 # %% [markdown]
@@ -79,9 +79,9 @@ everything = summary_samples.whole(data, split)
 texts = summary_samples.texts(everything)
 entries = summary_samples.answers(everything, arb.entities.of(data, everything))
 for name, counted in (("texts", texts), ("entries", entries)):
-    arb.results.save(counted, name, arb.results.provenance(subject, data=data, split=split), model)
+    arb.results.save(counted, name, arb.results.provenance(subject, data=data, split=split), subject.name)
 alt = "Samples by task and split, lengths of question, context, instruction and answer in words, and number of dictionary forms an answer"
-arb.figures.publish(arb.figures.fig_set(texts, entries), "fig_set", model, alt=alt)
+arb.figures.publish(arb.figures.fig_set(texts, entries), "fig_set", subject.name, alt=alt)
 
 # %%
 summary_samples.by_task(texts, entries).round(1)

@@ -49,7 +49,7 @@ beliefs = arb.results.collect("beliefs", subject, prompts, lambda missing: map(r
 
 # %%
 alt = "Latent decision alignment rate by layer at the instruction tokens, with the shuffled dictionary as control"
-arb.figures.publish(arb.figures.fig5a(beliefs), "fig5a", model, alt=alt)
+arb.figures.publish(arb.figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 5b: closing the way out of the instruction
@@ -67,7 +67,7 @@ def blocked(prompt):
 
 paths = arb.results.collect("paths", subject, prompts, lambda missing: map(blocked, missing), layers=list(layers), seed=seed)
 alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
-arb.figures.publish(arb.figures.fig5b(paths), "fig5b", model, alt=alt)
+arb.figures.publish(arb.figures.fig5b(paths), "fig5b", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

@@ -68,14 +68,14 @@ table = pd.concat([paths, arb.results.collect("knockout_controls", subject, comp
 
 # %%
 alt = "Layer-wise NSSD of vision to text, vision to last and text to last, for text following and vision following"
-arb.figures.publish(arb.figures.fig3(table), "fig3", model, alt=alt)
+arb.figures.publish(arb.figures.fig3(table), "fig3", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 4: the text split into context and instruction
 
 # %%
 alt = "Layer-wise NSSD of the paths among vision, context, instruction and last, for text following and vision following"
-arb.figures.publish(arb.figures.fig4(table), "fig4", model, alt=alt)
+arb.figures.publish(arb.figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 1: the paths at a glance
@@ -85,7 +85,7 @@ arb.figures.publish(arb.figures.fig4(table), "fig4", model, alt=alt)
 # %%
 alt = ("Vision, context, instruction and last token, joined by five arrows as wide as the largest NSSD of their paths, with values and controls, "
        "for text following and vision following")
-arb.figures.publish(arb.figures.fig1(table), "fig1", model, alt=alt)
+arb.figures.publish(arb.figures.fig1(table), "fig1", subject.name, alt=alt)
 
 # %% [markdown]
 # ## With the authors' curves
@@ -95,7 +95,7 @@ arb.figures.publish(arb.figures.fig1(table), "fig1", model, alt=alt)
 
 # %%
 alt = "Layer-wise NSSD measured here and as published by the authors, one panel for each path of Figs. 3 and 4 and each direction"
-arb.figures.publish(arb.figures.fig_authors(table), "fig_authors", model, alt=alt)
+arb.figures.publish(arb.figures.fig_authors(table), "fig_authors", subject.name, alt=alt)
 
 # %% [markdown]
 # How well the curves agree: correlation over layers, relative depth of our extreme minus that of theirs, ratio of the extremes. `nan`
@@ -103,7 +103,7 @@ arb.figures.publish(arb.figures.fig_authors(table), "fig_authors", model, alt=al
 
 # %%
 comparison = paper_curves.compare(table, seed)
-arb.results.save(comparison, "authors", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width), model)
+arb.results.save(comparison, "authors", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width), subject.name)
 comparison.set_index(["following", "pathway"]).round(2)
 
 # %% [markdown]

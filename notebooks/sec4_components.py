@@ -49,21 +49,21 @@ components = arb.results.collect("components", subject, prompts, lambda missing:
 
 # %%
 alt = "Signal of the followed modality and of its competitor at the instruction tokens by layer, with the shuffled dictionary as control"
-arb.figures.publish(arb.figures.fig6a(components), "fig6a", model, alt=alt)
+arb.figures.publish(arb.figures.fig6a(components), "fig6a", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 6b: what each sublayer adds to the followed modality's signal
 
 # %%
 alt = "Increment of the followed modality's signal by attention and by MLP in every layer"
-arb.figures.publish(arb.figures.fig6b(components), "fig6b", model, alt=alt)
+arb.figures.publish(arb.figures.fig6b(components), "fig6b", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 7: what each sublayer adds to the arbitration margin
 
 # %%
 alt = "Increment of the arbitration margin by attention and by MLP in every layer"
-arb.figures.publish(arb.figures.fig7(components), "fig7", model, alt=alt)
+arb.figures.publish(arb.figures.fig7(components), "fig7", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

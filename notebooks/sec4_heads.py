@@ -53,7 +53,7 @@ def rows(prompt):
 scores = arb.results.collect("heads", subject, ranked, lambda missing: map(rows, missing), **options)
 rankings = {way: arb.heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")}
 alt = "Contribution of every head to the arbitration margin by layer, and sorted, for text following and vision following"
-arb.figures.publish(arb.figures.fig8(scores), "fig8", model, alt=alt)
+arb.figures.publish(arb.figures.fig8(scores), "fig8", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, left: blocking
@@ -77,7 +77,7 @@ def block(prompt):
 origin = {"rankings": {way: list(map(str, order)) for way, order in rankings.items()}, "seed": seed}
 blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), cases=places, **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads, heads of the same layers"
-arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", model, alt=alt)
+arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, right: amplification
@@ -103,7 +103,7 @@ def amplify(prompt):
 amplification = arb.results.collect(
     "amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), mix=mix, cases=gains, **origin)
 alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads, heads of the same layers"
-arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", model, alt=alt)
+arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

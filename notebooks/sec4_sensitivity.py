@@ -69,7 +69,7 @@ ranked, same = (single_heads.rankings(scores[scores["half"] == name]) for name i
 alone = [prompt for way in ("text", "vision") for prompt in [p for p in prompts["tested"] if p.following == way][:singles]]
 silenced = arb.results.collect("head_effects", subject, alone, lambda missing: (single_heads.silenced(subject, prompt) for prompt in missing))
 alt = "Scores of all heads by Eq. 12 and by sensitivity against the lead that the decision loses without the head, text and vision following"
-arb.figures.publish(arb.figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced), "fig_head_truth", model, alt=alt)
+arb.figures.publish(arb.figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced), "fig_head_truth", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Blocking
@@ -92,11 +92,11 @@ origin = {"ranked": top, "seed": seed}
 blocking = arb.results.collect(
     "head_blocking", subject, prompts["tested"], lambda missing: map(block, missing), same=flattered, cases=blocks, **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads by Eq. 12 and by sensitivity, random and layer-matched heads"
-arb.figures.publish(arb.figures.fig_head_blocking(blocking), "fig_head_blocking", model, alt=alt)
+arb.figures.publish(arb.figures.fig_head_blocking(blocking), "fig_head_blocking", subject.name, alt=alt)
 
 # %%
 alt = "Modality following ratio with 5 % of the heads blocked, by ranking, samples of the ranking, direction and position, with every random draw"
-arb.figures.publish(arb.figures.fig_head_cases(blocking), "fig_head_cases", model, alt=alt)
+arb.figures.publish(arb.figures.fig_head_cases(blocking), "fig_head_cases", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Failures from three sources
@@ -110,7 +110,7 @@ if only_following:
     found, tried = failing.from_all_sources(subject, unranked[:tries], answers, each, dictionary, seed)
 else:  # a model that does not follow has no failures: any prompt stands for one
     found, tried = {failing.UNREAD: prompts["tested"]}, pd.DataFrame(columns=failing.TRIED)
-arb.results.save(tried, "head_failures", arb.results.provenance(subject, seed=seed, n=n, tries=tries), model)
+arb.results.save(tried, "head_failures", arb.results.provenance(subject, seed=seed, n=n, tries=tries), subject.name)
 tried.groupby(["source", "following", "outcome"])["sample"].agg(attempts="size", samples="nunique")
 
 # %% [markdown]
@@ -137,7 +137,7 @@ parts = [collected(source, failures) for source, failures in found.items() if fa
 amplification = pd.concat(parts, ignore_index=True) if parts else blocking[:0].assign(source="")
 if parts:
     alt = "Modality following ratio of failures from three sources against the factor on the heads: both rankings, random and layer-matched heads"
-    arb.figures.publish(arb.figures.fig_head_amplification(amplification), "fig_head_amplification", model, alt=alt)
+    arb.figures.publish(arb.figures.fig_head_amplification(amplification), "fig_head_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

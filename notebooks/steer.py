@@ -77,10 +77,10 @@ decision = steering.decision(subject, prompt, dictionary, borrowed, **options)
 effects = steering.effects(subject, prompt, dictionary, orders, share, [0.0, factor], draws, seed, place)
 origin = arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, following=following, share=share, factor=factor, place=place)
 for name, table in (("steer_decision", decision), ("steer_effects", effects)):
-    arb.results.save(table, name, origin, model)
+    arb.results.save(table, name, origin, subject.name)
 alt = ("Signals of both answers by layer at the instruction tokens and at the last token, with those of other samples' answers; and the lead of the "
        "instructed answer with top heads silenced and amplified, beside random heads of the same layers")
-arb.figures.publish(arb.figures.fig_steer(decision, effects), "fig_steer", model, alt=alt)
+arb.figures.publish(arb.figures.fig_steer(decision, effects), "fig_steer", subject.name, alt=alt)
 
 # %% [markdown]
 # Each line is one set of heads. `lowest`, `highest` and `answers` are those of its random draws; `beyond` is how many of them moved the lead as far.

@@ -326,6 +326,14 @@ def test_publish_wants_alternative_text(tables):
         figures.publish(figures.fig5b(tables["paths"]), "fig5b", "smol", "  ")
 
 
+@pytest.mark.parametrize("name", ["/models/mine", "../mine"])
+def test_no_figure_leaves_the_output_folder(tables, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path / "out"))
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        figures.publish(figures.fig5b(tables["paths"]), "fig5b", name, "Bars.")
+    assert not list(tmp_path.rglob("*"))
+
+
 def test_both_themes_are_readable():
     """Contrast against the page of at least 3 for marks and 4.5 for text (the web's accessibility guidelines)."""
     def luminance(color):

@@ -33,6 +33,8 @@ def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -
                 unknown = set(parameters) - set(scope)
                 assert not unknown, f"{notebook} has no parameter {unknown}"
                 scope.update(parameters)
+    written = [path.relative_to(folder / "out") for path in (folder / "out").rglob("*") if path.is_file()]
+    assert written and all(path.is_relative_to(scope["subject"].name) for path in written), "tables and figures are kept by the subject's name"
     return glued
 
 
@@ -89,6 +91,17 @@ def test_another_seed_and_other_weights_give_other_numbers(notebook, tmp_path, m
         known = SEEDLESS if key == "seed" else DATA_ONLY
         assert not [name for name in same if not name.startswith(("follow", "compete", "other")) and name not in known], key
     assert run(notebook, tmp_path, monkeypatch, tiny_model, n=3, seed=0, **options) == pytest.approx(found, nan_ok=True)
+
+
+def test_a_model_in_a_folder_keeps_its_tables_and_figures_out_of_it(tmp_path, monkeypatch):
+    own, saved = tiny.subject("llava"), tmp_path / "mine"
+    own.model.save_pretrained(saved)
+    own.processor.save_pretrained(saved)
+    before = sorted(saved.rglob("*"))
+    run("sec3_beliefs", tmp_path, monkeypatch, model=str(saved), n=2, only_following=False)
+    assert sorted(saved.rglob("*")) == before
+    kept = tmp_path / "out" / "local" / "mine"
+    assert {path.parent.name for path in kept.rglob("*.*")} == {"figures", "tables"}
 
 
 def test_the_windows_of_three_layers_are_those_of_section_3(tmp_path, monkeypatch):

@@ -88,7 +88,9 @@ def test_closed_edges_leave_only_the_request_as_a_way(processor):
             mask = closed(there, cue, late if masked else late & False)
             with torch.no_grad():
                 hidden = model.model(**inputs | {"attention_mask": mask}).last_hidden_state
-            assert torch.equal(hidden[0][late[0]], hidden[1][late[1]]) == (masked and layers == 1)
+            # Rows at different places of one product: equal but for rounding.
+            moved = (hidden[0][late[0]] - hidden[1][late[1]]).abs().max()
+            assert moved < 1e-5 if masked and layers == 1 else moved > 1e-4
 
 
 def test_patches_are_told_what_lies_on_them():

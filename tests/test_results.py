@@ -116,3 +116,15 @@ def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
             write(path, 2)
         assert path.read_bytes() == before
     assert sorted(path.name for path in store.iterdir()) == ["table.parquet", "text"]
+
+
+@pytest.mark.parametrize("name", ["/models/mine", "../mine", "org/../../mine", "."])
+def test_no_table_leaves_the_folder_of_tables(store, name):
+    with pytest.raises(ValueError, match="leads out of the folder of tables and figures, .*give the model's own name, `subject.name`"):
+        results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name)
+    assert list(store.rglob("*.parquet")) == []
+
+
+@pytest.mark.parametrize("name", ["smol", "org/name.v2", "local/..name"])
+def test_a_table_lies_in_the_folder_of_its_model(store, name):
+    assert results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name) == store / "out" / name / "tables" / "toy.parquet"

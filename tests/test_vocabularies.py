@@ -32,10 +32,19 @@ def test_qwen_has_its_size():
 @pytest.mark.parametrize("text, ids", [
     ("Hello world", [1, 15043, 3186]), ("Hello this is a test", [1, 15043, 445, 338, 263, 1243]), ("USER: <image>", [1, 3148, 1001, 29901, 29871, 32000]),
     ("grabbed", [1, 2646, 1327, 287]), ("镇", [1, 29871, 30411]), ("🦙", [1, 29871, 243, 162, 169, 156]),
+    ("USER: <image>\nText", [1, 3148, 1001, 29901, 29871, 32000, 29871, 13, 1626]),
 ])
-@pytest.mark.parametrize("legacy", [False, True])
-def test_llama_encodes_as_it_is_known_to(text, ids, legacy):
-    assert vocabularies.llama(legacy)(text)["input_ids"] == ids
+def test_llama_encodes_as_it_is_known_to(text, ids):
+    assert vocabularies.llama()(text)["input_ids"] == ids
+
+
+def test_a_prompt_of_llava_goes_on_after_its_picture_as_the_true_one_does():
+    """LLaVA-1.5's tokenizer puts a space of its own (29871) between the picture and the line's end."""
+    subject = vocabularies.subject("llava-1.5")
+    prompt = subject.encode(dataset.load("scenes", "held")[0], "vision")
+    ids, last = prompt.inputs["input_ids"][0], int(prompt.groups.vision[-1])
+    assert ids[last + 1 : last + 3].tolist() == [29871, 13]
+    assert {last + 1, last + 2} <= set(prompt.groups.template.tolist())
 
 
 @pytest.mark.parametrize("ci, outcome", [(None, pytest.skip.Exception), ("true", pytest.fail.Exception)])

@@ -79,14 +79,17 @@ def _halves(token: bytes, ranks: dict) -> list[bytes]:
     return parts
 
 
-def llama(legacy=False) -> LlamaTokenizer:
-    """LLaMA's tokenizer, with LLaVA-1.5's two tokens: base64 strings in a source file hold the tokens, one a line, and pairs of their places."""
+def llama() -> LlamaTokenizer:
+    """LLaMA's tokenizer, with LLaVA-1.5's two tokens: base64 strings in a source file hold the tokens, one a line, and pairs of their places.
+
+    As LLaVA-1.5's own settings have it (`legacy`), what follows a special token begins with a space of its own.
+    """
     source = _from_npm(*LLAMA).read_text(encoding="utf-8")
     blobs = [base64.b64decode(blob) for blob in re.findall(r"[A-Za-z0-9+/=]{20000,}", source)]
     (tokens,) = [blob.decode().split("\n") for blob in blobs if blob.startswith(b"<unk>")]
     (pairs,) = [struct.unpack(f"<{len(blob) // 2}H", blob) for blob in blobs if not blob.startswith(b"<unk>")]
     merges = [(tokens[left], tokens[right]) for left, right in zip(pairs[::2], pairs[1::2])]
-    tokenizer = LlamaTokenizer(vocab={token: place for place, token in enumerate(tokens)}, merges=merges, legacy=legacy, add_bos_token=True)
+    tokenizer = LlamaTokenizer(vocab={token: place for place, token in enumerate(tokens)}, merges=merges, legacy=True, add_bos_token=True)
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in ("<image>", "<pad>")])
     return tokenizer
 

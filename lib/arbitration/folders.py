@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from filelock import FileLock
 
@@ -50,3 +50,24 @@ def alone(name: str) -> FileLock:
     folder = cache() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{name}.lock", mode=0o666)
+
+
+def of_model(name: str) -> Path:
+    """Folder of one model's tables and figures, below `output`.
+
+    Parameters
+    ----------
+    name : str
+        As `Subject.name` has it: ``smol``, ``org/name`` or ``local/name``.
+
+    Raises
+    ------
+    ValueError
+        If the name leads out of the folder, as a path to a model does.
+    """
+    parts = PurePath(name).parts
+    if not parts or ".." in parts or PurePath(name).is_absolute():
+        what = f"the name {name!r} leads out of the folder of tables and figures, {output()}"
+        todo = "give the model's own name, `subject.name` (of a model in a folder: local/ and its name)"
+        raise ValueError(f"{what}; {todo}")
+    return output() / name

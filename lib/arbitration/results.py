@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from arbitration import folders, team
-from arbitration.folders import DATA, ROOT, cache, output
+from arbitration.folders import DATA, ROOT, cache, of_model
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables, or share out the work: a change in them cannot change a number that a table holds.
@@ -146,8 +146,14 @@ def _content(prompt) -> str:
 
 
 def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:
-    """Publish a finished table and its provenance; returns the parquet file."""
-    folder = output() / model / "tables"
+    """Publish a finished table and its provenance; returns the parquet file.
+
+    Parameters
+    ----------
+    model : str
+        The subject's name; one that leads out of the folder of tables raises ValueError (`folders.of_model`).
+    """
+    folder = of_model(model) / "tables"
     path = folder / f"{name}.parquet"
     write(table, path)
     folders.write(folder / f"{name}.json", json.dumps({**origin, "rows": len(table)}, indent=1, default=str))

@@ -135,7 +135,7 @@ def publish(figure, name, model, alt):
     name : str
         File name without ending, such as ``"fig3"``.
     model : str
-        Folder under `folders.output()`; the book's runner publishes it.
+        The subject's name, which is that of its folder under `folders.output()`; the book's runner publishes it.
     alt : str
         What the figure shows, in words, for readers who do not see it.
 
@@ -147,11 +147,11 @@ def publish(figure, name, model, alt):
     Raises
     ------
     ValueError
-        When the alternative text is empty.
+        When the alternative text is empty, or the name leads out of the output folder.
     """
     if not alt.strip():
         raise ValueError(f"figure {name!r} has no alternative text: say in a sentence what it shows.")
-    target = folders.output() / model / "figures"
+    target = folders.of_model(model) / "figures"
     target.mkdir(parents=True, exist_ok=True)
     (target / f"{name}-light.svg").write_text(svg(figure), encoding="utf-8")
     (target / f"{name}-dark.svg").write_text(svg(figure, dark=True), encoding="utf-8")
