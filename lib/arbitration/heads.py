@@ -13,8 +13,8 @@ from tqdm.auto import tqdm
 from arbitration import entities
 from arbitration.attribution import head_increments
 from arbitration.dataset import opposite
-from arbitration.lens import phi
-from arbitration.trace import hooks, trace
+from arbitration.lens import final_norm, phi
+from arbitration.trace import hooks, trace, widened
 
 
 @dataclass(frozen=True, order=True)
@@ -80,7 +80,7 @@ def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", n
     Another `sample` than the prompt's own gives the shuffled-dictionary control.
     """
     ids = dict(zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer)))
-    final = (lambda hidden: subject.norm(hidden).to(hidden.device)) if norm else None
+    final = final_norm(subject) if norm else None
 
     def signal(modality):
         rows = subject.unembedding[ids[modality]].detach().to(subject.device)
@@ -147,8 +147,12 @@ def gain_table(subject, heads: Iterable[Head], factor: float) -> Tensor:
 
 
 def times(heads: Tensor, factors: Tensor) -> Tensor:
-    """Head outputs side by side, (..., n_heads · d_head), each times its factor, (..., n_heads)."""
-    return (heads.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(heads)).flatten(-2)
+    """Head outputs side by side, (..., n_heads · d_head), each times its factor, (..., n_heads).
+
+    The product, and its derivative with respect to the factors, are taken in float32 at least; the result is in the heads' dtype.
+    """
+    wide = widened(heads)
+    return (wide.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(wide)).flatten(-2).to(heads.dtype)
 
 
 def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor | None = None, generated: bool = False):

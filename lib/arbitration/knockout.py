@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from arbitration import metrics
-from arbitration.trace import hooks
+from arbitration.trace import hooks, widened
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def decision(logits: Tensor, prompt, clean: Tensor | None = None) -> Decision:
 
 
 def log_softmax(logits: Tensor) -> Tensor:
-    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+    return widened(logits).log_softmax(-1)
 
 
 @torch.no_grad()
