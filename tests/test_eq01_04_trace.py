@@ -40,7 +40,7 @@ def test_heads_sum_to_the_attention_output(traced):
 def test_prediction_is_the_unembedding_of_the_normed_stream(traced):
     subject, _, t = traced
     logits = subject.norm(t.residual[-1, -1]) @ subject.unembedding.T
-    torch.testing.assert_close(t.log_probabilities, logits.float().log_softmax(-1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(t.log_probabilities, logits.log_softmax(-1), rtol=0, atol=1e-12)
 
 
 def test_an_architecture_with_a_further_term_is_refused():

@@ -1,13 +1,16 @@
 """Steering any prompt: heads scaled in the prompt and at every generated token, against a plain way that knows no cache; and what a reader is shown."""
 
+import copy
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import tiny
 import torch
 
-from arbitration import Head, entities, figures, following, heads, scale_heads, single_heads, steering
+from arbitration import Head, Pathway, TokenGroups, entities, figures, following, heads, knockout, scale_heads, single_heads, steering
 from arbitration.knockout import next_token_logits
 from arbitration.trace import hooks
 
@@ -93,6 +96,114 @@ def test_a_batch_of_prompts_of_different_length_is_each_alone():
         together = subject.model.generate(**both, do_sample=False, **STEPS)[:, long.groups.length :].tolist()
         twice = subject.model.generate(**both, do_sample=False, **STEPS)[:, long.groups.length :].tolist()
     assert together == twice == [without_cache(subject, one, 3.0) for one in (short, long)]
+
+
+#: Ways of generating that give plain greedy decoding's text in other passes.
+MODES = {
+    "assistant": lambda: {"assistant_model": tiny.subject("llava", seed=1).model},
+    "itself as assistant": lambda: {"assistant_model": copy.deepcopy(tiny.subject("llava").model)},
+    "drafts from the prompt": lambda: {"prompt_lookup_num_tokens": 3, "max_matching_ngram_size": 1},
+    "prompt in chunks": lambda: {"prefill_chunk_size": 7},
+    "last chunk of one token": lambda: {"prefill_chunk_size": 13},
+    "no cache": lambda: {"use_cache": False},
+    "static cache": lambda: {"cache_implementation": "static"},
+}
+
+
+def repeating(subject, words=40):
+    """Token ids alone (raw pictures cannot be cut into chunks) that say the same again and again, so that drafts are found in them."""
+    torch.manual_seed(3)
+    ids = torch.randint(10, 400, (1, 8)).repeat(1, words // 8)
+    return SimpleNamespace(inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)}, length=ids.shape[1])
+
+
+def in_passes(subject, inputs, intervention, **options):
+    """Tokens of `generate` under an intervention, and how many rows and earlier positions each pass has."""
+    passes = []
+
+    def count(module, args, kwargs):
+        past = kwargs.get("past_key_values")
+        passes.append((kwargs["hidden_states"].shape[1], 0 if past is None else int(past.get_seq_length(module.layer_idx))))
+
+    with intervention(), hooks([subject.attention(0).register_forward_pre_hook(count, with_kwargs=True)]):
+        found = subject.model.generate(**inputs, do_sample=False, **STEPS, **options)
+    return found[0].tolist(), passes
+
+
+@pytest.mark.parametrize("generated", [False, True])
+@pytest.mark.parametrize("where", ["everywhere", "some"])
+@pytest.mark.parametrize("mode", MODES)
+def test_another_way_of_generating_gives_the_same_text(mode, where, generated):
+    subject = tiny.subject("llava")
+    prompt = repeating(subject)
+    positions = None if where == "everywhere" else torch.tensor([2, 9, 10, prompt.length - 1])
+    change = lambda: scale_heads(subject, CHOSEN, 4.0, positions, generated)
+    expected, plainly = in_passes(subject, prompt.inputs, change)
+    found, passes = in_passes(subject, prompt.inputs, change, **MODES[mode]())
+    assert found == expected
+    assert expected != in_passes(subject, prompt.inputs, nullcontext)[0], "the intervention says something else"
+    assert passes != plainly or mode == "static cache", "the mode cuts the sequence in other passes"
+    assert "generate" not in vars(subject.model)
+
+
+@pytest.mark.parametrize("pathway", [Pathway("vision", "last"), Pathway("context", "instruction")], ids=str)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "static cache"])
+def test_knockout_under_another_way_of_generating_gives_the_same_text(mode, pathway):
+    subject = tiny.subject("llava")
+    ids = repeating(subject)
+    spread = torch.arange(ids.length)
+    groups = TokenGroups(vision=spread[3:6], context=spread[6:14], instruction=spread[16:-2], last=spread[-1:], template=torch.cat([spread[:3], spread[14:16], spread[-2:-1]]),
+                         modality=spread[16:18], question=spread[18:20], constraint=spread[20:-2])
+    prompt = SimpleNamespace(id="ids", groups=groups)
+    change = lambda: knockout(subject, prompt, [pathway], range(1, 5))
+    expected, plainly = in_passes(subject, ids.inputs, change)
+    found, passes = in_passes(subject, ids.inputs, change, **MODES[mode]())
+    assert found == expected and passes != plainly
+    assert expected != in_passes(subject, ids.inputs, nullcontext)[0], "the intervention says something else"
+    with pytest.raises(ValueError, match="without cache_implementation='static'"):
+        in_passes(subject, ids.inputs, change, **MODES["static cache"]())
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize("generated", [False, True])
+def test_drafts_behind_a_picture(architecture, generated):
+    subject, prompt = case(architecture)
+    for positions in (None, prompt.groups.instruction):
+        change = lambda: scale_heads(subject, CHOSEN, 3.0, positions, generated)
+        expected, _ = in_passes(subject, prompt.inputs, change)
+        found, passes = in_passes(subject, prompt.inputs, change, prompt_lookup_num_tokens=3, max_matching_ngram_size=1)
+        assert found == expected
+
+
+def test_tokens_of_which_nobody_knows_whether_they_are_prompt_are_refused():
+    subject = tiny.subject("llava")
+    ids = repeating(subject).inputs["input_ids"]
+
+    @torch.no_grad()
+    def continued(positions, generated):
+        with scale_heads(subject, CHOSEN, 3.0, positions, generated):
+            begun = subject.model(input_ids=ids[:, :20], use_cache=True)
+            return subject.model(input_ids=ids[:, 20:], past_key_values=begun.past_key_values).logits[0, -1]
+
+    some = torch.tensor([3, 30])
+    for positions, generated in ((None, False), (some, True)):
+        with pytest.raises(ValueError, match="20 tokens go on from 20 in the cache.*call the model's `generate`"):
+            continued(positions, generated)
+    for positions, generated in ((None, True), (some, False)):
+        with torch.no_grad(), scale_heads(subject, CHOSEN, 3.0, positions):
+            whole = subject.model(input_ids=ids, use_cache=False).logits[0, -1]
+        torch.testing.assert_close(continued(positions, generated), whole, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("positions", [[-1], [3, 40]])
+def test_positions_outside_of_the_prompt_are_refused(positions):
+    subject = tiny.subject("llava")
+    inputs = repeating(subject).inputs
+    with scale_heads(subject, CHOSEN, 3.0, torch.tensor(positions)):
+        for run in (lambda: subject.model(**inputs, use_cache=False), lambda: subject.model.generate(**inputs, **STEPS)):
+            with pytest.raises(ValueError, match=r"are outside of the prompt's 0\.\.39"):
+                run()
+    assert "generate" not in vars(subject.model)
 
 
 def test_rows_of_positions_belong_to_prompts_and_not_to_beams():

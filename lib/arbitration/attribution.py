@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from arbitration.trace import widened
+
 Metric = Callable[[Tensor], Tensor]
 
 
@@ -22,6 +24,7 @@ def sublayer_increments(before: Tensor, attention: Tensor, mlp: Tensor, metric: 
     delta_attention, delta_mlp : Tensor, (...)
         In the metric's unit. Their sum over layers telescopes to metric(H of the last) − metric(embedding).
     """
+    before, attention, mlp = (widened(part) for part in (before, attention, mlp))
     middle = metric(before + attention)
     return middle - metric(before), metric(before + attention + mlp) - middle
 
@@ -48,7 +51,7 @@ def head_increments(before: Tensor, heads: Tensor, output_weight: Tensor, metric
 
 
 def head_writes(heads: Tensor, output_weight: Tensor) -> Tensor:
-    """What each head writes to the residual stream: Head · W_O (Eq. 3), (n_heads, n_positions, d)."""
+    """What each head writes to the residual stream: Head · W_O (Eq. 3), (n_heads, n_positions, d), in float32 at least."""
     n_heads, width = heads.shape[-2:]
-    slices = output_weight.reshape(output_weight.shape[0], n_heads, width)
-    return (heads.transpose(0, 1)) @ slices.permute(1, 2, 0)
+    slices = widened(output_weight).reshape(output_weight.shape[0], n_heads, width)
+    return widened(heads).transpose(0, 1) @ slices.permute(1, 2, 0)

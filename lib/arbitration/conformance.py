@@ -20,7 +20,8 @@ from arbitration.attribution import head_writes
 from arbitration.heads import Head, gain_table, head_attribution, scale_heads
 from arbitration.knockout import Pathway, blocked_plain, check_bites, knockout, knockout_sweep, log_softmax, next_token_logits
 from arbitration.prompts import BASE_GROUPS, NoDecision
-from arbitration.trace import hooks, trace
+from arbitration.lens import final_norm, logits
+from arbitration.trace import hooks, precision, trace, widened
 
 NEW_TOKENS = 4
 
@@ -120,8 +121,9 @@ def residual_sums(subject, prompt) -> str:
     """Eq. 1 at every position, and the prediction is the unembedding of the normed last residual stream (Eq. 2's E_u)."""
     activations = trace(subject, prompt)
     unembedding = subject.unembedding
-    logits = subject.norm(activations.residual[-1, -1]).to(unembedding.device) @ unembedding.T
-    off = (log_softmax(logits).to(activations.log_probabilities) - activations.log_probabilities).abs().max().item()
+    state = final_norm(subject)(widened(activations.residual[-1, -1])).to(unembedding.device)
+    found = torch.cat([logits(state, rows) for rows in unembedding.split(2**14)])  # the whole of it in float32 may not fit beside a large model
+    off = (log_softmax(found).to(activations.log_probabilities) - activations.log_probabilities).abs().max().item()
     bound = max(resume.rounding(subject), 1e-4)
     _require(off <= bound, f"norm and unembedding of the last residual stream miss the prediction by {off:.2g} nats; at most {bound:g} is rounding")
     apart = f"; at the image's, {subject.image_term} besides" if subject.image_term else ""
@@ -139,11 +141,11 @@ def head_sums(subject, prompt) -> str:
             raise Refused(f"head attribution (Eq. 12): {subject.head_obstacle}") from None
         raise AssertionError(f"head attribution runs although {subject.head_obstacle}")
     activations, worst = trace(subject, prompt), 0.0
-    precision = torch.promote_types(subject.model.dtype, torch.float32)
-    bound = 4 * torch.finfo(subject.model.dtype).eps + 64 * torch.finfo(precision).eps  # what is added is rounded once, the sum is taken here
+    dtype = subject.model.dtype
+    bound = 4 * torch.finfo(dtype).eps + 64 * torch.finfo(precision(dtype)).eps  # what is added is rounded once, the sum is taken here
     for layer in range(subject.n_layers):
-        projection, added = subject.output_projection(layer), activations.attention[layer].to(precision)
-        total = head_writes(activations.heads[layer].to(precision), projection.weight.to(added)).sum(0)
+        projection, added = subject.output_projection(layer), widened(activations.attention[layer])
+        total = head_writes(activations.heads[layer], projection.weight.to(added.device)).sum(0)
         total = total if projection.bias is None else total + projection.bias.to(added)
         off = (total - added).abs().max() / added.abs().max()
         worst = max(worst, off.item())
@@ -184,7 +186,7 @@ def generation(subject, prompt) -> str:
             ids = written.sequences[:, prompt.groups.length : prompt.groups.length + NEW_TOKENS - 1]
         with changed():
             whole = subject.model(**_continued(prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS).logits[0]
-        off = (log_softmax(torch.cat(written.logits)) - log_softmax(whole.float())).abs().max().item()
+        off = (log_softmax(torch.cat(written.logits)) - log_softmax(whole)).abs().max().item()
         _require(off <= bound, f"{what}: generating misses a pass over the whole by {off:.2g} nats; at most {bound:g} is rounding in {subject.model.dtype}")
     gains = _gains(subject)
     quick, slow = (following.answers(subject, prompt, gains, prompt.groups.instruction, NEW_TOKENS, engine) for engine in ("auto", "plain"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from tqdm.auto import tqdm
 from arbitration import entities
 from arbitration.attribution import head_increments
 from arbitration.dataset import opposite
-from arbitration.lens import phi
-from arbitration.trace import hooks, trace
+from arbitration.lens import final_norm, phi
+from arbitration.trace import hooks, trace, widened
 
 
 @dataclass(frozen=True, order=True)
@@ -80,7 +81,7 @@ def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", n
     Another `sample` than the prompt's own gives the shuffled-dictionary control.
     """
     ids = dict(zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer)))
-    final = (lambda hidden: subject.norm(hidden).to(hidden.device)) if norm else None
+    final = final_norm(subject) if norm else None
 
     def signal(modality):
         rows = subject.unembedding[ids[modality]].detach().to(subject.device)
@@ -147,14 +148,20 @@ def gain_table(subject, heads: Iterable[Head], factor: float) -> Tensor:
 
 
 def times(heads: Tensor, factors: Tensor) -> Tensor:
-    """Head outputs side by side, (..., n_heads · d_head), each times its factor, (..., n_heads)."""
-    return (heads.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(heads)).flatten(-2)
+    """Head outputs side by side, (..., n_heads · d_head), each times its factor, (..., n_heads).
+
+    The product, and its derivative with respect to the factors, are taken in float32 at least; the result is in the heads' dtype.
+    """
+    wide = widened(heads)
+    return (wide.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(wide)).flatten(-2).to(heads.dtype)
 
 
 def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor | None = None, generated: bool = False):
     """Multiply the output of some heads while the body runs: 0 blocks, more than 1 amplifies (§4.2.2).
 
-    The body may call the model or its `generate`, with a cache, on any prompt and any batch, with beams or samples.
+    The body may call the model or its `generate`, with a cache, on any prompt and any batch, with beams or samples, with drafts that an
+    assistant or the prompt itself proposes, and with the prompt in chunks. What is prompt and what is generated is known from the call of
+    `generate`; without one, the pass that begins a cache is the prompt, and single tokens after it are generated.
 
     Parameters
     ----------
@@ -163,12 +170,13 @@ def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor
     positions : Tensor, optional
         Absolute positions of the prompt, (n,) or one row per sequence of the batch, (batch, n); all unless given.
     generated : bool
-        Also at every token generated after the prompt; cached decoding steps are left alone otherwise.
+        Also at every token generated after the prompt; these are left alone otherwise.
 
     Raises
     ------
     ValueError
-        For a head that does not exist; and in the body, if the rows of `positions` do not share out the batch.
+        For a head that does not exist; and in the body, if the rows of `positions` do not share out the batch or lie outside of the prompt,
+        or if several tokens go on from a cache outside of `generate`, so that nobody knows whether they are prompt.
 
     Returns
     -------
@@ -182,30 +190,96 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
     """As `scale_heads`, with a factor for each head, (L, n_heads), or for each sequence too, (batch, L, n_heads)."""
     gains = gains if gains.ndim == 3 else gains[None]
     touched = (gains != 1).any(0).any(-1).nonzero().flatten().tolist()
-    seen = {layer: 0 for layer in touched}
+    start, cached = {}, {}  # per layer: the position of this pass's first row, and whether there is a cache
+    length_of_prompt = {}  # outside of `generate`, per layer: that of the pass that began the cache
 
-    def scale(layer):
-        def hook(module, args):
-            heads = args[0]
-            batch, length, _ = heads.shape
-            prefill = seen[layer] == 0 or length > 1
-            start = seen[layer] = 0 if prefill else seen[layer]
-            seen[layer] += length
-            if not prefill and not generated:
-                return None
-            factors = torch.ones(batch, length, subject.n_heads)
-            own = _for_batch(gains[:, layer], batch, "gains")
-            if not prefill or positions is None:
-                factors[:] = own[:, None]
-            else:
-                rows = _for_batch(torch.atleast_2d(positions), batch, "positions").cpu() - start
-                factors[torch.arange(batch)[:, None], rows] = own[:, None]
-            return (times(heads, factors), *args[1:])
+    def find_start(layer):
+        def hook(module, args, kwargs):
+            past = kwargs.get("past_key_values")
+            cached[layer] = past is not None
+            start[layer] = int(past.get_seq_length(module.layer_idx)) if cached[layer] else 0
 
         return hook
 
-    with hooks(subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in touched):
+    def scale(layer):
+        def hook(module, args):
+            batch, length, _ = args[0].shape
+            if start[layer] == 0:
+                length_of_prompt[layer] = length
+            if told[0] is not None:
+                prompt = told[0]
+            elif generated == (positions is None):  # all rows, or those of the positions, whatever is prompt
+                prompt = start[layer] + length
+            elif start[layer] and length > 1:
+                raise ValueError(_unknown_rows(length, start[layer]))
+            else:
+                prompt = length_of_prompt.get(layer, start[layer])
+            if positions is not None and (told[0] is not None or not cached[layer]):
+                _check_inside(positions, prompt)
+            place = torch.arange(start[layer], start[layer] + length)
+            chosen = ((place >= prompt) & generated).expand(batch, -1)
+            chosen = chosen | ((place < prompt) & _among(place, positions, batch))
+            factors = torch.where(chosen[..., None], _for_batch(gains[:, layer], batch, "gains")[:, None], 1.0)
+            return (times(args[0], factors), *args[1:]) if chosen.any() else None
+
+        return hook
+
+    def register():
+        for layer in touched:
+            yield subject.attention(layer).register_forward_pre_hook(find_start(layer), with_kwargs=True)
+            yield subject.output_projection(layer).register_forward_pre_hook(scale(layer))
+
+    with hooks(register()), _told_prompts(subject.model) as told:
         yield
+
+
+@contextmanager
+def _told_prompts(model):
+    """A list whose only entry is the length of the prompt while the model generates, None otherwise.
+
+    A pass of `generate` does not tell: the first one may hold drafts behind the prompt, or only a chunk of it.
+    """
+    told, own = [None], model.__dict__.get("generate")
+    honest = model.generate
+
+    @wraps(honest)
+    def generate(inputs=None, *args, **kwargs):
+        given = (kwargs.get("inputs_embeds"), kwargs.get("input_ids"), inputs)
+        outer, told[0] = told[0], next((one.shape[1] for one in given if one is not None), None)
+        try:
+            return honest(inputs, *args, **kwargs)
+        finally:
+            told[0] = outer
+
+    model.generate = generate
+    try:
+        yield told
+    finally:
+        if own is None:
+            del model.generate
+        else:
+            model.generate = own
+
+
+def _among(place: Tensor, positions: Tensor | None, batch: int) -> Tensor:
+    """Which places of a pass are among the positions, (batch, n_places); all if there are none given."""
+    if positions is None:
+        return torch.ones(batch, len(place), dtype=torch.bool)
+    rows = _for_batch(torch.atleast_2d(positions), batch, "positions").cpu()
+    return (rows[:, None] == place[:, None]).any(-1)
+
+
+def _check_inside(positions: Tensor, prompt: int) -> None:
+    outside = positions[(positions < 0) | (positions >= prompt)]
+    if len(outside):
+        raise ValueError(f"positions {outside.tolist()} are outside of the prompt's 0..{prompt - 1}; for generated tokens give generated=True")
+
+
+def _unknown_rows(length: int, seen: int) -> str:
+    return (
+        f"{length} tokens go on from {seen} in the cache, outside of `generate`: nobody knows whether they are prompt or generated. Give `positions`"
+        " with generated=False or none with generated=True, where it does not matter; or pass the whole prompt at once, or call the model's `generate`"
+    )
 
 
 def _for_batch(rows: Tensor, batch: int, what: str) -> Tensor:

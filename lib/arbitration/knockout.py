@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
+from transformers import StaticCache
 
 from arbitration import metrics
-from arbitration.trace import hooks
+from arbitration.trace import hooks, widened
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ STANDARD_PATHWAYS = (
 def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]):
     """Close the pathways' edges in the given layers while the body runs.
 
-    Works for forward passes over the prompt (a batch repeats it) and for `generate`: where the target is ``last``, every
-    new token is a target too. Nothing is left behind, also when the body raises.
+    Works for forward passes over the prompt (a batch repeats it) and for `generate`, with drafts that an assistant or the prompt itself
+    proposes and with the prompt in chunks: where the target is ``last``, every new token is a target too. Nothing is left
+    behind, also when the body raises.
 
     Parameters
     ----------
@@ -100,7 +102,8 @@ def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]
     Raises
     ------
     ValueError
-        If a pathway has no edge, a layer does not exist, or the attention implementation takes no mask.
+        If a pathway has no edge, a layer does not exist, or the attention implementation takes no mask; and in the body, for a cache
+        of fixed size.
     """
     pairs = [(*pathway.edges(prompt), pathway.target == "last") for pathway in pathways]
     layers = sorted(set(layers))
@@ -113,6 +116,8 @@ def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]
     def close(module, args, kwargs):
         hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
         past = kwargs.get("past_key_values")
+        if isinstance(past, StaticCache):
+            raise ValueError("knockout needs a cache that grows, whose length is that of the mask; generate without cache_implementation='static'")
         seen = past.get_seq_length(module.layer_idx) if past is not None else 0
         mask = open_mask(kwargs.get("attention_mask"), hidden, seen, implementation)
         return args, {**kwargs, "attention_mask": _closed(mask, pairs, seen, prompt.groups.length)}
@@ -192,7 +197,7 @@ def decision(logits: Tensor, prompt, clean: Tensor | None = None) -> Decision:
 
 
 def log_softmax(logits: Tensor) -> Tensor:
-    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+    return widened(logits).log_softmax(-1)
 
 
 @torch.no_grad()

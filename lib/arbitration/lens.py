@@ -3,12 +3,15 @@
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.func import functional_call
+
+from arbitration.trace import widened
 
 POOLINGS = ("max", "mean")
 
 
 def logits(hidden: Tensor, rows: Tensor, norm: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    """Logit lens restricted to some tokens (Eq. 2).
+    """Logit lens restricted to some tokens (Eq. 2), in float32 at least.
 
     Parameters
     ----------
@@ -24,7 +27,17 @@ def logits(hidden: Tensor, rows: Tensor, norm: Callable[[Tensor], Tensor] | None
     Tensor, (..., n_tokens)
         In logits.
     """
-    return (hidden if norm is None else norm(hidden)) @ rows.T
+    hidden = widened(hidden)
+    return (hidden if norm is None else norm(hidden)) @ widened(rows).T
+
+
+def final_norm(subject) -> Callable[[Tensor], Tensor]:
+    """The model's final norm as a function of residual streams, in their own dtype and on their own device."""
+    def norm(hidden):
+        weights = {name: weight.to(hidden.dtype) for name, weight in subject.norm.named_parameters()}
+        return functional_call(subject.norm, weights, (hidden,)).to(hidden.device)
+
+    return norm
 
 
 def phi(hidden: Tensor, rows: Tensor, top_k: int = 1, pooling: str = "max", norm=None) -> Tensor:

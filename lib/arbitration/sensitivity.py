@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from arbitration.heads import times
-from arbitration.trace import hooks
+from arbitration.trace import hooks, precision
 
 
 def decision_margin(logits: Tensor, prompt) -> Tensor:
@@ -82,9 +82,9 @@ def gain_gradients(
 def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
     inputs, length = _side_by_side(prompts)
     # A gain at every position, so that the sum over the chosen ones is taken here and not in the model's dtype.
-    precision = torch.promote_types(subject.model.dtype, torch.float32)
+    wide = precision(subject.model.dtype)
     shape = (len(prompts), subject.n_layers, length, subject.n_heads)
-    gains = torch.ones(shape, dtype=precision, device=subject.device, requires_grad=True)
+    gains = torch.ones(shape, dtype=wide, device=subject.device, requires_grad=True)
 
     def scale(layer):
         def hook(module, args):
@@ -95,7 +95,7 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
     scaled = (subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in range(subject.n_layers))
     kept = 1 + length - min(prompt.groups.length for prompt in prompts)
     with torch.enable_grad(), frozen(subject.model), hooks(scaled):
-        logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept).logits.to(precision)
+        logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept).logits.to(wide)
         values = [metric(row[prompt.groups.length - 1 - length], prompt) for row, prompt in zip(logits, prompts)]
         gradients = torch.autograd.grad(torch.stack(values).sum(), gains)[0].double()
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Trace:
-    """Activations of one prompt, all on the subject's first device, wherever its layers are.
+    """Activations of one prompt, all on the subject's first device, wherever its layers are, in the model's dtype (`widened` for arithmetic).
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Trace:
     heads : Tensor, (L, N, n_heads, d_head)
         Head outputs before W_O (Eq. 4).
     log_probabilities : Tensor, (vocabulary,)
-        Of the next token after the last position, natural logarithm, float32.
+        Of the next token after the last position, natural logarithm, float32 (float64 for a float64 model).
     """
 
     residual: Tensor
@@ -29,6 +29,20 @@ class Trace:
     mlp: Tensor
     heads: Tensor
     log_probabilities: Tensor
+
+
+def precision(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of all arithmetic after a pass of a model in `dtype`: float32, or float64 for a float64 model.
+
+    Only what the model itself computes is rounded to the model's dtype: a difference of two signals, or of a stream with and without
+    one head, is smaller than a step of bfloat16.
+    """
+    return torch.promote_types(dtype, torch.float32)
+
+
+def widened(values: Tensor) -> Tensor:
+    """Numbers of a pass, or weights, in the dtype of the arithmetic on them (`precision`); float32 and float64 as they are."""
+    return values.to(precision(values.dtype))
 
 
 @contextmanager
@@ -81,12 +95,13 @@ def trace(subject, prompt) -> Trace:
     residual = torch.cat([before, after[-1:]])
     heads = stack("heads")
     heads = heads.reshape(*heads.shape[:2], subject.n_heads, -1)
-    return Trace(residual, attention, mlp, heads, logits.to(subject.device).float().log_softmax(-1))
+    return Trace(residual, attention, mlp, heads, widened(logits.to(subject.device)).log_softmax(-1))
 
 
 def _check_sum(subject, prompt, before: Tensor, attention: Tensor, mlp: Tensor, after: Tensor) -> None:
     """Eq. 1 must hold up to rounding of the model's dtype, and nothing may happen between layers but where it is declared."""
-    off = (before + attention + mlp - after).abs().amax(dim=(1, 2))
+    parts = zip(before, attention, mlp, after)  # layer by layer: a wide copy of all would be as large as the trace
+    off = torch.stack([(widened(start) + widened(a) + widened(f) - widened(end)).abs().max() for start, a, f, end in parts])
     scale = after.abs().amax(dim=(1, 2))
     bad = (off > 8 * torch.finfo(after.dtype).eps * scale).nonzero().flatten().tolist()
     if bad:
