@@ -22,6 +22,7 @@ from myst_nb import glue
 
 import arbitration as arb
 
+arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 samples = arb.dataset.shuffled(arb.dataset.load(data, split), seed)[: 2 * n]
 dictionary = arb.entities.of(data, samples)
