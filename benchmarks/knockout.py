@@ -315,13 +315,13 @@ def main() -> None:
     machine = torch.cuda.get_device_name() if chosen.gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
     RESULTS.mkdir(parents=True, exist_ok=True)
     origin = {"machine": machine, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
-    (RESULTS / f"knockout_{name}.json").write_text(json.dumps({**origin, "lines": lines}, indent=1) + "\n")
+    (RESULTS / f"knockout_{name}.json").write_text(json.dumps({**origin, "lines": lines}, indent=1) + "\n", encoding="utf-8")
     if name == "growth":
         for theme in ("light", "dark"):
             (RESULTS / f"growth-{theme}.svg").write_text(svg(growth_figure(lines), dark=theme == "dark"), encoding="utf-8")
     else:
         print(table(lines))
-        (RESULTS / f"knockout_{name}.md").write_text(f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{table(lines)}\n")
+        (RESULTS / f"knockout_{name}.md").write_text(f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{table(lines)}\n", encoding="utf-8")
     print(f"written: data/benchmarks/knockout_{name}.json")
 
 

@@ -131,7 +131,7 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", action="store_true", help="must be given: on processors this takes days")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
-    parser.add_argument("--notebooks", nargs="+", default=sorted(path.stem for path in run.HERE.glob("*.ipynb")))
+    parser.add_argument("--notebooks", nargs="+", default=sorted(run.listed()))
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--device", help="auto spreads each model over all GPUs")
     chosen = parser.parse_args(arguments)
@@ -147,8 +147,8 @@ def main(arguments=None) -> None:
     written = table(found)
     print(written)
     origin = {"machine": machine, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d"), "device": chosen.device or "cuda"}
-    (RESULTS / "sections_gpu.json").write_text(json.dumps({**origin, "models": found}, indent=1) + "\n")
-    (RESULTS / "sections_gpu.md").write_text(f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{written}\n")
+    (RESULTS / "sections_gpu.json").write_text(json.dumps({**origin, "models": found}, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "sections_gpu.md").write_text(f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{written}\n", encoding="utf-8")
     print("written: data/benchmarks/sections_gpu.json")
 
 

@@ -24,6 +24,7 @@ from myst_nb import glue
 
 import arbitration as arb
 
+arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 few = min(few, n)
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)

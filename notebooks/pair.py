@@ -1,6 +1,6 @@
 """Write each notebook's .ipynb from its .py (percent format), the text that people edit.
 
-A notebook is any ``.py`` in this folder with a ``# %%`` cell. Converting always goes from ``.py`` to ``.ipynb``:
+The notebooks are those that the book lists (`publish.listed`); whatever else lies here, such as what JupyterLab makes, is left alone. Converting always goes from ``.py`` to ``.ipynb``:
 jupytext's own ``--sync`` trusts modification times, which a clone scrambles.
 """
 
@@ -9,13 +9,20 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from publish import listed
+
 HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 def texts(folder: Path = HERE) -> list[Path]:
-    """The ``.py`` halves of the notebooks in a folder, by name."""
-    return [path for path in sorted(folder.glob("*.py")) if "\n# %%" in path.read_text(encoding="utf-8")]
+    """The ``.py`` halves of the book's notebooks, by name."""
+    return [folder / f"{name}.py" for name in sorted(listed(folder.parent))]
+
+
+def strays(folder: Path = HERE) -> list[str]:
+    """Notebooks in the folder that the book does not list."""
+    return sorted(path.name for path in folder.glob("*.ipynb") if path.with_suffix(".py") not in texts(folder))
 
 
 def convert(text: Path) -> str:
@@ -30,17 +37,16 @@ def convert(text: Path) -> str:
 
 def drifted(folder: Path = HERE) -> list[str]:
     """Names of the notebooks whose two halves differ, or that lack one half."""
-    halves = {path.stem: path for path in texts(folder)}
-    lonely = {path.stem for path in folder.glob("*.ipynb")} - set(halves)
-    different = {
-        name for name, path in halves.items()
-        if not path.with_suffix(".ipynb").exists()
-        or path.with_suffix(".ipynb").read_text(encoding="utf-8") != convert(path)
-    }
-    return sorted(lonely | different)
+    def differ(path: Path) -> bool:
+        notebook = path.with_suffix(".ipynb")
+        return not (path.exists() and notebook.exists()) or notebook.read_text(encoding="utf-8") != convert(path)
+
+    return [path.stem for path in texts(folder) if differ(path)]
 
 
 if __name__ == "__main__":
     for path in texts():
         path.with_suffix(".ipynb").write_text(convert(path), encoding="utf-8")
         print("wrote", path.with_suffix(".ipynb").name)
+    if found := strays():
+        print("left alone, because _toc.yml does not list them:", ", ".join(found))

@@ -74,6 +74,17 @@ def together(runs: list[Run]) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    run.printable()
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        if int(os.environ.get("RANK", 0)) == 0:
+            print(run.STOPPED, file=sys.stderr, flush=True)
+        return 130
+
+
+def command(arguments: list[str]) -> int:
+    """What the command does; its exit status."""
     given = run.parser(__doc__).parse_args(arguments)
     try:
         runs = run.asked(given)

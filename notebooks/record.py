@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 
 from publish import Run, finished, inputs, is_current
-from run import HERE, ROOT, full_parameters, plan
+from run import HERE, ROOT, full_parameters, plan, printable
 
 PREFIX = "application/papermill.record/"
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
@@ -49,7 +49,7 @@ def record(run: Run, executed: Path, shared: dict[str, str]) -> dict:
     ValueError
         If the run is not published, was not made with these parameters, or is no longer what its code and data would give.
     """
-    path = executed / run.model / run.source.name
+    path = executed / run.named / run.source.name
     if not path.is_file():
         raise ValueError("not there; make book FULL=1 runs it")
     notebook = nbformat.read(path, as_version=4)
@@ -59,7 +59,7 @@ def record(run: Run, executed: Path, shared: dict[str, str]) -> dict:
     if not is_current(run, executed, shared):
         raise ValueError("out of date: its code, data or files have changed since")
     numbers = {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in glued(notebook).items()}
-    stamp = json.loads((executed / run.model / f"{run.source.stem}.stamp.json").read_text(encoding="utf-8"))
+    stamp = json.loads((executed / run.named / f"{run.source.stem}.stamp.json").read_text(encoding="utf-8"))
     origin = {
         "parameters": run.parameters, "inputs": stamp["inputs"], "python": sys.version.split()[0],
         "packages": {name: version(name) for name in PACKAGES}, "ended": about["end_time"], "seconds": about.get("duration"),
@@ -68,13 +68,14 @@ def record(run: Run, executed: Path, shared: dict[str, str]) -> dict:
 
 
 def main(arguments=None, executed: Path = ROOT / "book" / "_executed", into: Path = ROOT / "data" / "results", folder: Path = HERE, root: Path = ROOT) -> int:
+    printable()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
     given = parser.parse_args(arguments)
-    from arbitration import embedded, models
+    from arbitration import embedded, folders
 
     try:
-        runs = plan([], given.model or list(embedded.NAMES), {}, folder, models.NAMES, full_parameters(folder))
+        runs = plan([], given.model or list(embedded.NAMES), {}, folder, full_parameters(folder))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -85,9 +86,8 @@ def main(arguments=None, executed: Path = ROOT / "book" / "_executed", into: Pat
         except ValueError as error:
             print(f"{run.title}: not recorded: {error}")
             continue
-        target = into / run.model / f"{run.source.stem}.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        target = into / run.named / f"{run.source.stem}.json"
+        folders.write(target, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         print(f"{run.title}: {len(found['numbers'])} numbers recorded")
     return 0
 

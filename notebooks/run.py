@@ -13,19 +13,21 @@ import difflib
 import io
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import papermill
 
-from publish import Run, inputs, is_current, publish
+from publish import Run, fingerprint, inputs, is_current, listed, publish, seen, staged
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+STOPPED = "stopped: what is published stays, and what has been measured is kept; the same command goes on from there"
 KERNEL = {  # what a notebook's kernel finds in its environment
     "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, also when the user has another python3 kernel
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger warns about frozen modules at every start
@@ -48,47 +50,68 @@ def full_parameters(folder=HERE) -> dict[str, dict]:
     return json.loads((Path(folder) / "full.json").read_text(encoding="utf-8"))
 
 
-def plan(notebooks, models, parameters, folder=HERE, known_models=(), full=None) -> list[Run]:
+def plan(notebooks, models, parameters, folder=HERE, full=None) -> list[Run]:
     """Every requested run, checked before any of them starts.
 
     Parameters
     ----------
     notebooks : list of str
-        Names without ending; empty means all in `folder`.
+        Names without ending; empty means all that the book lists.
     models : list of str
+        As `arbitration.load` takes them.
     parameters : dict
-        Values for names of the notebooks' parameters cells; `model` is set from `models`.
+        Values for names of the notebooks' parameters cells, also as typed text; `model` is set from `models`.
     full : dict of str to dict, optional
         For each notebook (`full_parameters`) what holds where `parameters` says nothing.
 
     Raises
     ------
     ValueError
-        On a notebook, model or parameter name that does not exist; the message names the nearest one that does. Also if `full` leaves a
-        notebook out.
+        On a notebook, model or parameter name that does not exist, and on a value that a parameter cannot have; the message names the nearest
+        that is right. Also if `full` leaves a notebook out.
     """
-    # Sections before appendices and controls, which read what a section has measured.
-    found = sorted(Path(folder).glob("*.ipynb"), key=lambda path: (path.stem.startswith(("app", "controls")), path.stem))
-    sources = {path.stem: path for path in found}
+    from arbitration import hub  # only now, because it imports torch: --help and usage errors come at once
+
+    # In the book's order sections come before appendices and controls, which read what a section has measured.
+    sources = {name: Path(folder) / f"{name}.ipynb" for name in listed(Path(folder).parent)}
     chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
     for name in models:
-        pick(name, list(known_models), "model")
+        hub.entry_of(name)
+    if "model" in parameters:
+        raise ValueError(f"the parameter model is set by --model {parameters['model']}")
     for name in full or {}:
         pick(name, list(sources), "notebook of full.json")
     if lacking := [name for name in chosen if full is not None and name not in full]:
         raise ValueError(f"full.json says nothing about {', '.join(lacking)}; add its full parameters, {{}} if the defaults are full")
     given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
-    for name in chosen:
-        declared = list(papermill.inspect_notebook(sources[name]))
-        for parameter in ("model", *given[name]):
-            pick(parameter, declared, f"parameter of {name}")
-    return [Run(sources[name], model, {**given[name], "model": model}) for model in models for name in chosen]
+    return [Run(sources[name], model, settled(sources[name], {**given[name], "model": model})) for model in models for name in chosen]
+
+
+def settled(source: Path, given: dict) -> dict:
+    """A notebook's parameters as it will use them.
+
+    Raises
+    ------
+    ValueError
+        As `plan`.
+    """
+    from arbitration import parameters
+
+    declared = {name: ast.literal_eval(one["default"]) for name, one in papermill.inspect_notebook(source).items()}
+    for name in ("model", *given):
+        pick(name, list(declared), f"parameter of {source.stem}")
+    try:
+        found = parameters.checked(declared | given)
+    except ValueError as error:
+        why = f"{source.stem}: {error}"
+        raise ValueError(why) from error
+    return {name: found[name] for name in given}
 
 
 def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
-    """Run one notebook in a staging folder and publish it.
+    """Run one notebook in a staging folder of its own and publish it.
 
-    The notebook writes its tables and figures where `arbitration.folders.output` says, which is the staging folder here;
+    The kernel works in the folder that the command was typed in, from which relative paths start. The notebook writes its tables and figures where `arbitration.folders.output` says, which is the staging folder here;
     so a run that breaks off leaves the book with the last one that finished.
 
     Raises
@@ -96,26 +119,25 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
     papermill.PapermillExecutionError
         When a cell raises; the message holds the cell and the traceback.
     RuntimeError
-        When the run ended without finishing.
+        When the run ended without finishing, or another one was published meanwhile.
     """
-    staging = executed / ".running" / f"{run.model}-{run.source.stem}"
-    shutil.rmtree(staging, ignore_errors=True)
-    (staging / "output").mkdir(parents=True)
-    before = dict(os.environ)
-    os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
-    try:
-        papermill.execute_notebook(
-            run.source, staging / run.source.name, run.parameters, kernel_name="python3", cwd=run.source.parent,
-            progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
-            iopub_timeout=300,  # a cell that glues hundreds of numbers on a busy machine needs more than the default 4 s
-            extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
-        publish(run, staging, executed, shared)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        shutil.rmtree(staging, ignore_errors=True)
-        if not any(staging.parent.iterdir()):
-            staging.parent.rmdir()
+    # Taken now: what is edited while the notebook runs makes its result stale.
+    made_from, before = fingerprint(run, shared), seen(run, executed)
+    environment = dict(os.environ)
+    with staged(run, executed) as staging:
+        os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
+        try:
+            papermill.execute_notebook(
+                run.source, staging / run.source.name, run.parameters, kernel_name="python3",
+                progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+                shutdown_kernel="immediate",  # one that is asked to end prints how it was interrupted; its files are written whole
+                iopub_timeout=300,  # a cell that glues hundreds of numbers on a busy machine needs more than the default 4 s
+                extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+        if not publish(run, staging, executed, made_from, before):
+            print(f"{run.title}: another run of the same was published meanwhile; the book has that one", flush=True)
 
 
 def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
@@ -142,26 +164,45 @@ def side_by_side(models: list[str], options: list[str]) -> int:
         The worst exit status.
     """
     threads = str(max(1, (os.cpu_count() or 1) // len(models)))
-    running = {}
-    for model in models:
-        command = [sys.executable, __file__, "--model", model, *options]
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
-        running[model] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    running, stopped = {}, threading.Event()
     width = max(map(len, models))
-    readers = [threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout)) for model, process in running.items()]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join()
-    return max(process.wait() for process in running.values())
+    try:
+        for model in models:
+            command = [sys.executable, __file__, "--model", model, *options]
+            environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+            # In a group of its own, so that Ctrl-C reaches it once, from here.
+            running[model] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, process_group=0)
+        readers = [threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped)) for model, process in running.items()]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        return max(process.wait() for process in running.values())
+    except BaseException:
+        stopped.set()
+        end(list(running.values()))
+        raise
 
 
-def pass_on(label: str, stream, every: float = 10.0) -> None:
-    """Print a process's lines under a label, and its progress bars now and then."""
+def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:
+    """Interrupt processes, so that they end their kernels and clean up, and kill those that have not ended after some seconds."""
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    until = time.monotonic() + patience
+    for process in processes:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -> None:
+    """Print a process's lines under a label, and its progress bars now and then; read on in silence when `stopped`, so that it can end."""
     shown = float("-inf")
     for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):  # a line ends at \r too
         bar = line.endswith("\r")
-        if line.strip() and (not bar or time.monotonic() - shown > every):
+        if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
             print(f"{label}{line.strip()}", flush=True)
             shown = time.monotonic() if bar else shown
 
@@ -185,14 +226,37 @@ def asked(given: argparse.Namespace) -> list[Run]:
     ValueError
         As `plan`.
     """
-    from arbitration import embedded, models  # only now, because it imports torch: --help and usage errors come at once
+    from arbitration import embedded  # only now, because it imports torch: --help and usage errors come at once
 
-    parameters = {name: literal(value) for name, value in given.parameter}
     full = full_parameters() if given.full else None
-    return plan(given.notebook, given.model or list(embedded.NAMES), parameters, known_models=models.NAMES, full=full)
+    return plan(given.notebook, given.model or list(embedded.NAMES), dict(given.parameter), full=full)
 
 
 def main(arguments=None) -> int:
+    return done(lambda: command(arguments))
+
+
+def done(work: Callable[[], int | None]) -> int:
+    """The exit status of some work: 130, after a line that says how to go on, when it is interrupted; 1, after what was wrong, when a run breaks off."""
+    printable()
+    try:
+        return work() or 0
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr, flush=True)
+        return 130
+    except (papermill.PapermillExecutionError, RuntimeError) as error:
+        print(f"{error}\nerror: the run above broke off; the book keeps the last run that finished.", file=sys.stderr)
+        return 1
+
+
+def printable() -> None:
+    """Let nothing that is printed raise, whatever the terminal's encoding: a letter that it lacks becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
+
+
+def command(arguments) -> int:
+    """What the command does; its exit status."""
     given = parser(__doc__).parse_args(arguments)
     try:
         runs = asked(given)
@@ -208,20 +272,8 @@ def main(arguments=None) -> int:
         failed = side_by_side(chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"])
         print(f"all runs {'ended, some broke off' if failed else 'are current'} after {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
         return failed
-    try:
-        run_all(runs, given.into.resolve())
-    except (papermill.PapermillExecutionError, RuntimeError) as error:
-        print(f"{error}\nerror: the run above broke off; the book keeps the last run that finished.", file=sys.stderr)
-        return 1
+    run_all(runs, given.into.resolve())
     return 0
-
-
-def literal(value: str):
-    """A Python literal when the text is one (12, 0.5, True), otherwise the text."""
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from myst_nb import glue
 import arbitration as arb
 from arbitration import paper_curves
 
+arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)

@@ -31,6 +31,7 @@ import arbitration as arb
 from arbitration import failing, single_heads
 from arbitration.single_heads import Case
 
+arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)

@@ -31,6 +31,7 @@ from myst_nb import glue
 import arbitration as arb
 from arbitration import single_heads, steering
 
+arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 shipped = arb.entities.of(data, everything)

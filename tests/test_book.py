@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 import by_hand
 from arbitration import verdicts
 from chromium import browser, visit
+from publish import listed
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.browser
@@ -49,7 +50,7 @@ def html(chromium, tmp_path_factory):
         shutil.copy(ROOT / name, source)
     for name, given in SMALLEST.items():
         measure(source, f"--notebook={name}", **given)
-    others = [f"--notebook={path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem not in SMALLEST]
+    others = [f"--notebook={name}" for name in listed() if name not in SMALLEST]
     measure(source, *others)
     assert measure(source, *others).count("unchanged") == 2 * len(others), "runs repeat themselves although nothing changed"
     command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--all", "-W", "-n", "--keep-going"]

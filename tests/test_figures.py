@@ -3,11 +3,14 @@
 import json
 import re
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import FancyArrowPatch
+from PIL import Image
 
 from arbitration import failing, figures, figures_paths, style
 
@@ -350,3 +353,32 @@ def test_both_themes_are_readable():
         assert contrast(theme[style.INK], page) >= 7 and contrast(theme[style.GREY], page) >= 4.2
         for color in (style.BLUE, style.RED, style.GREEN):
             assert contrast(theme[color], page) >= 3
+
+
+HOSTILE = "$ $$ \\frac{a} _{^ & < -- ]]> \x07 %"
+
+
+def test_words_of_readers_are_drawn_as_they_are(tables, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
+    groups = tables["groups"].assign(model=HOSTILE, token=HOSTILE)
+    sample = SimpleNamespace(id=HOSTILE, task=HOSTILE, image=tmp_path / "p.png", answer_vision=HOSTILE, answer_text="dear ($$)")
+    figures_of = [getattr(figures, name)(tables[table].assign(model=HOSTILE)) for name, table, _ in CASES if name in ("fig3", "fig8", "fig5b", "fig14")]
+    for figure in [*figures_of, figures.fig2(sample, groups, {"vision": [HOSTILE], "text": ["$x$"]})]:
+        assert HOSTILE in figure.get_suptitle() and not figure._suptitle.get_parse_math()
+        ElementTree.fromstring(style.svg(figure))
+        assert style.png(figure)
+
+
+def test_no_figure_needs_mathematics(drawn):
+    for name, figure in drawn.items():
+        texts = figure.findobj(matplotlib.text.Text)
+        assert not [text.get_text() for text in texts if "$" in text.get_text() or text.get_parse_math()], name
+
+
+def test_a_readers_matplotlibrc_has_no_part_in_a_figure(tables):
+    plain = style.svg(figures.fig3(tables["knockout"]))
+    own = {"text.usetex": True, "text.parse_math": True, "axes.grid": True, "font.family": "serif", "lines.linestyle": ":", "savefig.dpi": 10, "axes.prop_cycle": "cycler('color', ['k'])"}
+    with matplotlib.rc_context(own):
+        figure = figures.fig3(tables["knockout"])
+        assert style.svg(figure) == plain and matplotlib.rcParams["text.usetex"]
+        assert style.png(figure)

@@ -1,5 +1,6 @@
 """Full runs: their parameters in one place, checked before anything runs; their numbers kept with what they were made with, and shown as such."""
 
+import ast
 import json
 import math
 
@@ -12,6 +13,7 @@ import publish
 import record
 import run
 from arbitration import embedded, paper, paper_full, verdicts
+from test_runner import contents
 
 GLUED = "application/papermill.record/text/plain"
 END = "2026-01-02T03:04:05"
@@ -26,6 +28,7 @@ def toy(tmp_path):
     sources = tmp_path / "notebooks"
     sources.mkdir()
     nbformat.write(notebook, sources / "toy.ipynb")
+    (tmp_path / "_toc.yml").write_text(contents("toy"))
     (sources / "full.json").write_text(json.dumps(FULL))
     return sources, tmp_path / "_executed"
 
@@ -33,7 +36,7 @@ def toy(tmp_path):
 def published(toy, numbers, **parameters):
     """Publish a run of the toy that glued some numbers, as if papermill had made it."""
     sources, executed = toy
-    (one,) = run.plan(["toy"], ["smol"], parameters, sources, ("smol",))
+    (one,) = run.plan(["toy"], ["smol"], parameters, sources)
     notebook = nbformat.read(one.source, as_version=4)
     notebook.metadata["papermill"] = {"exception": None, "end_time": END, "duration": 7.5, "parameters": one.parameters}
     cell = notebook.cells[0]
@@ -44,7 +47,7 @@ def published(toy, numbers, **parameters):
     staging = executed / ".running" / "smol-toy"
     staging.mkdir(parents=True)
     nbformat.write(notebook, staging / "toy.ipynb")
-    publish.publish(one, staging, executed, publish.inputs(sources))
+    publish.publish(one, staging, executed, publish.fingerprint(one, publish.inputs(sources)), publish.seen(one, executed))
     return one
 
 
@@ -56,19 +59,19 @@ def recorded(toy, tmp_path):
 
 def test_every_notebook_has_full_parameters_that_it_knows():
     full = run.full_parameters()
-    known = run.plan([], ["smol"], {}, known_models=("smol",), full=full)
+    known = run.plan([], ["smol"], {}, full=full)
     assert {one.source.stem for one in known} == set(full)
     for one in known:
         defaults = papermill.inspect_notebook(one.source)
         for name, value in full[one.source.stem].items():
-            default = run.literal(defaults[name]["default"])
+            default = ast.literal_eval(defaults[name]["default"])
             assert type(value) is type(default), f"{one.source.stem}: {name}"
             assert name == "stride" or value > default or len(value) > len(default), "a full run is the larger one"
     assert all(full[name]["draws"] >= 100 and full[name]["elsewhere"] >= 10 and full[name]["n"] == 60 for name in ("sec4_heads", "sec4_sensitivity"))
 
 
 def test_a_given_parameter_goes_before_the_full_one(toy):
-    (one,) = run.plan(["toy"], ["smol"], {"n": 2}, toy[0], ("smol",), FULL)
+    (one,) = run.plan(["toy"], ["smol"], {"n": 2}, toy[0], FULL)
     assert one.parameters == {"n": 2, "shares": [0.1, 0.2], "model": "smol"}
 
 
@@ -79,7 +82,7 @@ def test_a_given_parameter_goes_before_the_full_one(toy):
 ])
 def test_wrong_full_parameters_are_refused_before_anything_runs(toy, full, message):
     with pytest.raises(ValueError) as error:
-        run.plan([], ["smol"], {}, toy[0], ("smol",), full)
+        run.plan([], ["smol"], {}, toy[0], full)
     assert message in str(error.value)
 
 

@@ -14,8 +14,9 @@ import tiny
 import arbitration as arb
 from arbitration import results
 from arbitration.folders import ROOT
+from publish import listed
 
-NOTEBOOKS = sorted(path.stem for kind in ("sec", "app", "steer") for path in (ROOT / "notebooks").glob(f"{kind}*.py"))
+NOTEBOOKS = sorted(set(listed()) - {"controls"})
 
 
 def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -> dict:

@@ -1,12 +1,16 @@
 """The runner on toy notebooks: what it refuses, what it publishes, what it leaves alone."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+import yaml
 
 import pair
 import publish
@@ -22,7 +26,7 @@ from pathlib import Path
 folder = Path(os.environ["ARBITRATION_OUTPUT"]) / model / "figures"
 folder.mkdir(parents=True)
 (folder / f"fig{n}.json").write_text(model)
-print(sys.executable, os.getcwd())
+print(sys.executable, os.getcwd(), "→")
 
 # %%
 assert n != 13, "an unlucky number"
@@ -49,25 +53,48 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
     assert 2 <= sum("of 50" in line for line in printed) <= 6, "a bar's states come now and then, and its last one"
 
 
+def contents(*notebooks):
+    """A table of contents that lists some notebooks."""
+    return yaml.safe_dump({"root": "book/index", "parts": [{"chapters": [{"file": f"book/_executed/smol/{name}"} for name in notebooks]}]})
+
+
 @pytest.fixture
 def toy(tmp_path):
     """A folder with the notebook `toy`, and an empty folder for the published runs."""
     sources = tmp_path / "notebooks"
     sources.mkdir()
+    (tmp_path / "_toc.yml").write_text(contents("toy"))
     (sources / "toy.py").write_text(TOY)
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     return sources, tmp_path / "_executed"
 
 
+def files_of(executed):
+    """What is published, without the locks."""
+    return {path.relative_to(executed).as_posix(): path.read_bytes() for path in executed.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
 def planned(sources, model="smol", **parameters):
-    return run.plan(["toy"], [model], parameters, sources, known_models=("smol", "smol-relay"))
+    return run.plan(["toy"], [model], parameters, sources)
 
 
-def test_appendices_run_after_what_they_read(toy):
-    for name in ("appX", "secY"):
+def test_the_notebooks_are_those_that_the_book_lists_in_its_order(toy):
+    for name in ("appX", "secY", "Untitled", "toy-Copy1"):
         (toy[0] / f"{name}.ipynb").write_text((toy[0] / "toy.ipynb").read_text())
-    runs = run.plan([], ["smol"], {}, toy[0], known_models=("smol",))
-    assert [one.source.stem for one in runs] == ["secY", "toy", "appX"]
+    (toy[0] / "toy-Copy1.py").write_text(TOY + "# edited\n")
+    (toy[0].parent / "_toc.yml").write_text(contents("secY", "toy", "appX"))
+    assert [one.source.stem for one in run.plan([], ["smol"], {}, toy[0])] == ["secY", "toy", "appX"]
+    with pytest.raises(ValueError, match="unknown notebook 'Untitled'"):
+        run.plan(["Untitled"], ["smol"], {}, toy[0])
+    assert pair.strays(toy[0]) == ["Untitled.ipynb", "toy-Copy1.ipynb"]
+    for name in ("secY", "appX"):
+        (toy[0] / f"{name}.py").write_text(TOY)
+    assert pair.drifted(toy[0]) == []
+
+
+def test_sections_come_before_the_appendices_and_controls_that_read_them():
+    late = [name.startswith(("app", "controls")) for name in publish.listed() if name != "steer"]
+    assert late == sorted(late) and len(late) >= 11
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -77,7 +104,7 @@ def test_appendices_run_after_what_they_read(toy):
 ])
 def test_misspelt_names_are_refused_with_the_nearest_valid_one(toy, arguments, message):
     with pytest.raises(ValueError) as error:
-        run.plan(**arguments, folder=toy[0], known_models=("smol", "smol-relay"))
+        run.plan(**arguments, folder=toy[0])
     assert message in str(error.value)
 
 
@@ -109,10 +136,10 @@ def test_a_finished_run_is_published_and_not_repeated(toy, capfd):
 def test_a_crash_leaves_the_last_finished_run(toy):
     sources, executed = toy
     run.run_all(planned(sources), executed, root=sources)
-    before = {path: path.read_bytes() for path in executed.rglob("*") if path.is_file()}
+    before = files_of(executed)
     with pytest.raises(papermill.PapermillExecutionError, match="an unlucky number"):
         run.run_all(planned(sources, n=13), executed, root=sources)
-    assert {path: path.read_bytes() for path in executed.rglob("*") if path.is_file()} == before
+    assert files_of(executed) == before and len(before) == 3
 
 
 def test_a_kernel_that_dies_publishes_nothing(toy):
@@ -121,7 +148,7 @@ def test_a_kernel_that_dies_publishes_nothing(toy):
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     with pytest.raises(RuntimeError):
         run.run_all(planned(sources), executed, root=sources)
-    assert not [path for path in executed.rglob("*") if path.is_file()]
+    assert not files_of(executed)
 
 
 END = "2026-01-01T00:00:00"
@@ -140,6 +167,11 @@ def staged(tmp_path, record=None, cell=False):
     return publish.Run(source, "smol"), staging
 
 
+def put(one, staging, executed, shared, before=None):
+    """Publish a staged run that saw the stamp as it is now, or as it was before."""
+    return publish.publish(one, staging, executed, publish.fingerprint(one, shared), publish.seen(one, executed) if before is None else before)
+
+
 @pytest.mark.parametrize("record, cell", [
     ({"exception": None, "end_time": None}, False), ({"exception": True, "end_time": END}, False),
     ({"exception": None, "end_time": END}, None), ({"exception": None, "end_time": END}, True),
@@ -147,14 +179,14 @@ def staged(tmp_path, record=None, cell=False):
 def test_an_unfinished_run_is_not_published(tmp_path, record, cell):
     unfinished, staging = staged(tmp_path, record, cell)
     with pytest.raises(RuntimeError, match="toy · smol did not finish"):
-        publish.publish(unfinished, staging, tmp_path / "_executed", {})
+        put(unfinished, staging, tmp_path / "_executed", {})
     assert not (tmp_path / "_executed").exists()
 
 
 def test_a_changed_input_output_or_parameter_makes_a_run_stale(tmp_path):
     done, staging = staged(tmp_path)
     executed, shared = tmp_path / "_executed", {"lib/a.py": "1"}
-    publish.publish(done, staging, executed, shared)
+    assert put(done, staging, executed, shared)
     assert publish.is_current(done, executed, shared)
     assert not publish.is_current(done, executed, {"lib/a.py": "2"})
     assert not publish.is_current(publish.Run(done.source, "smol", {"n": 2}), executed, shared)
@@ -168,7 +200,7 @@ def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
     for name in ("old.svg", "new.svg"):
         (staging / "output/smol").mkdir(parents=True, exist_ok=True)
         (staging / "output/smol" / name).write_text(name)
-        publish.publish(done, staging, executed, {})
+        put(done, staging, executed, {})
     assert sorted(path.name for path in (executed / "smol").iterdir()) == ["new.svg", "toy.ipynb", "toy.stamp.json"]
 
 
@@ -191,8 +223,9 @@ def test_converting_is_repeatable_and_drift_is_found(toy):
     assert pair.convert(sources / "toy.py") == (sources / "toy.ipynb").read_text()
     assert pair.drifted(sources) == []
     (sources / "toy.py").write_text(TOY.replace("n = 1", "n = 2"))
-    (sources / "lonely.ipynb").write_text("{}")
-    assert pair.drifted(sources) == ["lonely", "toy"]
+    (sources / "stray.ipynb").write_text("{}")
+    (sources.parent / "_toc.yml").write_text(contents("toy", "lacking"))
+    assert pair.drifted(sources) == ["lacking", "toy"]
 
 
 def test_the_notebooks_are_in_step_with_their_text():
@@ -200,7 +233,196 @@ def test_the_notebooks_are_in_step_with_their_text():
 
 
 def test_the_notebooks_are_committed_without_outputs_and_with_a_parameters_cell():
-    for path in sorted(run.HERE.glob("*.ipynb")):
+    for path in (run.HERE / f"{name}.ipynb" for name in publish.listed()):
         notebook = nbformat.read(path, as_version=4)
         assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells), path.name
         assert {"model", "n", "seed"} <= papermill.inspect_notebook(path).keys(), path.name
+
+
+def test_a_stamp_that_is_not_whole_makes_a_run_stale(tmp_path):
+    done, staging = staged(tmp_path)
+    executed = tmp_path / "_executed"
+    put(done, staging, executed, {})
+    stamp = publish.stamp_of(done, executed)
+    whole = stamp.read_text()
+    for damage in ("", whole[:-9], "[]", "{}", '{"inputs": 1, "files": 2}', "null"):
+        stamp.write_text(damage)
+        assert not publish.is_current(done, executed, {})
+        assert put(done, staging, executed, {}) and stamp.read_text() == whole and publish.is_current(done, executed, {})
+
+
+def test_what_breaks_publishing_off_leaves_no_run_that_counts(tmp_path, monkeypatch):
+    done, staging = staged(tmp_path)
+    executed = tmp_path / "_executed"
+    for name in ("old.svg", "new.svg"):
+        (staging / "output/smol").mkdir(parents=True, exist_ok=True)
+        (staging / "output/smol" / name).write_text(name)
+        if name == "old.svg":
+            put(done, staging, executed, {})
+            continue
+        replace = publish.os.replace
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(publish.os, "replace", lambda source, target: replace(source, target) if str(source).endswith(".partial") else (_ for _ in ()).throw(KeyboardInterrupt))
+            put(done, staging, executed, {})
+    assert not publish.is_current(done, executed, {})
+    assert put(done, staging, executed, {}), "what was broken off is no other run's"
+    assert sorted(path.name for path in (executed / "smol").iterdir()) == ["new.svg", "toy.ipynb", "toy.stamp.json"]
+
+
+def test_of_two_runs_at_once_the_first_is_published_whole(tmp_path):
+    one, staging = staged(tmp_path)
+    executed = tmp_path / "_executed"
+    before = publish.seen(one, executed)
+    put(one, staging, executed, {})
+    first = files_of(executed)
+    assert not put(one, staging, executed, {}, before), "the same again is not needed"
+    other = publish.Run(one.source, "smol", {"n": 2})
+    with pytest.raises(RuntimeError, match="toy · smol: another run, with other parameters, code or data, was published while this one ran.* run it again"):
+        put(other, staging, executed, {}, before)
+    assert files_of(executed) == first
+    assert put(other, staging, executed, {}) and publish.is_current(other, executed, {})
+
+
+AT_ONCE = TOY.replace("assert n", """import time
+(Path.cwd() / f"here-{n}").touch()
+for _ in range(400):
+    if len(list(Path.cwd().glob("here-*"))) == 2: break
+    time.sleep(0.05)
+else: raise RuntimeError("the other run did not come")
+assert n""")
+
+
+def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
+    sources, executed = toy
+    (sources / "toy.py").write_text(AT_ONCE)
+    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    program = "import sys, run; sys.exit(run.done(lambda: run.run_all(run.plan(['toy'], ['smol'], {'n': int(sys.argv[2])}, sys.argv[1]), run.Path(sys.argv[3]), run.Path(sys.argv[1]))))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.HERE), str(run.ROOT / "lib"), os.environ.get("PYTHONPATH", "")])}
+    both = [subprocess.Popen([sys.executable, "-c", program, str(sources), n, str(executed)], cwd=sources.parent, env=environment, stderr=subprocess.PIPE, text=True) for n in "12"]
+    errors = [one.communicate(timeout=120)[1] for one in both]
+    assert sorted(one.returncode for one in both) == [0, 1], errors
+    won = [one.returncode for one in both].index(0) + 1
+    assert "was published while this one ran" in errors[2 - won]
+    assert "Traceback" not in "".join(errors)
+    (mine,) = run.plan(["toy"], ["smol"], {"n": won}, sources)
+    assert publish.is_current(mine, executed, publish.inputs(sources))
+    assert sorted(files_of(executed)) == [f"smol/figures/fig{won}.json", "smol/toy.ipynb", "smol/toy.stamp.json"]
+    assert not [path for path in (executed / ".running").iterdir() if path.is_dir()]
+
+
+def test_the_folder_of_a_killed_run_is_removed_and_that_of_a_living_one_is_not(tmp_path):
+    one = publish.Run(tmp_path / "toy.ipynb", "smol")
+    left = tmp_path / ".running" / "toy-left"
+    left.mkdir(parents=True)
+    with publish.staged(one, tmp_path) as first:
+        assert not left.exists()
+        with publish.staged(one, tmp_path) as second:
+            assert first != second and first.is_dir() and second.is_dir()
+        assert first.is_dir() and not second.exists()
+    assert not first.exists()
+
+
+def test_paths_start_from_the_folder_that_the_command_was_typed_in(toy, monkeypatch, capfd, tmp_path):
+    sources, executed = toy
+    (typed := tmp_path / "typed").mkdir()
+    monkeypatch.chdir(typed)
+    run.run_all(planned(sources), executed, root=sources)
+    assert str(typed) in capfd.readouterr().out
+    assert str(typed) not in json.dumps(publish.told(publish.seen(planned(sources)[0], executed)))
+
+
+def test_a_readers_own_things_count_by_what_they_contain(tmp_path, monkeypatch):
+    (source := tmp_path / "toy.ipynb").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    for name in ("set", "moved"):
+        own_set(tmp_path / name)
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "config.json").write_text("{}")
+
+    def prints(**parameters):
+        return publish.fingerprint(publish.Run(source, parameters.pop("model", "smol"), parameters), {})
+
+    first, model = prints(data="set"), prints(model="net")
+    assert first == prints(data=str(tmp_path / "set")) == prints(data="./moved") != prints(data="scenes")
+    (tmp_path / "set" / "p.png").write_bytes(b"another picture")
+    assert prints(data="set") != first == prints(data="moved")
+    own_set(tmp_path / "moved", context="a cat")
+    assert prints(data="moved") != first
+    (tmp_path / "net" / "config.json").write_text("{ }")
+    assert prints(model="net") != model
+    picture = prints(image="set/p.png")
+    (tmp_path / "set" / "p.png").write_bytes(b"a third")
+    assert prints(image="set/p.png") != picture
+
+
+def own_set(folder, context="a dog"):
+    folder.mkdir(exist_ok=True)
+    (folder / "p.png").write_bytes(b"a picture")
+    sample = {"question": "?", "context": context, "answer_vision": "cat", "answer_text": "dog", "image": "p.png"}
+    (folder / "samples.jsonl").write_text(json.dumps(sample))
+
+
+def test_a_model_of_a_folder_or_of_the_hub_is_taken_and_called_by_its_name(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "config.json").write_text("{}")
+    for given, named in (("org/name", "org/name"), ("net", "local/net"), (str(tmp_path / "net"), "local/net")):
+        (one,) = planned(toy[0], given)
+        assert (one.model, one.named, one.title) == (given, named, f"toy · {named}")
+        assert publish.stamp_of(one, Path("executed")) == Path("executed") / named / "toy.stamp.json"
+
+
+@pytest.mark.parametrize("parameters, said", [
+    ({"n": "0"}, "toy: n is '0'; it must be a whole number of at least 1; nearest: 1"), ({"n": "ten"}, "toy: n is 'ten'"), ({"model": "smol"}, "set by --model smol"),
+])
+def test_a_value_that_a_parameter_cannot_have_is_refused_before_anything_runs(toy, parameters, said):
+    with pytest.raises(ValueError) as error:
+        run.plan(["toy"], ["smol"], parameters, toy[0])
+    assert said in str(error.value)
+
+
+def test_typed_values_mean_what_they_say(toy):
+    (one,) = run.plan(["toy"], ["smol"], {"n": "12"}, toy[0])
+    assert one.parameters == {"n": 12, "model": "smol"}
+
+
+def test_output_in_another_encoding_is_passed_on(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nprint('a · b → c', sys.stdout.encoding)\n")
+    code = f"import sys, run; run.__file__ = {str(program)!r}; run.printable(); sys.exit(run.side_by_side(['one', 'two'], []))"
+    for encoding in ("latin-1", "ascii", "utf-8"):
+        environment = {**os.environ, "PYTHONPATH": str(run.HERE), "PYTHONIOENCODING": encoding}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60)
+        assert done.returncode == 0 and done.stderr == b"", done.stderr.decode()
+        shown = "a · b → c utf-8".encode(encoding, "replace").decode(encoding)
+        assert sorted(done.stdout.decode(encoding).splitlines()) == [f"one | {shown}", f"two | {shown}"]
+
+
+def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', flush=True)\ntime.sleep(60)\n")
+    code = f"import sys, run; run.__file__ = {str(program)!r}; sys.exit(run.done(lambda: run.side_by_side(['one', 'two'], [])))"
+    going = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(run.HERE)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert [going.stdout.readline().strip()[-5:] for _ in range(2)] == ["begun"] * 2
+    going.send_signal(signal.SIGINT)
+    out, error = going.communicate(timeout=30)
+    assert (going.returncode, out) == (130, "") and error.splitlines() == [run.STOPPED]
+    for name in ("one", "two"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / name).read_text()), 0)
+
+
+def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy):
+    sources, executed = toy
+    (sources / "toy.py").write_text(TOY.replace("assert n", "import time\nprint('begun', os.getpid(), flush=True)\ntime.sleep(60)\nassert n"))
+    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    code = f"import sys, run; sys.exit(run.done(lambda: run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}), run.Path({str(executed)!r}), run.Path({str(sources)!r}))))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.HERE), str(run.ROOT / "lib")])}
+    going = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    kernel = next(int(line.split()[1]) for line in going.stdout if line.startswith("begun"))
+    going.send_signal(signal.SIGINT)
+    error = going.communicate(timeout=60)[1]
+    assert going.returncode == 130 and error.splitlines()[-1] == run.STOPPED and "Traceback" not in error, error
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
+    assert not files_of(executed) and not [path for path in (executed / ".running").iterdir() if path.is_dir()]

@@ -7,7 +7,7 @@
 """
 
 from arbitration import (
-    ability, ablations, dataset, entities, failing, figures, following, heads, lens, mc2, meaning, measure, metrics, paper, prompts, results,
+    ability, ablations, dataset, entities, failing, figures, following, heads, lens, mc2, meaning, measure, metrics, paper, parameters, prompts, results,
     single_heads, steering, summary,
 )
 from arbitration.entities import EntityDictionary
@@ -21,6 +21,6 @@ from arbitration.trace import Trace, trace
 __all__ = [
     "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
     "ability", "ablations", "dataset", "entities", "failing", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout",
-    "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "meaning", "measure", "metrics", "paper", "prompts", "results", "scale_heads",
+    "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "meaning", "measure", "metrics", "paper", "parameters", "prompts", "results", "scale_heads",
     "single_heads", "steering", "summary", "trace",
 ]

@@ -109,6 +109,19 @@ def source(name: str | Path) -> Path:
     return path.resolve() if path.suffix == ".json" else own_data.samples_file(path.resolve())
 
 
+def content(name: str | Path) -> str:
+    """What a data set contains, however its path was spelled: the name of a known set; of a reader's own a hash of its samples, pictures and dictionary."""
+    from arbitration import mc2, own_data
+
+    if name in ("scenes", "mc2"):
+        return str(name)
+    file = source(name)
+    digest = hashlib.sha256(file.read_bytes() + mark(name).encode())
+    for path in mc2.pictures(file) if file.suffix == ".json" else own_data.pictures(file):
+        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"none")
+    return digest.hexdigest()[:12]
+
+
 def beside(name: str | Path, what: str) -> Path:
     """Where something that belongs to a data set lies: beside its samples, with their file's name before its own unless that is ``samples``."""
     file = source(name)

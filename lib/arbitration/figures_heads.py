@@ -1,6 +1,7 @@
 """Figures 8 and 9: single heads, what they contribute and what happens without them."""
 
 import numpy as np
+from matplotlib.ticker import LogFormatter
 
 from arbitration.estimates import images
 from arbitration.metrics import bootstrap, simultaneous
@@ -62,6 +63,8 @@ def _sorted_heads(axes, values, top):
     axes.plot(rank, mean, "o-", color=BLUE, markersize=2.4, linewidth=0.7, label="heads in the order of the other half")
     axes.axvline(top + 0.5, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")  # matplotlib's own would write powers as mathematics
+    axes.xaxis.set_minor_formatter(LogFormatter())
     axes.set(xlabel="rank of the head (dotted: top 5 %)", ylabel="margin (logits)")
     count(axes, f"{len(first)} ranking + {len(second)} shown", "")
 

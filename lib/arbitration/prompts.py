@@ -11,6 +11,7 @@ from arbitration import embedded, pictures
 from arbitration.dataset import Sample, opposite
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
+TOKEN_GROUPS = (*BASE_GROUPS, "text", "modality", "question", "constraint", "neutral")
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
 #: The order of the user's words: as everywhere in the paper; the question before the modality sentence; `NEUTRAL` between context and instruction.
 LAYOUTS = ("plain", "swapped", "distanced")
@@ -85,9 +86,8 @@ class TokenGroups:
         ValueError
             For an unknown group; names the known ones.
         """
-        known = (*BASE_GROUPS, "text", "modality", "question", "constraint", "neutral")
-        if name not in known:
-            raise ValueError(f"unknown token group {name!r}; known groups: {', '.join(known)}")
+        if name not in TOKEN_GROUPS:
+            raise ValueError(f"unknown token group {name!r}; known groups: {', '.join(TOKEN_GROUPS)}")
         return getattr(self, name)
 
 

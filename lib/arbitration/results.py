@@ -18,12 +18,12 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from arbitration import folders, team
+from arbitration import dataset, folders, team
 from arbitration.folders import DATA, ROOT, cache, of_model
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables, or share out the work: a change in them cannot change a number that a table holds.
-READERS = ("controls", "estimates", "figures", "intervals", "paper", "results", "style", "summary", "tables", "team")
+READERS = ("controls", "estimates", "figures", "intervals", "paper", "parameters", "results", "style", "summary", "tables", "team")
 #: Modules that make entity dictionaries, which count by what is in them: the shipped one here, one of a reader's by `Sample.dictionary`.
 MAKERS = ("dictionary", "endpoint", "sheet", "verification", "wordnet")
 
@@ -39,7 +39,9 @@ def code_version() -> str:
 
 
 def provenance(subject, **parameters) -> dict:
-    """Everything that a table depends on."""
+    """Everything that a table depends on. The parameter `data` is told by what the set contains (`dataset.content`)."""
+    if "data" in parameters:
+        parameters = {**parameters, "data": dataset.content(parameters["data"])}
     return {
         "model": subject.name,
         "revision": subject.revision,

@@ -3,8 +3,10 @@
 import functools
 import io
 import json
+import re
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,6 +19,7 @@ DIRECTIONS = ("text", "vision")
 # Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is replaced by a lighter sister.
 BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072b2", "#3aa0dc", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 INK, GREY, FAINT, PAPER = "#1f2328", "#767b81", "#d4d7db", "#ffffff"
+NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # a picture with one of these, which a model may answer, is not shown by browsers
 ALWAYS_DARK = "#000001"  # for marks on the heat map, whose cells stay light in both themes
 DARK = {
     BLUE: "#4fb0ec", SKY: "#9ad4f7", GREEN: "#2fc79a", ORANGE: "#f0b429", RED: "#ff8a4c", PINK: "#e59ac4",
@@ -29,14 +32,20 @@ RC = {
     "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.facecolor": PAPER, "figure.facecolor": PAPER, "legend.frameon": False, "lines.linewidth": 1.6,
     "svg.fonttype": "path", "svg.hashsalt": "arbitration", "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # readers' words stand in figures as they are: answers, names of models and samples
 }
+
+
+def settings():
+    """A context with matplotlib's defaults and, over them, this module's settings: a reader's matplotlibrc has no part in it."""
+    return matplotlib.style.context(RC, after_reset=True)
 
 
 def styled(draw):
     """Run a drawing function under this module's settings, whatever the caller's are."""
     @functools.wraps(draw)
     def run(*arguments, **options):
-        with matplotlib.rc_context(RC):
+        with settings():
             figure = draw(*arguments, **options)
             figure.draw_without_rendering()
         return figure
@@ -108,10 +117,10 @@ def below(figure, axes, columns):
 
 def svg(figure, dark=False):
     """The figure as SVG text, the same bytes for the same figure; `dark` swaps every colour for its sister."""
-    with matplotlib.rc_context(RC):
+    with settings():
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
+    text = NO_XML.sub("", out.getvalue())
     if dark:
         for light, sister in DARK.items():
             text = text.replace(light, sister)
@@ -120,7 +129,7 @@ def svg(figure, dark=False):
 
 def png(figure):
     """The figure as PNG bytes on a white page, which reads in both themes."""
-    with matplotlib.rc_context(RC):
+    with settings():
         out = io.BytesIO()
         figure.savefig(out, format="png", dpi=130, metadata={"Software": None})
     return out.getvalue()
@@ -152,9 +161,8 @@ def publish(figure, name, model, alt):
     if not alt.strip():
         raise ValueError(f"figure {name!r} has no alternative text: say in a sentence what it shows.")
     target = folders.of_model(model) / "figures"
-    target.mkdir(parents=True, exist_ok=True)
-    (target / f"{name}-light.svg").write_text(svg(figure), encoding="utf-8")
-    (target / f"{name}-dark.svg").write_text(svg(figure, dark=True), encoding="utf-8")
-    (target / f"{name}.json").write_text(json.dumps({"alt": alt, "model": model}, ensure_ascii=False), encoding="utf-8")
+    folders.write(target / f"{name}-light.svg", svg(figure))
+    folders.write(target / f"{name}-dark.svg", svg(figure, dark=True))
+    folders.write(target / f"{name}.json", json.dumps({"alt": alt, "model": model}, ensure_ascii=False))
     figure._repr_png_ = lambda: png(figure)  # Jupyter by itself draws only figures made with pyplot
     return figure

@@ -108,7 +108,7 @@ def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, steps))
     _, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
     saved = folder / name
-    done = int((saved / "step").read_text()) if (saved / "step").exists() else 0
+    done = int((saved / "step").read_text(encoding="utf-8")) if (saved / "step").exists() else 0
     if done:
         accelerator.load_state(str(saved))
     log = []
@@ -126,7 +126,7 @@ def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
         bar.set_postfix(loss=f"{log[-1][2]:.3f}")
         if (step + 1) % recipe.save_every == 0 or step + 1 == steps:
             accelerator.save_state(str(saved))
-            (saved / "step").write_text(str(step + 1))
+            (saved / "step").write_text(str(step + 1), encoding="utf-8")
     model.eval()
     accelerator.free_memory()
     return log
