@@ -88,9 +88,12 @@ def test_the_first_picture_of_an_animation_is_read():
 
 
 def drawn_picture(figure) -> np.ndarray:
-    """The picture that Fig. 2 draws."""
+    """The picture that Fig. 2 draws, whose proportions it keeps."""
     (image,) = figure.axes[0].get_images()
-    return np.asarray(image.get_array())
+    left, right, bottom, top = image.get_extent()
+    pixels = np.asarray(image.get_array())
+    assert (right - left) / (top - bottom) == pytest.approx(pixels.shape[1] / pixels.shape[0])
+    return pixels
 
 
 @pytest.mark.parametrize("name, content", [

@@ -21,11 +21,14 @@ def fig2(sample, groups_table, forms):
         Surface forms under ``"vision"`` and ``"text"``.
     """
     check_columns(groups_table, ("following", "position", "token", "group"), "fig2")
-    figure, axes = panels(2, f"one conflict sample, {sample.id} ({sample.task.replace('_', ' ')})", groups_table, rows=2, height=1.55)
+    kind = f" ({sample.task.replace('_', ' ')})" if sample.task else ""
+    figure, axes = panels(2, f"one conflict sample, {sample.id}{kind}", groups_table, rows=2, height=1.55)
+    shown = pictures.read(sample.image)
+    width, height = (side / max(shown.size) for side in shown.size)
     answers = {"vision": sample.answer_vision, "text": sample.answer_text}
     for column, following in enumerate(DIRECTIONS):
         picture, prompt = axes[:, column]
-        picture.imshow(pictures.read(sample.image), extent=(0, 1, 0, 1))
+        picture.imshow(shown, extent=(0, width, 1 - height, 1))
         picture.set(xlim=(0, 2.6), ylim=(0, 1))
         lines = [f"image says: {answers['vision']}", f"text says: {answers['text']}", f"right here: {answers[following]}", ""]
         for source in ("vision", "text"):
