@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from arbitration import dataset, folders, mc2, results
+from arbitration import dataset, folders, mc2, models, results
 
 
 @pytest.fixture
@@ -159,3 +159,11 @@ def test_photographs_and_texts_of_mc2_count(store, subject):
         photograph.write_bytes(content)
         found.append(dataset.content(store / "texts.json"))
     assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("damage", ["", '{"org/name": ', "[]"])
+def test_revisions_that_cannot_be_read_are_named(store, monkeypatch, damage):
+    monkeypatch.setenv("ARBITRATION_CACHE", str(store))
+    (store / "revisions.json").write_text(damage)
+    with pytest.raises(ValueError, match=r"^\S*/revisions.json cannot be read .* restore it, or delete it"):
+        models.load("org/name")
