@@ -38,9 +38,10 @@ book: $(INSTALLED)
 	@$(MAKE) --no-print-directory $(BUILT)
 	@echo 'The book: $(CURDIR)/$(HTML)'
 
+# The pages are UTF-8, whatever the terminal is.
 # --all, because an incremental build keeps old numbers on pages that glue them from a notebook.
 $(BUILT): $(INSTALLED) $(PAGES)
-	$(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
+	PYTHONUTF8=1 $(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
 	@touch $@
 
 # Models as small as the tests' gain little from a second thread, and much from a second process.

@@ -124,6 +124,17 @@ def test_a_misspelt_name_is_refused_before_anything_runs(capsys):
     assert "did you mean 'smol-relay'?" in capsys.readouterr().err
 
 
+def test_ctrl_c_is_answered_once_without_a_traceback(tmp_path, monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "together", interrupted)
+    for rank, said in (("0", run.STOPPED + "\n"), ("1", "")):
+        monkeypatch.setenv("RANK", rank)
+        assert parallel.main(["--notebook", "sec3_beliefs", "--model", "smol", "--into", str(tmp_path)]) == 130
+        assert capsys.readouterr().err == said
+
+
 def test_the_first_process_becomes_the_one_that_publishes(tmp_path, monkeypatch):
     became = []
     monkeypatch.setattr(parallel, "together", lambda runs: became.append([one.title for one in runs]))

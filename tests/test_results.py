@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from arbitration import folders, results
+from arbitration import dataset, folders, mc2, models, results
 
 
 @pytest.fixture
@@ -128,3 +128,54 @@ def test_no_table_leaves_the_folder_of_tables(store, name):
 @pytest.mark.parametrize("name", ["smol", "org/name.v2", "local/..name"])
 def test_a_table_lies_in_the_folder_of_its_model(store, name):
     assert results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name) == store / "out" / name / "tables" / "toy.parquet"
+
+
+def own_set(folder, context="a dog"):
+    """A set of one sample."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(tiny.samples(1)[0].image, folder / "p.png")
+    sample = {"question": "What is it?", "context": context, "answer_vision": "cat", "answer_text": "dog", "image": "p.png"}
+    (folder / "samples.jsonl").write_text(json.dumps(sample), encoding="utf-8")
+
+
+def test_a_set_is_told_by_what_it_contains(store, subject, monkeypatch):
+    """However its path is spelled, and nothing of the path stays; an edit of a sample, a picture or the dictionary is another set."""
+    monkeypatch.chdir(store)
+    own_set(store / "scenes")
+    own_set(store / "moved")
+
+    def told(data):
+        return results.provenance(subject, data=data, n=1)["parameters"]["data"]
+
+    assert (told("scenes"), told("mc2")) == ("scenes", "mc2")
+    first = told("./scenes")
+    assert first == told(str(store / "scenes")) == told(store / "moved" / "samples.jsonl") and len(first) == 12
+    assert str(store) not in json.dumps(results.provenance(subject, data=str(store / "moved")))
+    shutil.copy(tiny.samples(2)[1].image, store / "moved" / "p.png")
+    assert told("moved") != first
+    own_set(store / "moved")
+    assert told("moved") == first
+    (store / "moved" / "entities.json").write_text("{}")
+    assert told("moved") != first
+    own_set(store / "scenes", context="a horse")
+    assert told("./scenes") != first
+
+
+def test_photographs_and_texts_of_mc2_count(store, subject):
+    record = {name: "1" for name in mc2.FIELDS} | {"image_id": "7", "answer_vision": "cat", "answer_text": "dog"}
+    (store / "texts.json").write_text(json.dumps([record]))
+    found = [dataset.content(store / "texts.json")]
+    photograph = store / "train2014" / "COCO_train2014_000000000007.jpg"
+    photograph.parent.mkdir()
+    for content in (b"one", b"two"):
+        photograph.write_bytes(content)
+        found.append(dataset.content(store / "texts.json"))
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("damage", ["", '{"org/name": ', "[]"])
+def test_revisions_that_cannot_be_read_are_named(store, monkeypatch, damage):
+    monkeypatch.setenv("ARBITRATION_CACHE", str(store))
+    (store / "revisions.json").write_text(damage)
+    with pytest.raises(ValueError, match=r"^\S*/revisions.json cannot be read .* restore it, or delete it"):
+        models.load("org/name")

@@ -1,12 +1,15 @@
 """What a stranger relies on: the commands, the pinned versions, the table of contents."""
 
+import ast
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -106,3 +109,59 @@ def test_the_book_is_measured_once():
     done = subprocess.run(["make", "-n", "-W", "README.md", "book"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("notebooks/run.py") == 1
+
+
+def unsaid(path):
+    """Lines of a program that read or write text in whatever encoding the machine has."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call) or any(keyword.arg == "encoding" for keyword in call.keywords):
+            continue
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        owner = getattr(getattr(call.func, "value", None), "id", "")
+        modes = [one.value for one in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(one, ast.Constant)]
+        opened = name == "open" and owner not in ("Image", "tarfile") and not any("b" in mode for mode in modes if isinstance(mode, str) and len(mode) < 4)
+        piped = owner == "subprocess" and any(keyword.arg in ("text", "universal_newlines") for keyword in call.keywords)
+        if name in ("read_text", "write_text") or opened or piped:
+            yield f"{path.relative_to(ROOT)}:{call.lineno}"
+
+
+def test_every_text_file_is_read_and_written_as_utf_8():
+    programs = [ROOT / name for name in committed() if name.endswith(".py") and name.startswith(("lib/", "notebooks/", "book/", "benchmarks/"))]
+    assert len(programs) > 60
+    assert [line for path in programs for line in unsaid(path)] == []
+
+
+@pytest.mark.parametrize("module, argument, reached", [
+    ("arbitration.conformance", ["smol"], "arbitration.models.load"), ("arbitration.dictionary", ["scenes"], "arbitration.dataset.source"),
+    ("recipe.evaluate", ["smol"], "arbitration.embedded.build"), ("recipe.train", [], "recipe.build.toy"),
+])
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, module, argument, reached):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reached, interrupted)
+    monkeypatch.setattr(sys, "argv", [module, *argument])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__")
+    assert ended.value.code == 130
+    assert re.fullmatch(r"stopped: .*(run it again|the same command goes on) from (the start|there)\n", capsys.readouterr().err)
+
+
+def test_what_the_contents_do_not_list_does_not_stop_the_build(tmp_path):
+    """Runs on another model, of a notebook that is gone, and of a copy; what the build does with the pages is not looked at."""
+    settings = yaml.safe_load(text("_config.yml"))
+    kept = {name: settings["sphinx"]["config"][name] for name in ("include_patterns",)}
+    settings |= {"sphinx": {"config": kept}, "bibtex_bibfiles": ["none.bib"]}
+    (tmp_path / "none.bib").touch()
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/_executed/smol/sec}]\n", encoding="utf-8")
+    for name in ("smol/sec", "smol/gone", "smol/sec-Copy1", "org/name/sec", "local/net/sec"):
+        path = tmp_path / "book" / "_executed" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# A run · {name}")]), path)
+    (tmp_path / "book" / "index.md").write_text("# The book → ·\n", encoding="utf-8")
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", tmp_path, "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.relative_to(tmp_path / "_build/html/book").as_posix() for path in (tmp_path / "_build/html/book").rglob("*.html")) == ["_executed/smol/sec.html", "index.html"]

@@ -15,7 +15,7 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from arbitration import dataset, following, models, resume
+from arbitration import commands, dataset, following, models, resume
 from arbitration.attribution import head_writes
 from arbitration.heads import Head, gain_table, head_attribution, scale_heads
 from arbitration.knockout import Pathway, blocked_plain, check_bites, knockout, knockout_sweep, log_softmax, next_token_logits
@@ -291,4 +291,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(commands.status(main, "nothing was written; run it again from the start"))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from arbitration import dataset, download, endpoint, entities, mc2, own_data, sheet, verification, wordnet
+from arbitration import commands, dataset, download, endpoint, entities, mc2, own_data, sheet, verification, wordnet
 from arbitration.dataset import beside
 from arbitration.entities import OBJECTS, TASK_KINDS
 from arbitration.folders import DATA
@@ -261,4 +261,4 @@ def _made(name) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(commands.status(main, "the set's dictionary is as it was, and what a language model has answered is kept; the same command goes on from there"))

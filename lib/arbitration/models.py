@@ -207,9 +207,9 @@ def _content_hash(folder: Path, *patterns: str) -> str:
 def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) -> Subject:
     """Download (once) and load; the revision of the first download is written down and used from then on."""
     pins = cache() / "revisions.json"
-    local = Path(entry.repository).is_dir()
+    local, pinned = Path(entry.repository).is_dir(), _pinned(pins)
     with hub.reported(name, entry):
-        revision = _pinned(pins).get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
+        revision = pinned.get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
         options = {"revision": revision, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(entry.repository, **options)
     checked(Subject(name, _outline(name, config), None, "none"))

@@ -23,7 +23,7 @@ from arbitration.folders import DATA, ROOT, cache, of_model
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables, or share out the work: a change in them cannot change a number that a table holds.
-READERS = ("controls", "estimates", "figures", "intervals", "paper", "parameters", "results", "style", "summary", "tables", "team")
+READERS = ("commands", "controls", "estimates", "figures", "intervals", "paper", "parameters", "results", "style", "summary", "tables", "team")
 #: Modules that make entity dictionaries, which count by what is in them: the shipped one here, one of a reader's by `Sample.dictionary`.
 MAKERS = ("dictionary", "endpoint", "sheet", "verification", "wordnet")
 

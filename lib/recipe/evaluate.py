@@ -4,12 +4,14 @@
 """
 
 import argparse
+import sys
 from random import Random
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
+from arbitration import commands
 from recipe.examples import Example, encode, example
 from recipe.scenes import TASKS
 
@@ -108,4 +110,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(commands.status(main, "nothing was written; run it again from the start"))

@@ -6,6 +6,7 @@ shape runs on any machine in seconds. A run that was interrupted goes on where i
 
 import argparse
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from accelerate.utils import set_seed
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from arbitration import commands
 from recipe.align import alignment_loss, patch_outputs, patch_words, vocabulary_embeddings
 from recipe.examples import IGNORED, encode, training_batch
 from recipe.lowrank import adapt
@@ -187,4 +189,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(commands.status(main, "the last saved step is kept; the same command goes on from there"))
