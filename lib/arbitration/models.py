@@ -1,7 +1,6 @@
 """Loading a subject, and the only place that knows any architecture's module names."""
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from transformers import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin,
 )
 
-from arbitration import download, embedded, hub, true_size
-from arbitration.folders import cache
+from arbitration import embedded, hub, memory, snapshots, true_size
 from arbitration.hub import NAMES as NAMES
 
 
@@ -29,7 +27,7 @@ class Subject:
     revision : str
         Which weights these are: a hub revision, a content hash, or ``random-<seed>``.
     images : dict
-        What the processor is told about pictures (`hub.Entry`).
+        What the processor is told about pictures (`hub.pictures`).
     """
 
     name: str
@@ -116,7 +114,9 @@ class Subject:
         return encode(self, sample, following)
 
 
-def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, device: str | None = None) -> Subject:
+def load(
+    name: str, weights: str = "trained", dtype: torch.dtype | None = None, device: str | None = None, images: dict | None = None,
+) -> Subject:
     """Load a model by its name.
 
     Parameters
@@ -131,14 +131,18 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
         The first GPU if there is one. ``"auto"`` spreads a model from the hub over all GPUs, layer by layer.
+    images : dict, optional
+        What the processor is told about pictures, in place of what goes by architecture (`hub.pictures`); ``{}`` leaves
+        the checkpoint's own settings.
 
     Raises
     ------
     ValueError
-        For an unknown name or kind of weights, an embedded model on ``"auto"``, or a model that the measures cannot work on: that is
-        found out from its configuration, before its weights are downloaded.
+        For an unknown name or kind of weights, an embedded model on ``"auto"``, GPUs that together do not hold it, a checkpoint
+        that does not fill the model, or a model that the measures cannot work on: that is found out from its configuration,
+        before its weights are downloaded.
     FileNotFoundError
-        If the weights are neither at hand nor to be had; says how to get them.
+        If the weights are neither at hand nor to be had, or not whole; says how to get them.
     """
     entry = hub.entry_of(name)
     if weights not in ("trained", "random"):
@@ -149,12 +153,25 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
             raise ValueError(f"device='auto' spreads models from the hub; {name!r} is small enough for one device: leave it out, or name one")
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
         revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
-        return checked(Subject(name, model.to(device).eval(), processor, revision))
+        return checked(Subject(name, model.to(device).eval(), processor, revision, images or {}))
     dtype = dtype or torch.bfloat16
     if weights == "random":
         model, processor = true_size.build(name, entry.repository, dtype, device)
-        return checked(Subject(name, model, processor, "random-0", entry.images))
-    return _pretrained(hub.named(name), entry, dtype, device)
+        images = hub.pictures(model.config) if images is None else images
+        return checked(Subject(name, model, processor, "random-0", images))
+    return _pretrained(hub.named(name), entry, dtype, device, images)
+
+
+def outline(name: str) -> PreTrainedModel | None:
+    """The model of the hub or of a folder that a name stands for, without weights; None for an embedded one.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `load` does.
+    """
+    entry = hub.entry_of(name)
+    return None if entry is None else _found(hub.named(name), entry)[0]
 
 
 def checked(subject: Subject) -> Subject:
@@ -201,29 +218,79 @@ def _content_hash(folder: Path, *patterns: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) -> Subject:
+def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict]:
+    """A checked model without weights; the revision of its weights, and where and how transformers finds them.
+
+    What is on this machine is looked at first: whatever is complete here needs no network.
+    """
+    options = {"trust_remote_code": False}
+    with hub.reported(name, entry):
+        pin = hub.pinned().get(entry.repository)
+        local = Path(entry.repository).is_dir()
+        folder = Path(entry.repository) if local else snapshots.complete(entry.repository, pin)
+        if folder:
+            source, revision = str(folder), folder.name
+        else:
+            source, revision = entry.repository, pin or hub.newest_revision(entry.repository)
+            options["revision"] = revision
+        config = AutoConfig.from_pretrained(source, **options)
+    if folder:
+        hub.check_whole(folder, None if local else entry.repository)
+    empty = _outline(name, config)
+    checked(Subject(name, empty, None, "none"))
+    return empty, revision, source, options
+
+
+def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str, images: dict | None) -> Subject:
     """Download (once) and load; the revision of the first download is written down and used from then on."""
-    pins = cache() / "revisions.json"
+    empty, revision, source, options = _found(name, entry)
+    place = memory.places(empty, dtype) if device == "auto" else device
+    with hub.reported(name, entry):
+        processor = AutoProcessor.from_pretrained(source, **options)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype, device_map=place, use_safetensors=True, output_loading_info=True,
+            ignore_mismatched_sizes=True, **options,  # they are reported, and refused here
+        )
+    _check_filled(name, model, report)
     local = Path(entry.repository).is_dir()
-    with hub.reported(name, entry):
-        revision = _pinned(pins).get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
-        options = {"revision": revision, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(entry.repository, **options)
-    checked(Subject(name, _outline(name, config), None, "none"))
-    with hub.reported(name, entry):
-        processor = AutoProcessor.from_pretrained(entry.repository, **options)
-        model = AutoModelForImageTextToText.from_pretrained(entry.repository, dtype=dtype, device_map=device, use_safetensors=True, **options)
-    if local:
-        revision = _content_hash(Path(entry.repository), "*.json")
-    elif entry.repository not in (pinned := _pinned(pins)):  # read again: another process may have pinned its model meanwhile
-        pins.parent.mkdir(parents=True, exist_ok=True)
-        download.write(pins, json.dumps({**pinned, entry.repository: revision}, indent=1).encode())
-    return checked(Subject(name, model.eval(), processor, revision, entry.images))
+    revision = _content_hash(Path(source), "*.json") if local else revision
+    images = hub.pictures(model.config) if images is None else images
+    subject = checked(Subject(name, model.eval(), processor, revision, images))
+    if not local:
+        hub.pin(entry.repository, revision)
+    return subject
 
 
-def _pinned(pins: Path) -> dict[str, str]:
-    """The revisions of first downloads, by repository."""
-    return json.loads(pins.read_text()) if pins.exists() else {}
+def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
+    """Whether a checkpoint gave every weight of a model, in its shape, and none more inside the model's parts.
+
+    Weights that are tied to others that came, as an unembedding to the embeddings, are not in the file. What the file has
+    beside the model's parts, as heads for other tasks, takes part in no pass.
+
+    Raises
+    ------
+    ValueError
+        Saying how many weights are wrong in which way, and the first of them.
+    """
+    shapes = {key for key, *_ in report["mismatched_keys"]}
+    absent = set(report["missing_keys"]) - shapes
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    absent -= {weight for weight, source in tied.items() if source not in absent | shapes}
+    parts = [part for part, _ in [*model.named_children(), *model.base_model.named_children()]]
+    base = f"{model.base_model_prefix}."
+    parts = {part for part in parts if part != model.base_model_prefix}
+    more = {key for key in report["unexpected_keys"] if key.removeprefix(base).partition(".")[0] in parts}
+    if absent:  # then they tell what the checkpoint has in their place
+        more = set(report["unexpected_keys"])
+    wrong = {"missing": absent, "of another shape": shapes, "in no part of the model": more}
+    found = [f"{len(keys)} {what} ({hub.few(sorted(keys))})" for what, keys in wrong.items() if keys]
+    if not found:
+        return
+    size = len(model.state_dict())
+    what = f"the checkpoint of {name!r} does not fill a {type(model).__name__} of {size} weights: {', '.join(found)}"
+    why = "what does not arrive is left random, and a measure would be of that"
+    todo = "give a checkpoint that `save_pretrained` wrote for this class, or one whose configuration describes it"
+    raise ValueError(f"{what}; {why}. {todo[0].upper()}{todo[1:]}")
 
 
 def _outline(name: str, config) -> PreTrainedModel:

@@ -43,6 +43,7 @@ def provenance(subject, **parameters) -> dict:
     return {
         "model": subject.name,
         "revision": subject.revision,
+        "images": subject.images,
         "dtype": str(subject.model.dtype).removeprefix("torch."),
         "device": subject.device.type,
         "code": code_version(),
