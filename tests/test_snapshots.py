@@ -120,7 +120,8 @@ def test_weights_that_were_cut_short_are_named(cache, saved, kept, tmp_path):
     folder = shutil.copytree(saved, tmp_path / "mine")
     (folder / shard).write_bytes((folder / shard).read_bytes()[:kept])
     lay(cache.home, folder)
-    with pytest.raises(FileNotFoundError, match=f"not whole: .*{shard} .*hf download {REPOSITORY} {shard} --revision {COMMIT} --force-download"):
+    again = f"hf download {REPOSITORY} {shard} --revision {COMMIT} --force-download"
+    with pytest.raises(FileNotFoundError, match=f"not whole: .*{shard} .*{again}"):
         load()
     with pytest.raises(FileNotFoundError, match=f"not whole: {folder / shard} .*copy or save them again"):
         arb.load(str(folder), device="cpu")
@@ -160,14 +161,26 @@ def lost(weights, ending):
     return {key: value for key, value in weights.items() if not key.endswith(ending)}
 
 
+def foreign(weights):
+    return {f"foreign.{key}": value for key, value in weights.items()}
+
+
+def narrowed(weights):
+    (key,) = [key for key in weights if "language_model" in key and key.endswith("layers.2.mlp.up_proj.weight")]
+    return {**weights, key: weights[key][:-1].clone()}
+
+
+def deepened(weights):
+    last = [key for key in weights if "language_model" in key and "layers.4." in key]
+    return {**weights, **{key.replace("layers.4.", "layers.5."): weights[key].clone() for key in last}}
+
+
 @pytest.mark.parametrize("change, says", [
-    (lambda w: {f"foreign.{key}": value for key, value in w.items()}, r"\d+ missing \(lm_head.weight, .* and \d+ more\), \d+ in no part of the model \(foreign"),
+    (foreign, r"\d+ missing \(lm_head.weight, .* and \d+ more\), \d+ in no part of the model \(foreign"),
     (lambda w: lost(w, "layers.3.self_attn.v_proj.weight"), r"1 missing \(model.language_model.layers.3.self_attn.v_proj.weight\)"),
     (lambda w: lost(w, "lm_head.weight"), r"1 missing \(lm_head.weight\)"),
-    (lambda w: {key: value[:-1].clone() if key.endswith("layers.2.mlp.up_proj.weight") else value for key, value in w.items()},
-     r"1 of another shape \(model.language_model.layers.2.mlp.up_proj.weight\)"),
-    (lambda w: {**w, **{key.replace("layers.4.", "layers.5."): value.clone() for key, value in w.items() if "language_model" in key and "layers.4." in key}},
-     r"9 in no part of the model \(.*layers.5.input_layernorm.weight, .* and 6 more\)"),
+    (narrowed, r"1 of another shape \(model.language_model.layers.2.mlp.up_proj.weight\)"),
+    (deepened, r"9 in no part of the model \(.*layers.5.input_layernorm.weight, .* and 6 more\)"),
 ], ids=["foreign prefix", "a projection", "an unembedding", "a shape", "one layer more"])
 def test_weights_that_do_not_arrive_are_refused(cache, saved, tmp_path, capsys, change, says):
     folder = changed(saved, tmp_path, change)
@@ -201,11 +214,13 @@ NEWER = {"language_model.lm_head.": "lm_head.", "language_model.model.": "model.
 @pytest.mark.parametrize("names", [{}, NEWER], ids=["older", "newer"])
 def test_names_of_older_and_newer_checkpoints_are_read(saved, tmp_path, names):
     """LLaVA-1.5's repository has the older ones, which transformers knows; it writes them too."""
+    def new(key):
+        old = next((old for old in names if key.startswith(old)), "")
+        return names.get(old, "") + key.removeprefix(old)
+
     def renamed(weights):
         assert all(any(key.startswith(old) for key in weights) for old in NEWER)
-        for old, new in names.items():
-            weights = {new + key.removeprefix(old) if key.startswith(old) else key: value for key, value in weights.items()}
-        return weights
+        return {new(key): value for key, value in weights.items()}
 
     subject = arb.load(str(changed(saved, tmp_path, renamed)), dtype=torch.float64, device="cpu")
     own = tiny.subject("llava").model.state_dict()

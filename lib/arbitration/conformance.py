@@ -283,18 +283,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the suite on a model and print its table; 1 if a check failed, 2 if the model could not be loaded."""
     parser = argparse.ArgumentParser(prog="python -m arbitration.conformance", description=__doc__.partition("\n")[0])
     parser.add_argument("model", help=f"{', '.join(models.NAMES)}, a repository of the hub (org/name), or a folder with a saved model and its processor")
-    parser.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), help="unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides mistakes below 0.25 nats")
+    by_size = "unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides mistakes below 0.25 nats"
+    parser.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), help=by_size)
     parser.add_argument("--device", default=None, help="the first GPU if there is one; 'auto' for all of them")
     given = parser.parse_args(arguments)
     try:
-        dtype, why = (getattr(torch, given.dtype), "as asked") if given.dtype else _dtype(given.model, given.device)
+        if given.dtype:
+            dtype, why = getattr(torch, given.dtype), "as asked"
+        else:
+            dtype, why = _dtype(given.model, given.device)
         subject = models.load(given.model, dtype=dtype, device=given.device)
     except (ValueError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
     results = conformance(subject, dataset.load("scenes", "held"))
     number = str(dtype).removeprefix("torch.")
-    print(f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene under both instructions\n{table(results)}")
+    print(f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene under both instructions")
+    print(table(results))
     return int(any(result.verdict == "failed" for result in results))
 
 

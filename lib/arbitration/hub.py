@@ -43,7 +43,7 @@ HUB = {
     "qwen3-vl-moe": Entry("Qwen/Qwen3-VL-30B-A3B-Instruct"),
     "gemma-3": Entry("google/gemma-3-4b-it", "accept its licence on the hub and log in (`hf auth login`)"),
 }
-#: Architectures whose processor resizes a picture to a number of pixels, and the fewest tokens of a picture.
+#: Architectures whose processor resizes a picture to a number of pixels: the fewest tokens of a picture.
 LEAST_TOKENS = {"qwen2_5_vl": 4, "qwen3_vl": 64, "qwen3_vl_moe": 64}
 MOST_TOKENS = 512  # their own limit is 16,384, and cost grows with the number
 
@@ -125,21 +125,25 @@ def _why_not(name: str, entry: Entry, error: Exception) -> str:
     here = snapshots.complete(entry.repository, pin)
     if here:
         again = f"hf download {entry.repository} --revision {here.name} --force-download"
-        return f"{name!r} is on this machine, in {here}, but cannot be read {said}; with network access, fetch it again: `{again}`"
+        what = f"{name!r} is on this machine, in {here}, but cannot be read {said}"
+        return f"{what}; with network access, fetch it again: `{again}`"
     found = snapshots.folders(entry.repository)
     if pin:
         others = ", ".join(folder.name for folder in found if folder.name != pin) or "none"
         return (
-            f"the first download of {name!r} ({entry.repository}) was revision {pin}, which {pins_file()} keeps to. It is not whole on this"
-            f" machine and could not be downloaded {said}; other revisions here: {others}. If the hub still has it, run"
-            f" `hf download {entry.repository} --revision {pin}`; otherwise delete its line in that file, and what you measure from then on"
-            " is of other weights"
+            f"the first download of {name!r} ({entry.repository}) was revision {pin}, which {pins_file()}"
+            f" keeps to. It is not whole on this machine and could not be downloaded {said}; other revisions"
+            f" here: {others}. If the hub still has it, run `hf download {entry.repository} --revision {pin}`;"
+            " otherwise delete its line in that file, and what you measure from then on is of other weights"
         )
-    partly = f" Of revision {found[0].name} this machine lacks {few(snapshots.lacking(found[0]))}." if found else ""
+    partly = ""
+    if found:
+        partly = f" Of revision {found[0].name} this machine lacks {few(snapshots.lacking(found[0]))}."
     note = f" ({entry.because})" if entry.because else ""
     return (
-        f"the weights of {name!r} ({entry.repository}) are not on this machine and could not be downloaded {said}.{partly} With network"
-        f" access, run `hf download {entry.repository}` and try again{note}; the embedded models run now: {', '.join(embedded.NAMES)}"
+        f"the weights of {name!r} ({entry.repository}) are not on this machine and could not be downloaded"
+        f" {said}.{partly} With network access, run `hf download {entry.repository}` and try again{note};"
+        f" the embedded models run now: {', '.join(embedded.NAMES)}"
     )
 
 
@@ -160,8 +164,9 @@ def check_whole(folder: Path, repository: str | None = None) -> None:
     if not broken:
         return
     names = " ".join(Path(one.partition(" (")[0]).name for one in broken)
-    todo = f"fetch them again: `hf download {repository} {names} --revision {folder.name} --force-download`"
-    raise FileNotFoundError(f"weights that are not whole: {few(broken)}; {todo if repository else 'copy or save them again'}")
+    fetch = f"hf download {repository} {names} --revision {folder.name} --force-download"
+    todo = f"fetch them again: `{fetch}`" if repository else "copy or save them again"
+    raise FileNotFoundError(f"weights that are not whole: {few(broken)}; {todo}")
 
 
 def newest_revision(repository: str) -> str:

@@ -1,4 +1,4 @@
-"""What fits where: the free memory of devices, number formats, places of layers, and how many prompts go backward together."""
+"""What fits where: number formats, places of layers, and how many prompts go backward together."""
 
 import torch
 from accelerate.utils import get_balanced_memory, get_max_memory, infer_auto_device_map
@@ -44,7 +44,7 @@ def fitting_dtype(model, device: str) -> tuple[torch.dtype, str]:
 
 
 def places(model, dtype: torch.dtype, memory: dict | None = None) -> dict[str, str | int]:
-    """Where accelerate would put each part of a model, evenly over the GPUs; all on the CPU if there is no other device.
+    """Where accelerate would put each part of a model, evenly over the GPUs; the CPU if that is all there is.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def places(model, dtype: torch.dtype, memory: dict | None = None) -> dict[str, s
         memory = get_balanced_memory(model, no_split_module_classes=whole, dtype=dtype)
     if set(memory) <= {"cpu", "disk"}:
         return {"": "cpu"}
-    found = infer_auto_device_map(model, max_memory=memory, no_split_module_classes=whole, dtype=dtype)
+    options = {"no_split_module_classes": whole, "dtype": dtype}
+    found = infer_auto_device_map(model, max_memory=memory, **options)
     left = [part for part, place in found.items() if place in ("cpu", "disk")]
     if left:
         raise ValueError(_no_room(model, dtype, left))
@@ -73,8 +74,9 @@ def places(model, dtype: torch.dtype, memory: dict | None = None) -> dict[str, s
 
 def _no_room(model, dtype: torch.dtype, left: list[str]) -> str:
     weights = dict(model.named_parameters())
-    out = [weight for name, weight in weights.items() if f"{name}.".startswith(tuple(f"{part}." for part in left))]
-    outside = sum(weight.numel() for weight in out) * dtype.itemsize / GIB
+    parts = tuple(f"{part}." for part in left)
+    sizes = [weight.numel() for name, weight in weights.items() if f"{name}.".startswith(parts)]
+    outside = sum(sizes) * dtype.itemsize / GIB
     need = model.num_parameters() * dtype.itemsize / GIB
     billions = model.num_parameters() / 1e9
     shown = ", ".join(left[:3]) + (" …" if len(left) > 3 else "")
@@ -97,13 +99,15 @@ def bytes_for_gradients(subject, length: int) -> int:
     precise = max(4, itemsize)
     heads = subject.output_projection(0).in_features
     experts = getattr(config, "num_experts_per_tok", None) or 0
-    inner = max(config.intermediate_size, experts * (getattr(config, "moe_intermediate_size", None) or 0))
-    per_token = 2 * config.hidden_size * precise + heads * (4 * itemsize + precise) + 3 * inner * itemsize
+    expert = getattr(config, "moe_intermediate_size", None) or 0
+    inner = max(config.intermediate_size, experts * expert)
+    attention = heads * (4 * itemsize + precise)
+    per_token = 2 * config.hidden_size * precise + attention + 3 * inner * itemsize
     return subject.n_layers * length * per_token
 
 
 def prompts_at_once(subject, prompts, most: int) -> int:
-    """How many prompts can go backward together in what is free: at least one, and at most `most`."""
+    """How many prompts can go backward together in what is free: from one to `most`."""
     devices = {weight.device for weight in subject.decoder.parameters()}
     room = PLANNED * len(devices) * min(free(device) for device in devices)
     longest = max(prompt.groups.length for prompt in prompts)

@@ -115,7 +115,11 @@ class Subject:
 
 
 def load(
-    name: str, weights: str = "trained", dtype: torch.dtype | None = None, device: str | None = None, images: dict | None = None,
+    name: str,
+    weights: str = "trained",
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+    images: dict | None = None,
 ) -> Subject:
     """Load a model by its name.
 
@@ -241,8 +245,10 @@ def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict
     return empty, revision, source, options
 
 
-def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str, images: dict | None) -> Subject:
-    """Download (once) and load; the revision of the first download is written down and used from then on."""
+def _pretrained(
+    name: str, entry: hub.Entry, dtype: torch.dtype, device: str, images: dict | None
+) -> Subject:
+    """Download (once) and load; the revision of the first download is written down and used from then."""
     empty, revision, source, options = _found(name, entry)
     place = memory.places(empty, dtype) if device == "auto" else device
     with hub.reported(name, entry):
@@ -276,21 +282,21 @@ def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
     absent = set(report["missing_keys"]) - shapes
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     absent -= {weight for weight, source in tied.items() if source not in absent | shapes}
-    parts = [part for part, _ in [*model.named_children(), *model.base_model.named_children()]]
-    base = f"{model.base_model_prefix}."
-    parts = {part for part in parts if part != model.base_model_prefix}
-    more = {key for key in report["unexpected_keys"] if key.removeprefix(base).partition(".")[0] in parts}
+    parts = {part for part, _ in [*model.named_children(), *model.base_model.named_children()]}
+    parts -= {model.base_model_prefix}
+    prefix = f"{model.base_model_prefix}."
+    more = {key for key in report["unexpected_keys"] if key.removeprefix(prefix).split(".")[0] in parts}
     if absent:  # then they tell what the checkpoint has in their place
         more = set(report["unexpected_keys"])
     wrong = {"missing": absent, "of another shape": shapes, "in no part of the model": more}
-    found = [f"{len(keys)} {what} ({hub.few(sorted(keys))})" for what, keys in wrong.items() if keys]
-    if not found:
+    said = [f"{len(keys)} {what} ({hub.few(sorted(keys))})" for what, keys in wrong.items() if keys]
+    if not said:
         return
-    size = len(model.state_dict())
-    what = f"the checkpoint of {name!r} does not fill a {type(model).__name__} of {size} weights: {', '.join(found)}"
+    kind = f"a {type(model).__name__} of {len(model.state_dict())} weights"
+    what = f"the checkpoint of {name!r} does not fill {kind}: {', '.join(said)}"
     why = "what does not arrive is left random, and a measure would be of that"
-    todo = "give a checkpoint that `save_pretrained` wrote for this class, or one whose configuration describes it"
-    raise ValueError(f"{what}; {why}. {todo[0].upper()}{todo[1:]}")
+    todo = "Give a checkpoint that `save_pretrained` wrote for this class, or whose configuration describes it"
+    raise ValueError(f"{what}; {why}. {todo}")
 
 
 def _outline(name: str, config) -> PreTrainedModel:

@@ -27,7 +27,11 @@ def decision_margin(logits: Tensor, prompt) -> Tensor:
 
 
 def head_sensitivity(
-    subject, prompts, metric: Callable = decision_margin, positions: str | Callable = "instruction", batch: int | None = None
+    subject,
+    prompts,
+    metric: Callable = decision_margin,
+    positions: str | Callable = "instruction",
+    batch: int | None = None,
 ) -> pd.DataFrame:
     """Derivative of a metric with respect to the gain of every head (the arguments are those of `gain_gradients`).
 
@@ -48,7 +52,11 @@ def head_sensitivity(
 
 
 def gain_gradients(
-    subject, prompts: Sequence, metric: Callable = decision_margin, positions: str | Callable | tuple = "instruction", batch: int | None = None
+    subject,
+    prompts: Sequence,
+    metric: Callable = decision_margin,
+    positions: str | Callable | tuple = "instruction",
+    batch: int | None = None,
 ) -> Tensor:
     """Derivative of a metric with respect to every head's gain, one backward pass per batch.
 
@@ -78,7 +86,8 @@ def gain_gradients(
     prompts = list(prompts)
     size = batch or prompts_at_once(subject, prompts, MOST)
     rows: list[Tensor] = []
-    with tqdm(total=len(prompts), leave=False, disable=len(prompts) <= size, desc=f"sensitivity, {subject.name}") as bar:
+    shown = {"desc": f"sensitivity, {subject.name}", "leave": False, "disable": len(prompts) <= size}
+    with tqdm(total=len(prompts), **shown) as bar:
         # Mixed embeddings and token ids do not mix.
         for _, alike in groupby(prompts, key=lambda prompt: sorted(prompt.inputs)):
             left = list(alike)

@@ -18,12 +18,13 @@ def folders(repository: str) -> list[Path]:
     """The revisions of a repository that are here, whole or not: the one that is called main, then the newest first."""
     home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
     found = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
-    main = (home / "refs" / "main").read_text().strip() if (home / "refs" / "main").is_file() else ""
-    return sorted(found, key=lambda folder: (folder.name == main, folder.stat().st_mtime), reverse=True)
+    note = home / "refs" / "main"
+    main = note.read_text().strip() if note.is_file() else ""
+    return sorted(found, key=lambda one: (one.name == main, one.stat().st_mtime), reverse=True)
 
 
 def complete(repository: str, revision: str | None = None) -> Path | None:
-    """The folder of a revision (or of the first in `folders`) that lacks nothing that a model needs; None if there is none."""
+    """The folder of a revision (unless given, the first of `folders`) that lacks nothing; None if none does."""
     some = (folder for folder in folders(repository) if revision in (None, folder.name))
     return next((folder for folder in some if not lacking(folder)), None)
 
@@ -42,7 +43,8 @@ def _shards(folder: Path) -> list[str]:
     if (folder / SINGLE).is_file() or not (folder / INDEX).is_file():
         return [SINGLE]
     try:
-        return sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return sorted(set(index["weight_map"].values()))
     except (ValueError, KeyError):
         return [INDEX]
 
@@ -56,7 +58,8 @@ def cut_short(folder: Path) -> list[str]:
             continue
         have, stated = path.stat().st_size, _stated_size(path)
         if have != stated:
-            found.append(f"{path} ({have:,} bytes, by its header {stated:,})" if stated else f"{path} (its header is broken)")
+            sizes = f"{have:,} bytes, by its header {stated:,}" if stated else "its header is broken"
+            found.append(f"{path} ({sizes})")
     return found
 
 
