@@ -1,5 +1,6 @@
 """Loading: names, errors for the reader, and refusing what would be silently wrong."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,12 +8,13 @@ import tiny
 import torch
 from PIL import Image
 from transformers import (
-    BertConfig, CLIPImageProcessor, GotOcr2ImageProcessor, InternVLProcessor, InternVLVideoProcessor, Kosmos2Config, LlavaProcessor, MllamaConfig,
-    Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor,
+    BertConfig, CLIPImageProcessor, GotOcr2ImageProcessor, InternVLConfig, InternVLProcessor, InternVLVideoProcessor, Kosmos2Config, LlavaConfig,
+    LlavaProcessor, MllamaConfig, Qwen2_5_VLConfig, Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor, Qwen3VLConfig,
+    Qwen3VLProcessor, Qwen3VLVideoProcessor,
 )
 
 import arbitration as arb
-from arbitration import embedded, hub, models
+from arbitration import embedded, hub, memory, models, results
 from arbitration.folders import ROOT
 
 
@@ -58,6 +60,8 @@ def fake_hub(monkeypatch, tmp_path):
         def part(cls, own):
             def load(repository, revision, **options):
                 asked.append((cls, repository, revision, options))
+                if cls == "model":
+                    return own, {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
                 return own
 
             return load
@@ -72,11 +76,12 @@ def fake_hub(monkeypatch, tmp_path):
 
 def test_the_first_revision_is_written_down_and_used_from_then_on(fake_hub, monkeypatch, tmp_path):
     asked = fake_hub("llava")
+    monkeypatch.setattr(memory, "get_balanced_memory", lambda *model, **options: {"cpu": 2**40})
     monkeypatch.setattr(hub, "newest_revision", lambda repository: "a" * 40)
     assert arb.load("llava-1.5", device="cpu").revision == "a" * 40
     monkeypatch.setattr(hub, "newest_revision", lambda repository: "b" * 40)
     assert arb.load("llava-1.5", device="auto").revision == "a" * 40
-    assert [options["device_map"] for cls, _, _, options in asked if cls == "model"] == ["cpu", "auto"]
+    assert [options["device_map"] for cls, _, _, options in asked if cls == "model"] == ["cpu", {"": "cpu"}]
     assert all("device_map" not in options for cls, _, _, options in asked if cls != "model"), "the model alone is given a place"
     assert json.loads((tmp_path / "revisions.json").read_text()) == {"llava-hf/llava-1.5-7b-hf": "a" * 40}
     assert {(repository, revision, options["trust_remote_code"]) for _, repository, revision, options in asked} == {("llava-hf/llava-1.5-7b-hf", "a" * 40, False)}
@@ -130,7 +135,7 @@ def test_a_folder_is_loaded_as_it_was_saved(architecture, tmp_path):
     own, folder = tiny.subject(architecture), tmp_path / "smol"
     own.model.save_pretrained(folder)
     own.processor.save_pretrained(folder)
-    subject = arb.load(str(folder), dtype=torch.float64, device="cpu")
+    subject = arb.load(str(folder), dtype=torch.float64, device="cpu", images={})
     assert subject.name == "local/smol", "a folder's name may be that of an embedded model, and tables go below it"
     prompts = [one.encode(tiny.samples()[0], "text") for one in (own, subject)]
     assert prompts[0].text == prompts[1].text and prompts[0].groups.vision.equal(prompts[1].groups.vision)
@@ -155,6 +160,10 @@ def test_a_folder_that_lacks_something_is_refused(tmp_path):
     tiny.subject("llava").model.config.save_pretrained(tmp_path)
     with pytest.raises(FileNotFoundError, match="holds no image-text model with its processor.*save_pretrained"):
         arb.load(str(tmp_path))
+
+
+#: With no arguments they have the sizes of the checkpoints' pictures.
+CONFIGURATIONS = {"qwen2.5-vl": Qwen2_5_VLConfig, "qwen3-vl": Qwen3VLConfig, "internvl3": InternVLConfig, "llava-1.5": LlavaConfig}
 
 
 @pytest.mark.parametrize("name, size, tokens", [
@@ -184,15 +193,43 @@ def test_pictures_have_the_stated_number_of_tokens(name, size, tokens):
         given = processor(images=Image.new("RGB", size), text=processor.image_token, images_kwargs=options, return_tensors="pt")
         return (given["input_ids"] == processor.tokenizer.convert_tokens_to_ids(processor.image_token)).sum()
 
-    assert count(hub.HUB[name].images) == tokens
-    assert size[0] < 2000 or count({}) > 2 * tokens, "so that the entry has to say it"
+    assert count(hub.pictures(CONFIGURATIONS[name]())) == tokens
+    assert size[0] < 2000 or count({}) > 2 * tokens, "so that it has to be said"
 
 
-def test_every_entry_is_a_repository_and_says_why():
+def test_every_entry_is_a_repository_that_the_readme_names():
     assert len({entry.repository for entry in hub.HUB.values()}) == len(hub.HUB) and models.NAMES == (*embedded.NAMES, *hub.HUB)
-    assert all(hub.entry_of(entry.repository).repository == entry.repository and entry.because for entry in hub.HUB.values())
+    assert all(hub.entry_of(entry.repository).repository == entry.repository for entry in hub.HUB.values())
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in models.NAMES if f"`{name}`" not in readme] == [], "the README says of every model how it was tested"
+
+
+def rewrite(path, change):
+    known = json.loads(path.read_text())
+    change(known)
+    path.write_text(json.dumps(known))
+
+
+@pytest.mark.parametrize("architecture, most, checkpoint, tokens", [
+    ("internvl", 4, {"crop_to_patches": True}, {
+        "image_token": "<IMG_CONTEXT>", "context_image_token": "<IMG_CONTEXT>", "start_image_token": "<img>", "end_image_token": "</img>", "video_token": "<video>"}),
+    ("qwen2.5-vl", 512, {"size": {"shortest_edge": 56 * 56, "longest_edge": 4000 * 196}}, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}),
+])
+def test_settings_of_pictures_go_by_architecture_unless_others_are_given(architecture, most, checkpoint, tokens, tmp_path):
+    """A folder, or another repository with the same model, has the pictures of the short name."""
+    own, folder = tiny.subject(architecture), tmp_path / "mine"
+    own.model.save_pretrained(folder)
+    own.processor.save_pretrained(folder)
+    rewrite(folder / "processor_config.json", lambda known: known["image_processor"].update(checkpoint))
+    rewrite(folder / "tokenizer_config.json", lambda known: known.update(extra_special_tokens=tokens))
+    picture = tmp_path / "wide.png"
+    Image.new("RGB", (1200, 600), "grey").save(picture)
+    sample = dataclasses.replace(tiny.samples()[0], image=str(picture))
+    loaded = [arb.load(str(folder), device="cpu", images=given) for given in (None, {})]
+    counts = [len(one.encode(sample, "text").groups.vision) for one in loaded]
+    assert loaded[0].images == hub.pictures(own.model.config) != {} and loaded[1].images == {}
+    assert counts[0] <= most < counts[1]
+    assert len({str(results.provenance(one)["images"]) for one in loaded}) == 2, "a table says which"
 
 
 def test_a_model_without_the_parts_is_refused():

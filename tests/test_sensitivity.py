@@ -129,7 +129,7 @@ def test_by_hand():
     groups = SimpleNamespace(length=3, positions={"instruction": torch.tensor([0, 2])}.__getitem__)
     prompt = SimpleNamespace(inputs={"heads": spoken}, groups=groups, y_p=0, y_c=1)
     # Logit 0 is twice head 0, logit 1 minus head 1: each unit of head 0 counts 2, of head 1 one, at positions 0 and 2.
-    assert gain_gradients(subject, [prompt]).tolist() == [[[2.0 * (3 + 7), 1.0 * (4 + 8)]]]
+    assert gain_gradients(subject, [prompt], batch=1).tolist() == [[[2.0 * (3 + 7), 1.0 * (4 + 8)]]]
 
 
 @every_architecture

@@ -7,10 +7,16 @@ import split
 import tiny
 import torch
 
-from arbitration import Pathway, following, head_attribution, head_sensitivity, heads, knockout_sweep, trace
+from arbitration import Pathway, following, head_attribution, head_sensitivity, heads, knockout_sweep, memory, trace
 
 every_architecture = pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, "qwen3-vl"])  # the last adds to the stream on both devices
 PATHWAYS = [Pathway("vision", "instruction"), Pathway("context", "last"), Pathway("instruction", "last")]
+
+
+@pytest.fixture(autouse=True)
+def imagined_memory(monkeypatch):
+    """The imagined GPU can be asked for none."""
+    monkeypatch.setattr(memory, "free", lambda device: 2**34)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from test_notebooks import run as run_here
 
 import arbitration as arb
-from arbitration import hub, models, true_size
+from arbitration import hub, memory, models, true_size
 
 NAMES = ("internvl3", "llava-1.5", "qwen2.5-vl")
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -20,7 +20,7 @@ def large(request):
     known = true_size.facts(request.param)
     processor = true_size.stand_in(known)
     model = true_size.empty(known, processor.tokenizer, torch.bfloat16)
-    return known, models.checked(models.Subject(request.param, model, processor, "random-0", hub.HUB[request.param].images))
+    return known, models.checked(models.Subject(request.param, model, processor, "random-0", hub.pictures(model.config)))
 
 
 def test_it_has_the_published_size(large):
@@ -47,10 +47,10 @@ def test_its_prompts_have_true_length_and_known_tokens(large, tmp_path):
 
 def test_its_weights_take_less_than_half_of_two_cards_of_24_gb(large):
     _, subject = large
-    places = true_size._places(subject.model, {0: "11GiB", 1: "11GiB"})
+    places = memory.places(subject.model, torch.bfloat16, {0: "11GiB", 1: "11GiB"})
     assert set(places.values()) <= {0, 1}
-    with pytest.raises(ValueError, match="do not hold a model of .* billion parameters: no room for"):
-        true_size._places(subject.model, {0: "4GiB", 1: "4GiB"})
+    with pytest.raises(ValueError, match="do not hold a model of .* billion parameters, 1.* GiB in bfloat16: no room for .* parts, .* GiB"):
+        memory.places(subject.model, torch.bfloat16, {0: "4GiB", 1: "4GiB"})
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_parts_in_several_places_are_filled_too(small):
     tokenizer = true_size.stand_in(known).tokenizer
     one, two = (true_size.empty(known, tokenizer, torch.float32) for _ in range(2))
     size = sum(parameter.numel() * 4 for parameter in one.parameters())
-    places = true_size._places(one, {0: size, 1: 2 * size})
+    places = memory.places(one, torch.float32, {0: size, 1: 2 * size})
     assert set(places.values()) == {0, 1}
     split = true_size.filled(one, dict.fromkeys(places, "cpu"))
     whole = true_size.filled(two, {"": "cpu"})

@@ -15,7 +15,7 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from arbitration import commands, dataset, following, models, resume
+from arbitration import commands, dataset, following, memory, models, resume
 from arbitration.attribution import head_writes
 from arbitration.heads import Head, gain_table, head_attribution, scale_heads
 from arbitration.knockout import Pathway, blocked_plain, check_bites, knockout, knockout_sweep, log_softmax, next_token_logits
@@ -273,20 +273,35 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join(f"{result.verdict:8}{result.name:17}{result.why}" for result in results)
 
 
+def _dtype(name: str, device: str | None) -> tuple[torch.dtype, str]:
+    """The number format to check a model in, and why."""
+    empty = models.outline(name)
+    if empty is None:
+        return torch.float32, "an embedded model is small"
+    return memory.fitting_dtype(empty, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the suite on a model and print its table; 1 if a check failed, 2 if the model could not be loaded."""
     parser = argparse.ArgumentParser(prog="python -m arbitration.conformance", description=__doc__.partition("\n")[0])
     parser.add_argument("model", help=f"{', '.join(models.NAMES)}, a repository of the hub (org/name), or a folder with a saved model and its processor")
-    parser.add_argument("--dtype", default="float32", choices=("float64", "float32", "bfloat16"), help="float32 unless given: in bfloat16 rounding hides mistakes below 0.25 nats")
+    by_size = "unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides mistakes below 0.25 nats"
+    parser.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), help=by_size)
     parser.add_argument("--device", default=None, help="the first GPU if there is one; 'auto' for all of them")
     given = parser.parse_args(arguments)
     try:
-        subject = models.load(given.model, dtype=getattr(torch, given.dtype), device=given.device)
+        if given.dtype:
+            dtype, why = getattr(torch, given.dtype), "as asked"
+        else:
+            dtype, why = _dtype(given.model, given.device)
+        subject = models.load(given.model, dtype=dtype, device=given.device)
     except (ValueError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
     results = conformance(subject, dataset.load("scenes", "held"))
-    print(f"{subject.name}, revision {subject.revision}, {given.dtype}, a shipped scene under both instructions\n{table(results)}")
+    number = str(dtype).removeprefix("torch.")
+    print(f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene under both instructions")
+    print(table(results))
     return int(any(result.verdict == "failed" for result in results))
 
 

@@ -1,14 +1,16 @@
 """Which models come from the hub, under which names, and what is said when one cannot be had."""
 
 import difflib
+import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from arbitration import embedded
+from arbitration import embedded, folders, snapshots
+from arbitration.folders import cache
 
 
 @dataclass(frozen=True)
@@ -19,41 +21,48 @@ class Entry:
     ----------
     repository : str
         Its revision is recorded at the first download and kept from then on.
-    images : dict
-        What its processor is told about pictures, beyond the checkpoint's own settings.
     because : str
-        Why, in a line.
+        What a reader needs to know to have it, in a line.
     """
 
     repository: str
-    images: dict = field(default_factory=dict)
-    because: str = "the checkpoint's own processor"
+    because: str = ""
 
-
-def _pixels(side: int, least: int) -> dict:
-    """From `least` to 512 visual tokens of `side` × `side` pixels, for processors that resize to a number of pixels (their “edges” are that)."""
-    return {"size": {"shortest_edge": least * side**2, "longest_edge": 512 * side**2}}
-
-
-_LIMITED = "pictures are at most 512 tokens: the checkpoint's own limit is 16,384, and cost grows with their number"
-_QWEN25 = (_pixels(28, least=4), _LIMITED)  # patches of 14 pixels, two by two a token
-_QWEN3 = (_pixels(32, least=64), _LIMITED)  # patches of 16 pixels, two by two a token
-_INTERNVL = ({"crop_to_patches": False}, "a picture is one tile of 448 pixels, 256 tokens: transformers would cut it into up to twelve more")
 
 #: The paper's models, those that its authors added for their reviewers, and others that people use.
 HUB = {
-    "qwen2.5-vl": Entry("Qwen/Qwen2.5-VL-7B-Instruct", *_QWEN25),
-    "qwen2.5-vl-3b": Entry("Qwen/Qwen2.5-VL-3B-Instruct", *_QWEN25),
-    "qwen2.5-vl-32b": Entry("Qwen/Qwen2.5-VL-32B-Instruct", *_QWEN25),
-    "qwen2.5-vl-72b": Entry("Qwen/Qwen2.5-VL-72B-Instruct", *_QWEN25),
-    "internvl3": Entry("OpenGVLab/InternVL3-8B-hf", *_INTERNVL),
-    "internvl3-14b": Entry("OpenGVLab/InternVL3-14B-hf", *_INTERNVL),
-    "llava-1.5": Entry("llava-hf/llava-1.5-7b-hf", because="the checkpoint's own processor: 336 pixels, 576 tokens"),
-    "llava-onevision": Entry("llava-hf/llava-onevision-qwen2-7b-ov-hf", because="the checkpoint's own processor: a view of 384 pixels, 729 tokens, and its tiles"),
-    "qwen3-vl": Entry("Qwen/Qwen3-VL-8B-Instruct", *_QWEN3),
-    "qwen3-vl-moe": Entry("Qwen/Qwen3-VL-30B-A3B-Instruct", *_QWEN3),
-    "gemma-3": Entry("google/gemma-3-4b-it", because="the checkpoint's own processor: 896 pixels, 256 tokens; accept its licence on the hub and log in (`hf auth login`)"),
+    "qwen2.5-vl": Entry("Qwen/Qwen2.5-VL-7B-Instruct"),
+    "qwen2.5-vl-3b": Entry("Qwen/Qwen2.5-VL-3B-Instruct"),
+    "qwen2.5-vl-32b": Entry("Qwen/Qwen2.5-VL-32B-Instruct"),
+    "qwen2.5-vl-72b": Entry("Qwen/Qwen2.5-VL-72B-Instruct"),
+    "internvl3": Entry("OpenGVLab/InternVL3-8B-hf"),
+    "internvl3-14b": Entry("OpenGVLab/InternVL3-14B-hf"),
+    "llava-1.5": Entry("llava-hf/llava-1.5-7b-hf"),
+    "llava-onevision": Entry("llava-hf/llava-onevision-qwen2-7b-ov-hf"),
+    "qwen3-vl": Entry("Qwen/Qwen3-VL-8B-Instruct"),
+    "qwen3-vl-moe": Entry("Qwen/Qwen3-VL-30B-A3B-Instruct"),
+    "gemma-3": Entry("google/gemma-3-4b-it", "accept its licence on the hub and log in (`hf auth login`)"),
 }
+#: Architectures whose processor resizes a picture to a number of pixels: the fewest tokens of a picture.
+LEAST_TOKENS = {"qwen2_5_vl": 4, "qwen3_vl": 64, "qwen3_vl_moe": 64}
+MOST_TOKENS = 512  # their own limit is 16,384, and cost grows with the number
+
+
+def pictures(config) -> dict:
+    """What an architecture's processor is told about pictures, beyond the checkpoint's own settings.
+
+    Qwen's give a picture at most 512 tokens. InternVL's takes it as one tile of 256 tokens, where it would
+    add up to twelve. All others keep their own settings: an empty dict.
+    """
+    if config.model_type == "internvl":
+        return {"crop_to_patches": False}
+    if config.model_type not in LEAST_TOKENS:
+        return {}
+    token = (config.vision_config.patch_size * config.vision_config.spatial_merge_size) ** 2  # in pixels
+    least = LEAST_TOKENS[config.model_type]
+    return {"size": {"shortest_edge": least * token, "longest_edge": MOST_TOKENS * token}}  # “edges” are pixels
+
+
 NAMES = (*embedded.NAMES, *HUB)
 
 
@@ -106,19 +115,91 @@ def reported(name: str, entry: Entry):
                 f"the folder {entry.repository} holds no image-text model with its processor ({type(error).__name__}: {error}); write both into it"
                 " with save_pretrained, the weights as safetensors"
             ) from error
-        raise FileNotFoundError(
-            f"the weights of {name!r} ({entry.repository}) are not on this machine and could not be downloaded ({type(error).__name__}: {error})."
-            f" With network access, run `hf download {entry.repository}` and try again ({entry.because}); the embedded models run now:"
-            f" {', '.join(embedded.NAMES)}"
-        ) from error
+        raise FileNotFoundError(_why_not(name, entry, error)) from error
+
+
+def _why_not(name: str, entry: Entry, error: Exception) -> str:
+    """Why a repository's model cannot be had, and what to do."""
+    said = f"({type(error).__name__}: {error})"
+    pin = pinned().get(entry.repository)
+    here = snapshots.complete(entry.repository, pin)
+    if here:
+        again = f"hf download {entry.repository} --revision {here.name} --force-download"
+        what = f"{name!r} is on this machine, in {here}, but cannot be read {said}"
+        return f"{what}; with network access, fetch it again: `{again}`"
+    found = snapshots.folders(entry.repository)
+    if pin:
+        others = ", ".join(folder.name for folder in found if folder.name != pin) or "none"
+        return (
+            f"the first download of {name!r} ({entry.repository}) was revision {pin}, which {pins_file()}"
+            f" keeps to. It is not whole on this machine and could not be downloaded {said}; other revisions"
+            f" here: {others}. If the hub still has it, run `hf download {entry.repository} --revision {pin}`;"
+            " otherwise delete its line in that file, and what you measure from then on is of other weights"
+        )
+    partly = ""
+    if found:
+        partly = f" Of revision {found[0].name} this machine lacks {few(snapshots.lacking(found[0]))}."
+    note = f" ({entry.because})" if entry.because else ""
+    return (
+        f"the weights of {name!r} ({entry.repository}) are not on this machine and could not be downloaded"
+        f" {said}.{partly} With network access, run `hf download {entry.repository}` and try again{note};"
+        f" the embedded models run now: {', '.join(embedded.NAMES)}"
+    )
+
+
+def few(names: list[str]) -> str:
+    """The first three of some names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def check_whole(folder: Path, repository: str | None = None) -> None:
+    """Stop at weights that were cut short on their way.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the files, and how to have them again.
+    """
+    broken = snapshots.cut_short(folder)
+    if not broken:
+        return
+    names = " ".join(Path(one.partition(" (")[0]).name for one in broken)
+    fetch = f"hf download {repository} {names} --revision {folder.name} --force-download"
+    todo = f"fetch them again: `{fetch}`" if repository else "copy or save them again"
+    raise FileNotFoundError(f"weights that are not whole: {few(broken)}; {todo}")
 
 
 def newest_revision(repository: str) -> str:
-    """The commit that the hub (or, without network, its local cache) has as `main`."""
-    from huggingface_hub import model_info, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    """The commit that the hub has as `main`."""
+    from huggingface_hub import model_info
 
+    return model_info(repository).sha
+
+
+def pins_file() -> Path:
+    return cache() / "revisions.json"
+
+
+def pinned() -> dict[str, str]:
+    """The revisions of first downloads, by repository.
+
+    Raises
+    ------
+    ValueError
+        If their file is not what was written.
+    """
     try:
-        return Path(snapshot_download(repository, local_files_only=True)).name
-    except LocalEntryNotFoundError:
-        return model_info(repository).sha
+        found = json.loads(pins_file().read_text(encoding="utf-8")) if pins_file().exists() else {}
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        what = f"{pins_file()} cannot be read ({error}), so the revisions of the first downloads are not known"
+        raise ValueError(f"{what}; restore it, or delete it to take what the hub's cache has") from error
+    return found
+
+
+def pin(repository: str, revision: str) -> None:
+    """Write down the revision of a first download."""
+    known = pinned()  # read again: another process may have pinned its model meanwhile
+    if repository not in known:
+        folders.write(pins_file(), json.dumps({**known, repository: revision}, indent=1))

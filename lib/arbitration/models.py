@@ -1,7 +1,6 @@
 """Loading a subject, and the only place that knows any architecture's module names."""
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from transformers import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin,
 )
 
-from arbitration import download, embedded, hub, true_size
-from arbitration.folders import cache
+from arbitration import embedded, hub, memory, snapshots, true_size
 from arbitration.hub import NAMES as NAMES
 
 
@@ -29,7 +27,7 @@ class Subject:
     revision : str
         Which weights these are: a hub revision, a content hash, or ``random-<seed>``.
     images : dict
-        What the processor is told about pictures (`hub.Entry`).
+        What the processor is told about pictures (`hub.pictures`).
     spelling : str
         How it writes the first letter of an answer to the set under study (`prompts.SPELLINGS`, `measure.spelt`): y_p and y_c are tokens of that.
     """
@@ -119,7 +117,13 @@ class Subject:
         return encode(self, sample, following)
 
 
-def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, device: str | None = None) -> Subject:
+def load(
+    name: str,
+    weights: str = "trained",
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+    images: dict | None = None,
+) -> Subject:
     """Load a model by its name.
 
     Parameters
@@ -134,14 +138,18 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
         The first GPU if there is one. ``"auto"`` spreads a model from the hub over all GPUs, layer by layer.
+    images : dict, optional
+        What the processor is told about pictures, in place of what goes by architecture (`hub.pictures`); ``{}`` leaves
+        the checkpoint's own settings.
 
     Raises
     ------
     ValueError
-        For an unknown name or kind of weights, an embedded model on ``"auto"``, or a model that the measures cannot work on: that is
-        found out from its configuration, before its weights are downloaded.
+        For an unknown name or kind of weights, an embedded model on ``"auto"``, GPUs that together do not hold it, a checkpoint
+        that does not fill the model, or a model that the measures cannot work on: that is found out from its configuration,
+        before its weights are downloaded.
     FileNotFoundError
-        If the weights are neither at hand nor to be had; says how to get them.
+        If the weights are neither at hand nor to be had, or not whole; says how to get them.
     """
     entry = hub.entry_of(name)
     if weights not in ("trained", "random"):
@@ -152,12 +160,25 @@ def load(name: str, weights: str = "trained", dtype: torch.dtype | None = None, 
             raise ValueError(f"device='auto' spreads models from the hub; {name!r} is small enough for one device: leave it out, or name one")
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
         revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
-        return checked(Subject(name, model.to(device).eval(), processor, revision))
+        return checked(Subject(name, model.to(device).eval(), processor, revision, images or {}))
     dtype = dtype or torch.bfloat16
     if weights == "random":
         model, processor = true_size.build(name, entry.repository, dtype, device)
-        return checked(Subject(name, model, processor, "random-0", entry.images))
-    return _pretrained(hub.named(name), entry, dtype, device)
+        images = hub.pictures(model.config) if images is None else images
+        return checked(Subject(name, model, processor, "random-0", images))
+    return _pretrained(hub.named(name), entry, dtype, device, images)
+
+
+def outline(name: str) -> PreTrainedModel | None:
+    """The model of the hub or of a folder that a name stands for, without weights; None for an embedded one.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `load` does.
+    """
+    entry = hub.entry_of(name)
+    return None if entry is None else _found(hub.named(name), entry)[0]
 
 
 def checked(subject: Subject) -> Subject:
@@ -204,42 +225,81 @@ def _content_hash(folder: Path, *patterns: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _pretrained(name: str, entry: hub.Entry, dtype: torch.dtype, device: str) -> Subject:
-    """Download (once) and load; the revision of the first download is written down and used from then on."""
-    pins = cache() / "revisions.json"
-    local, pinned = Path(entry.repository).is_dir(), _pinned(pins)
+def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict]:
+    """A checked model without weights; the revision of its weights, and where and how transformers finds them.
+
+    What is on this machine is looked at first: whatever is complete here needs no network.
+    """
+    options = {"trust_remote_code": False}
+    pin = hub.pinned().get(entry.repository)
     with hub.reported(name, entry):
-        revision = pinned.get(entry.repository) or ("main" if local else hub.newest_revision(entry.repository))
-        options = {"revision": revision, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(entry.repository, **options)
-    checked(Subject(name, _outline(name, config), None, "none"))
-    with hub.reported(name, entry):
-        processor = AutoProcessor.from_pretrained(entry.repository, **options)
-        model = AutoModelForImageTextToText.from_pretrained(entry.repository, dtype=dtype, device_map=device, use_safetensors=True, **options)
-    if local:
-        revision = _content_hash(Path(entry.repository), "*.json")
-    elif entry.repository not in (pinned := _pinned(pins)):  # read again: another process may have pinned its model meanwhile
-        pins.parent.mkdir(parents=True, exist_ok=True)
-        download.write(pins, json.dumps({**pinned, entry.repository: revision}, indent=1).encode())
-    return checked(Subject(name, model.eval(), processor, revision, entry.images))
+        local = Path(entry.repository).is_dir()
+        folder = Path(entry.repository) if local else snapshots.complete(entry.repository, pin)
+        if folder:
+            source, revision = str(folder), folder.name
+        else:
+            source, revision = entry.repository, pin or hub.newest_revision(entry.repository)
+            options["revision"] = revision
+        config = AutoConfig.from_pretrained(source, **options)
+    if folder:
+        hub.check_whole(folder, None if local else entry.repository)
+    empty = _outline(name, config)
+    checked(Subject(name, empty, None, "none"))
+    return empty, revision, source, options
 
 
-def _pinned(pins: Path) -> dict[str, str]:
-    """The revisions of first downloads, by repository.
+def _pretrained(
+    name: str, entry: hub.Entry, dtype: torch.dtype, device: str, images: dict | None
+) -> Subject:
+    """Download (once) and load; the revision of the first download is written down and used from then."""
+    empty, revision, source, options = _found(name, entry)
+    place = memory.places(empty, dtype) if device == "auto" else device
+    with hub.reported(name, entry):
+        processor = AutoProcessor.from_pretrained(source, **options)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype, device_map=place, use_safetensors=True, output_loading_info=True,
+            ignore_mismatched_sizes=True, **options,  # they are reported, and refused here
+        )
+    _check_filled(name, model, report)
+    local = Path(entry.repository).is_dir()
+    revision = _content_hash(Path(source), "*.json") if local else revision
+    images = hub.pictures(model.config) if images is None else images
+    subject = checked(Subject(name, model.eval(), processor, revision, images))
+    if not local:
+        hub.pin(entry.repository, revision)
+    return subject
+
+
+def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
+    """Whether a checkpoint gave every weight of a model, in its shape, and none more inside the model's parts.
+
+    Weights that are tied to others that came, as an unembedding to the embeddings, are not in the file. What the file has
+    beside the model's parts, as heads for other tasks, takes part in no pass.
 
     Raises
     ------
     ValueError
-        If their file is not what was written.
+        Saying how many weights are wrong in which way, and the first of them.
     """
-    try:
-        found = json.loads(pins.read_text(encoding="utf-8")) if pins.exists() else {}
-        if not isinstance(found, dict):
-            raise ValueError("no object")
-    except ValueError as error:
-        why = f"{pins} cannot be read ({error}), so the revisions of the first downloads are not known; restore it, or delete it to take what the hub's cache has"
-        raise ValueError(why) from error
-    return found
+    shapes = {key for key, *_ in report["mismatched_keys"]}
+    absent = set(report["missing_keys"]) - shapes
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    absent -= {weight for weight, source in tied.items() if source not in absent | shapes}
+    parts = {part for part, _ in [*model.named_children(), *model.base_model.named_children()]}
+    parts -= {model.base_model_prefix}
+    prefix = f"{model.base_model_prefix}."
+    more = {key for key in report["unexpected_keys"] if key.removeprefix(prefix).split(".")[0] in parts}
+    if absent:  # then they tell what the checkpoint has in their place
+        more = set(report["unexpected_keys"])
+    wrong = {"missing": absent, "of another shape": shapes, "in no part of the model": more}
+    said = [f"{len(keys)} {what} ({hub.few(sorted(keys))})" for what, keys in wrong.items() if keys]
+    if not said:
+        return
+    kind = f"a {type(model).__name__} of {len(model.state_dict())} weights"
+    what = f"the checkpoint of {name!r} does not fill {kind}: {', '.join(said)}"
+    why = "what does not arrive is left random, and a measure would be of that"
+    todo = "Give a checkpoint that `save_pretrained` wrote for this class, or whose configuration describes it"
+    raise ValueError(f"{what}; {why}. {todo}")
 
 
 def _outline(name: str, config) -> PreTrainedModel:

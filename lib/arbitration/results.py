@@ -46,6 +46,7 @@ def provenance(subject, **parameters) -> dict:
         "model": subject.name,
         "revision": subject.revision,
         "spelling": subject.spelling,
+        "images": subject.images,
         "dtype": str(subject.model.dtype).removeprefix("torch."),
         "device": subject.device.type,
         "code": code_version(),

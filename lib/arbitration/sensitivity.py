@@ -15,7 +15,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from arbitration.heads import times
+from arbitration.memory import prompts_at_once
 from arbitration.trace import hooks, precision
+
+MOST = 4  # prompts that travel together: more are no faster
 
 
 def decision_margin(logits: Tensor, prompt) -> Tensor:
@@ -24,7 +27,11 @@ def decision_margin(logits: Tensor, prompt) -> Tensor:
 
 
 def head_sensitivity(
-    subject, prompts, metric: Callable = decision_margin, positions: str | Callable = "instruction", batch: int = 4
+    subject,
+    prompts,
+    metric: Callable = decision_margin,
+    positions: str | Callable = "instruction",
+    batch: int | None = None,
 ) -> pd.DataFrame:
     """Derivative of a metric with respect to the gain of every head (the arguments are those of `gain_gradients`).
 
@@ -45,7 +52,11 @@ def head_sensitivity(
 
 
 def gain_gradients(
-    subject, prompts: Sequence, metric: Callable = decision_margin, positions: str | Callable | tuple = "instruction", batch: int = 4
+    subject,
+    prompts: Sequence,
+    metric: Callable = decision_margin,
+    positions: str | Callable | tuple = "instruction",
+    batch: int | None = None,
 ) -> Tensor:
     """Derivative of a metric with respect to every head's gain, one backward pass per batch.
 
@@ -63,20 +74,36 @@ def gain_gradients(
         (logits of the next token after the last position, (vocabulary,); the prompt) → scalar M.
     positions : str, callable, or tuple
         Name of a token group, or a function from a prompt to positions, (n,); or a tuple of such, all from the same backward pass.
-    batch : int
-        Prompts that travel together: bounds the memory.
+    batch : int, optional
+        Prompts that travel together. Unless given, as many as the free memory holds (`memory.prompts_at_once`), at most 4.
+        Out of GPU memory halves it. It changes no number beyond rounding.
 
     Returns
     -------
     Tensor, (n_prompts, L, n_heads); for a tuple of positions (n_prompts, n_positions, L, n_heads)
         In the metric's unit (nats for `decision_margin`) per unit of gain; float64.
     """
-    packs = []
-    for _, alike in groupby(prompts, key=lambda prompt: sorted(prompt.inputs)):  # mixed embeddings and token ids do not mix
-        alike = list(alike)
-        packs += [alike[start : start + batch] for start in range(0, len(alike), batch)]
-    bar = tqdm(packs, leave=False, disable=len(packs) == 1, desc=f"sensitivity, {subject.name}")
-    return torch.stack([row for pack in bar for row in _pack_gradients(subject, pack, metric, positions)])
+    prompts = list(prompts)
+    size = batch or prompts_at_once(subject, prompts, MOST)
+    rows: list[Tensor] = []
+    shown = {"desc": f"sensitivity, {subject.name}", "leave": False, "disable": len(prompts) <= size}
+    with tqdm(total=len(prompts), **shown) as bar:
+        # Mixed embeddings and token ids do not mix.
+        for _, alike in groupby(prompts, key=lambda prompt: sorted(prompt.inputs)):
+            left = list(alike)
+            while left:
+                pack = left[:size]
+                try:
+                    rows += _pack_gradients(subject, pack, metric, positions)
+                except torch.cuda.OutOfMemoryError:
+                    if len(pack) == 1:
+                        raise
+                    size = len(pack) // 2
+                    tqdm.write(f"out of GPU memory; going on with {size} prompts at a time")
+                    continue
+                left = left[len(pack) :]
+                bar.update(len(pack))
+    return torch.stack(rows)
 
 
 def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:

@@ -8,13 +8,14 @@ import json
 
 import torch
 from accelerate import dispatch_model
-from accelerate.utils import get_balanced_memory, infer_auto_device_map, set_module_tensor_to_device
+from accelerate.utils import set_module_tensor_to_device
 from tokenizers import Tokenizer
 from transformers import (
     CONFIG_MAPPING, AutoModelForImageTextToText, AutoProcessor, CLIPImageProcessor, GenerationConfig, GotOcr2ImageProcessor, InternVLProcessor,
     InternVLVideoProcessor, LlavaProcessor, PreTrainedTokenizerFast, Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor,
 )
 
+from arbitration import memory, snapshots
 from arbitration.folders import DATA
 
 FOLDER = DATA / "architectures"
@@ -58,7 +59,7 @@ def build(name: str, repository: str, dtype: torch.dtype, device: str, seed: int
     known = facts(name)
     processor = _processor(known, repository)
     model = empty(known, processor.tokenizer, dtype)
-    return filled(model, _places(model) if device == "auto" else {"": device}, seed), processor
+    return filled(model, memory.places(model, dtype) if device == "auto" else {"": device}, seed), processor
 
 
 def empty(known: dict, tokenizer, dtype: torch.dtype):
@@ -85,28 +86,14 @@ def filled(model, places: dict[str, str | int], seed: int = 0):
     return model if len(places) == 1 else dispatch_model(model, places)
 
 
-def _places(model, memory: dict | None = None) -> dict[str, int]:
-    """Where accelerate would put each part of a model, evenly over the GPUs.
-
-    Raises
-    ------
-    ValueError
-        If they do not hold it.
-    """
-    whole = list(model._no_split_modules)
-    memory = memory or get_balanced_memory(model, no_split_module_classes=whole, dtype=model.dtype)
-    places = infer_auto_device_map(model, max_memory=memory, no_split_module_classes=whole, dtype=model.dtype)
-    if left := {part for part, place in places.items() if place in ("cpu", "disk")}:
-        raise ValueError(f"the GPUs together do not hold a model of {model.num_parameters() / 1e9:.2f} billion parameters: no room for {', '.join(sorted(left)[:3])} …")
-    return places
-
-
 def _processor(known: dict, repository: str):
     """The hub's, if it is on this machine, or a stand-in."""
-    try:
-        return AutoProcessor.from_pretrained(repository, local_files_only=True)
-    except (OSError, ValueError):
-        return stand_in(known)
+    for folder in snapshots.folders(repository):
+        try:
+            return AutoProcessor.from_pretrained(str(folder), local_files_only=True)
+        except (OSError, ValueError):
+            continue
+    return stand_in(known)
 
 
 def stand_in(known: dict):

@@ -1,0 +1,77 @@
+"""What of a repository is on this machine, found in the hub's cache without asking the network."""
+
+import json
+from pathlib import Path
+
+from huggingface_hub import constants
+from huggingface_hub.file_download import repo_folder_name
+
+#: One file of each is needed; which one depends on the checkpoint.
+ONE_OF = {
+    "tokenizer": ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
+    "processor": ("preprocessor_config.json", "processor_config.json"),
+}
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+
+def folders(repository: str) -> list[Path]:
+    """The revisions of a repository that are here, whole or not: the one that is called main, then the newest first."""
+    home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
+    found = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
+    note = home / "refs" / "main"
+    main = note.read_text().strip() if note.is_file() else ""
+    return sorted(found, key=lambda one: (one.name == main, one.stat().st_mtime), reverse=True)
+
+
+def complete(repository: str, revision: str | None = None) -> Path | None:
+    """The folder of a revision (unless given, the first of `folders`) that lacks nothing; None if none does."""
+    some = (folder for folder in folders(repository) if revision in (None, folder.name))
+    return next((folder for folder in some if not lacking(folder)), None)
+
+
+def lacking(folder: Path) -> list[str]:
+    """The names of files that a model needs and a folder does not have."""
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    for names in ONE_OF.values():
+        if not any((folder / name).is_file() for name in names):
+            missing.append(" or ".join(names[:2]))
+    return missing + [name for name in _shards(folder) if not (folder / name).is_file()]
+
+
+def _shards(folder: Path) -> list[str]:
+    """The names of the files with a model's weights."""
+    if (folder / SINGLE).is_file() or not (folder / INDEX).is_file():
+        return [SINGLE]
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return sorted(set(index["weight_map"].values()))
+    except (ValueError, KeyError):
+        return [INDEX]
+
+
+def cut_short(folder: Path) -> list[str]:
+    """What is not whole of a folder's weights: each file with its size and the size that its own header states."""
+    found = []
+    for name in _shards(folder):
+        path = folder / name
+        if not path.is_file():
+            continue
+        have, stated = path.stat().st_size, _stated_size(path)
+        if have != stated:
+            sizes = f"{have:,} bytes, by its header {stated:,}" if stated else "its header is broken"
+            found.append(f"{path} ({sizes})")
+    return found
+
+
+def _stated_size(path: Path) -> int:
+    """How large a safetensors file says it is; 0 if that cannot be read."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            return 0
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            return 0
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return 8 + length + max(ends, default=0)
