@@ -11,8 +11,9 @@ import tiny
 import torch
 from torch import nn
 
-from arbitration import dataset, entities, head_attribution, lens, load, measure, trace
+from arbitration import Pathway, conformance, dataset, entities, head_attribution, knockout_sweep, lens, load, measure, plan, resume, trace
 from arbitration.heads import times
+from arbitration.knockout import blocked_plain, next_token_logits
 from arbitration.sensitivity import gain_gradients
 from arbitration.trace import precision, widened
 
@@ -169,3 +170,92 @@ def test_sensitivity_sums_products_that_are_not_rounded():
     difference = model.o_proj.weight.detach().double().diff(dim=0).neg().to(NARROW).double()
     expected = (spoken[0, [0, 2]].double() * difference).unflatten(-1, (2, 32)).sum((0, 2))
     torch.testing.assert_close(gain_gradients(subject, [prompt])[0, 0], expected, rtol=1e-5, atol=0)
+
+
+# What is rounding between the engine and the plain way.
+
+INTO_LAST = [Pathway("instruction", "last")]
+
+
+def sweep(monkeypatch, planted, allowed=None):
+    """A sweep in bfloat16 by an engine that closes nothing if `planted`, and what plain passes are said to allow."""
+    subject, prompt = tiny_case("llava")
+    if planted:
+        honest = resume.last_rows
+        monkeypatch.setattr(resume, "last_rows", lambda prompts, pathways, numbered, depth: honest(prompts, pathways, [(n, range(w.start, w.start)) for n, w in numbered], depth))
+    if allowed is not None:
+        monkeypatch.setattr(resume, "_allowed", lambda ways, step: allowed)
+    return knockout_sweep(subject, [prompt], INTO_LAST, engine="resume", progress=False)
+
+
+def test_what_plain_passes_differ_by_is_no_reason_to_stop(monkeypatch, capsys):
+    sweep(monkeypatch, planted=False)
+    assert "nats" not in capsys.readouterr().out
+    subject, prompt = tiny_case("llava")
+    windows = [range(layer, layer + 1) for layer in range(5)]
+    plain = blocked_plain(subject, prompt, *INTO_LAST, windows).log_probabilities
+    monkeypatch.setattr(resume, "_allowed", lambda ways, step: 0.0)  # as if plain passes agreed to the bit
+    resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain)
+    assert capsys.readouterr().out == ""
+    resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 0.02)
+    said = capsys.readouterr().out
+    assert "by 0.02 nats" in said and "from the same layers in a finer dtype the engine is" in said
+    with pytest.raises(RuntimeError, match="they disagree"):
+        resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 5)
+
+
+@pytest.mark.parametrize("allowed", [None, -1.0])
+def test_a_mistake_in_bfloat16_stops_the_run(monkeypatch, allowed):
+    with pytest.raises(RuntimeError, match="finer dtype the engine is .* they disagree"):
+        sweep(monkeypatch, planted=True, allowed=allowed)
+
+
+def test_a_mistake_stops_the_run_where_there_is_no_room_for_a_finer_dtype(monkeypatch):
+    def scarce(subject):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(resume, "in_finer_dtype", scarce)
+    with pytest.raises(RuntimeError, match=r"is rounding in torch.bfloat16\): they disagree"):
+        sweep(monkeypatch, planted=True)
+
+
+@pytest.mark.parametrize("dtype, finer", [(NARROW, torch.float32), (torch.float32, torch.float64)])
+@pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, "qwen3-vl"])
+def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
+    subject = tiny.subject(architecture, dtype=dtype, sharpness=2.0)
+    prompt = subject.encode(tiny.samples()[0], "text")
+    before = {name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()}
+    plain = next_token_logits(subject, prompt)
+    with resume.in_finer_dtype(subject):
+        found = next_token_logits(subject, prompt)
+    assert found.dtype == finer and 0 < (found - plain).abs().max() < 100 * torch.finfo(dtype).eps * plain.abs().max()
+    if dtype == torch.float32:  # rotary positions are computed in float32 anyway: without a picture, all is as in a float64 model
+        words = SimpleNamespace(inputs={"input_ids": torch.arange(10, 40)[None]})
+        with resume.in_finer_dtype(subject):
+            found = next_token_logits(subject, words)
+        exact = next_token_logits(tiny.subject(architecture, sharpness=2.0), words)
+        torch.testing.assert_close(found, exact, rtol=0, atol=1e-10)
+        assert (next_token_logits(subject, words) - exact).abs().max() > 1e-7
+    with pytest.raises(KeyError), resume.in_finer_dtype(subject):
+        subject.norm._forward_pre_hooks[next(iter(subject.norm._forward_pre_hooks))](subject.norm, (), {})
+        raise KeyError
+    assert {name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()} == before
+    assert torch.equal(next_token_logits(subject, prompt), plain)
+
+
+@every_architecture
+def test_rounding_is_measured_on_the_prompt(architecture):
+    subject, prompt = tiny_case(architecture)
+    bound, whole = resume.rounding(subject, prompt), resume.rounding(subject, prompt, whole=True)
+    logits = next_token_logits(subject, prompt)
+    assert torch.finfo(NARROW).eps * logits.abs().max() / 2 < bound <= whole
+    assert subject.decoder.config._attn_implementation == "sdpa"
+    assert resume.rounding(tiny.subject(architecture), None) == 1e-10
+
+
+def test_a_trained_model_conforms_in_bfloat16(monkeypatch):
+    subject = load("smol-relay", dtype=NARROW)
+    prompt = subject.encode(tiny.samples()[0], "vision")
+    assert [found for check in conformance.CHECKS if (found := check(subject, prompt)).verdict != "passed"] == []
+    monkeypatch.setattr(plan, "_closed", lambda causal, edges, first_row: causal)
+    assert "under closed pathways" in conformance.engine(subject, prompt).why

@@ -104,16 +104,16 @@ def engine(subject, prompt) -> str:
     [(clean, resumed)], _ = resume.blocked(subject, [prompt], pathways, windows)
     plain = torch.cat([blocked_plain(subject, prompt, pathway, windows).log_probabilities for pathway in pathways]).cpu()
     off, moved = ((one - plain).abs().max().item() for one in (resumed.log_probabilities.cpu(), clean.log_probabilities.cpu()))
-    bound = resume.rounding(subject)
-    _require(moved > bound, f"closing pathways moved nothing by more than {moved:.1g} nats, so nothing was compared")
-    _require(off <= bound, f"resumed and full passes differ by {off:.2g} nats under closed pathways; {bound:g} is rounding in {subject.model.dtype}")
+    bound = resume.rounding(subject, prompt)
+    _require(moved > bound, f"closing pathways moved nothing by more than {moved:.1g} nats, so nothing was compared (at most {bound:.2g} is rounding in {subject.model.dtype})")
+    _require(off <= bound, f"resumed and full passes differ by {off:.2g} nats under closed pathways; {bound:.2g} is rounding in {subject.model.dtype}")
     gains, everywhere = _gains(subject), torch.arange(prompt.groups.length)
     clean, quick = following.leads(subject, prompt, gains, everywhere)
     _, slow = following.leads(subject, prompt, gains, everywhere, engine="plain")
     off, moved = (quick - slow).abs().max().item(), (slow - clean).abs().max().item()
-    _require(moved > bound, f"scaling heads moved nothing by more than {moved:.1g} nats, so nothing was compared")
-    _require(off <= 2 * bound, f"resumed and full passes differ by {off:.2g} nats under scaled heads; {2 * bound:g} is rounding in {subject.model.dtype}")
-    return f"{len(plain)} closed windows and {len(gains)} settings of heads within {bound:g} nats of full passes"
+    _require(moved > bound, f"scaling heads moved nothing by more than {moved:.1g} nats, so nothing was compared (at most {bound:.2g} is rounding in {subject.model.dtype})")
+    _require(off <= 2 * bound, f"resumed and full passes differ by {off:.2g} nats under scaled heads; {2 * bound:.2g} is rounding in {subject.model.dtype}")
+    return f"{len(plain)} closed windows and {len(gains)} settings of heads within {bound:.2g} nats of full passes"
 
 
 @check
@@ -124,8 +124,8 @@ def residual_sums(subject, prompt) -> str:
     state = final_norm(subject)(widened(activations.residual[-1, -1])).to(unembedding.device)
     found = torch.cat([logits(state, rows) for rows in unembedding.split(2**14)])  # the whole of it in float32 may not fit beside a large model
     off = (log_softmax(found).to(activations.log_probabilities) - activations.log_probabilities).abs().max().item()
-    bound = max(resume.rounding(subject), 1e-4)
-    _require(off <= bound, f"norm and unembedding of the last residual stream miss the prediction by {off:.2g} nats; at most {bound:g} is rounding")
+    bound = max(resume.rounding(subject, prompt, whole=True), 1e-4)
+    _require(off <= bound, f"norm and unembedding of the last residual stream miss the prediction by {off:.2g} nats; at most {bound:.2g} is rounding")
     apart = f"; at the image's, {subject.image_term} besides" if subject.image_term else ""
     return f"H + A + F in all {subject.n_layers} layers at all {prompt.groups.length} positions{apart}"
 
@@ -160,9 +160,9 @@ def knockout_canary(subject, prompt) -> str:
     check_bites(subject, prompt, pathway)
     clean = log_softmax(next_token_logits(subject, prompt))
     off, moved = ((log_softmax(_logits_without(subject, prompt, closed, layers)) - clean).abs().max().item() for closed in ([], [pathway]))
-    bound = resume.rounding(subject)
-    _require(off <= bound, f"closing nothing moves the prediction by {off:.2g} nats; at most {bound:g} is rounding in {subject.model.dtype}")
-    _require(moved > bound, f"closing {pathway} in all layers moves the prediction by no more than {moved:.2g} nats")
+    bound = resume.rounding(subject, prompt, whole=True)
+    _require(off <= bound, f"closing nothing moves the prediction by {off:.2g} nats; at most {bound:.2g} is rounding in {subject.model.dtype}")
+    _require(moved > bound, f"closing {pathway} in all layers moves the prediction by no more than {moved:.2g} nats; {bound:.2g} is rounding in {subject.model.dtype}")
     source, target = pathway.edges(prompt)
     before, after = (_attention(subject, prompt, closed, middle)[:, target[:, None], source[None, :]] for closed in ([], [pathway]))
     _require((before > 0).any(), f"no head of layer {middle} attends along {pathway} anyway, so that nothing was closed")
@@ -174,7 +174,7 @@ def knockout_canary(subject, prompt) -> str:
 def generation(subject, prompt) -> str:
     """Token by token with a cache is one pass over prompt and answer: as it is, with a pathway closed, and with heads scaled in the answer too."""
     chosen = [Head(subject.n_layers // 2, index) for index in range(subject.n_heads)]
-    bound = max(resume.rounding(subject), 1e-4)
+    bound = max(resume.rounding(subject, prompt, whole=True), 1e-4)
     for what, changed in {
         "nothing changed": lambda: knockout(subject, prompt, [], []),
         "text→last closed": lambda: knockout(subject, prompt, [Pathway("text", "last")], range(subject.n_layers)),
@@ -187,13 +187,13 @@ def generation(subject, prompt) -> str:
         with changed():
             whole = subject.model(**_continued(prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS).logits[0]
         off = (log_softmax(torch.cat(written.logits)) - log_softmax(whole)).abs().max().item()
-        _require(off <= bound, f"{what}: generating misses a pass over the whole by {off:.2g} nats; at most {bound:g} is rounding in {subject.model.dtype}")
+        _require(off <= bound, f"{what}: generating misses a pass over the whole by {off:.2g} nats; at most {bound:.2g} is rounding in {subject.model.dtype}")
     gains = _gains(subject)
     quick, slow = (following.answers(subject, prompt, gains, prompt.groups.instruction, NEW_TOKENS, engine) for engine in ("auto", "plain"))
     _require(quick == slow, f"answers under scaled heads are {quick} and the plain way {slow}")
     [plain] = following.answers(subject, prompt, max_new_tokens=NEW_TOKENS)
     _require(plain == slow[0], f"the answer is {plain!r}, and {slow[0]!r} with every head times one")
-    return f"{NEW_TOKENS} tokens three ways within {bound:g} nats; answers {', '.join(repr(answer) for answer in slow)}"
+    return f"{NEW_TOKENS} tokens three ways within {bound:.2g} nats; answers {', '.join(repr(answer) for answer in slow)}"
 
 
 CHECKS = (token_groups, engine, residual_sums, head_sums, knockout_canary, generation)
@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the suite on a model and print its table; 1 if a check failed, 2 if the model could not be loaded."""
     parser = argparse.ArgumentParser(prog="python -m arbitration.conformance", description=__doc__.partition("\n")[0])
     parser.add_argument("model", help=f"{', '.join(models.NAMES)}, a repository of the hub (org/name), or a folder with a saved model and its processor")
-    by_size = "unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides mistakes below 0.25 nats"
+    by_size = "unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides mistakes of some tenths of a nat"
     parser.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), help=by_size)
     parser.add_argument("--device", default=None, help="the first GPU if there is one; 'auto' for all of them")
     given = parser.parse_args(arguments)

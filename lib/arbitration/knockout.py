@@ -284,7 +284,7 @@ def knockout_sweep(
     ValueError
         Before any pass, if a pathway has no edge in one of the prompts, or for an even width or unknown engine.
     RuntimeError
-        If the model ignores the mask, or the engine disagrees with the plain way on the variant that is checked.
+        If the model ignores the mask, or the engine disagrees with the plain way on the variant that is checked (`resume.check_against_plain`).
     """
     tables = knockout_tables(subject, prompts, pathways, width, engine, layers, workspace)
     return pd.concat(tqdm(tables, desc=f"knockout, {subject.name}", total=len(prompts), disable=not progress), ignore_index=True)
