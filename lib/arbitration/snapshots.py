@@ -19,7 +19,7 @@ def folders(repository: str) -> list[Path]:
     home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
     found = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
     note = home / "refs" / "main"
-    main = note.read_text().strip() if note.is_file() else ""
+    main = note.read_text(encoding="utf-8").strip() if note.is_file() else ""
     return sorted(found, key=lambda one: (one.name == main, one.stat().st_mtime), reverse=True)
 
 
