@@ -9,6 +9,11 @@ enough, each process does for itself, with the answers that the others have left
 finds every part at hand. If a process breaks off, the launcher ends the others; the same command then goes on where they stopped.
 """
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the rest is imported ends this without a traceback
+
 import gc
 import os
 import sys
@@ -74,6 +79,7 @@ def together(runs: list[Run]) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    run.interruptible()
     run.printable()
     try:
         return command(arguments)

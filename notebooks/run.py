@@ -7,13 +7,17 @@
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the rest is imported ends this without a traceback
+
 import argparse
 import ast
 import difflib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -111,8 +115,9 @@ def settled(source: Path, given: dict) -> dict:
 def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
     """Run one notebook in a staging folder of its own and publish it.
 
-    The kernel works in the folder that the command was typed in, from which relative paths start. The notebook writes its tables and figures where `arbitration.folders.output` says, which is the staging folder here;
-    so a run that breaks off leaves the book with the last one that finished.
+    The kernel works in the folder that the command was typed in, from which relative paths start.
+    The notebook writes its tables and figures where `arbitration.folders.output` says, which is the
+    staging folder here; so a run that breaks off leaves the book with the last one that finished.
 
     Raises
     ------
@@ -238,6 +243,7 @@ def main(arguments=None) -> int:
 
 def done(work: Callable[[], int | None]) -> int:
     """The exit status of some work: 130, after a line that says how to go on, when it is interrupted; 1, after what was wrong, when a run breaks off."""
+    interruptible()
     printable()
     try:
         return work() or 0
@@ -247,6 +253,12 @@ def done(work: Callable[[], int | None]) -> int:
     except (papermill.PapermillExecutionError, RuntimeError) as error:
         print(f"{error}\nerror: the run above broke off; the book keeps the last run that finished.", file=sys.stderr)
         return 1
+
+
+def interruptible() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt from here on, unless it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def printable() -> None:

@@ -1,5 +1,7 @@
 """Statistics of a conflict set (Appendix B): counted by hand on two samples, and consistent with the shipped files."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -54,6 +56,13 @@ def test_the_figure_shows_every_sample_part_and_answer():
     assert [label.get_text() for label in lengths.get_xticklabels()] == ["Question", "Context", "Instruction", "Answer"]
     assert {round(bar.get_x() + 0.4): bar.get_height() for bar in forms.patches} == {1: 2, 2: 1, 3: 1}
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {"split iid", "split held"}
+
+
+def test_names_of_a_readers_tasks_and_splits_are_drawn_as_they_are():
+    name = "$$ \\frac{a} $x_{^$"
+    samples = [replace(one, task=name, split=name) for one in (ONE, TWO)]
+    figure = figures.fig_set(summary_samples.texts(samples), summary_samples.answers(samples, DICTIONARY))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"split {name}"]
 
 
 def test_the_figure_refuses_an_empty_set():

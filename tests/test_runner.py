@@ -426,3 +426,11 @@ def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy):
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
     assert not files_of(executed) and not [path for path in (executed / ".running").iterdir() if path.is_dir()]
+
+
+def test_ctrl_c_before_all_is_imported_is_no_traceback(tmp_path):
+    for program in ("run.py", "parallel.py"):
+        (tmp_path / "papermill.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
+        (tmp_path / "nbformat.py").write_text((tmp_path / "papermill.py").read_text())
+        done = subprocess.run([sys.executable, run.HERE / program, "--help"], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True)
+        assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

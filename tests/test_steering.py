@@ -264,6 +264,8 @@ def test_the_control_of_the_signals_is_other_samples_answers():
     assert table[table["dictionary"] == "shuffled"].groupby("draw")["phi_f"].sum().nunique() == 3
     figure = figures.fig_steer(table, steered("instruction")[3])
     assert len(figure.axes) == 3 and "1 prompt, 2 random sets each" in figure.axes[2].get_title("right")
+    name = "$$ \\frac{a} $x_{^$"
+    assert name in figures.fig_steer(table, steered("instruction")[3].assign(sample=name)).get_suptitle(), "drawn as it is"
 
 
 def test_a_reader_sees_each_set_beside_its_draws():
