@@ -175,13 +175,26 @@ def deepened(weights):
     return {**weights, **{key.replace("layers.4.", "layers.5."): weights[key].clone() for key in last}}
 
 
+def biased(weights):
+    (key,) = [key for key in weights if "language_model" in key and key.endswith("layers.2.self_attn.q_proj.weight")]
+    return {**weights, key.replace("weight", "bias"): torch.ones(len(weights[key]))}
+
+
+def blinkered(weights):
+    """A bias in the vision tower that the model has no place for."""
+    key = next(key for key in weights if "vision_tower" in key and key.endswith("patch_embedding.weight"))
+    return {**weights, key.replace("weight", "bias"): torch.ones(len(weights[key]))}
+
+
 @pytest.mark.parametrize("change, says", [
+    (biased, r"1 in no part of the model \(model.language_model.layers.2.self_attn.q_proj.bias\)"),
+    (blinkered, r"1 in no part of the model \(model.vision_tower.*patch_embedding.bias\)"),
     (foreign, r"\d+ missing \(lm_head.weight, .* and \d+ more\), \d+ in no part of the model \(foreign"),
     (lambda w: lost(w, "layers.3.self_attn.v_proj.weight"), r"1 missing \(model.language_model.layers.3.self_attn.v_proj.weight\)"),
     (lambda w: lost(w, "lm_head.weight"), r"1 missing \(lm_head.weight\)"),
     (narrowed, r"1 of another shape \(model.language_model.layers.2.mlp.up_proj.weight\)"),
     (deepened, r"9 in no part of the model \(.*layers.5.input_layernorm.weight, .* and 6 more\)"),
-], ids=["foreign prefix", "a projection", "an unembedding", "a shape", "one layer more"])
+], ids=["a bias", "a bias of the vision tower", "foreign prefix", "a projection", "an unembedding", "a shape", "one layer more"])
 def test_weights_that_do_not_arrive_are_refused(cache, saved, tmp_path, capsys, change, says):
     folder = changed(saved, tmp_path, change)
     with pytest.raises(ValueError, match=f"does not fill a LlavaForConditionalGeneration of .*{says}.*left random"):
@@ -194,8 +207,15 @@ def test_weights_that_do_not_arrive_are_refused(cache, saved, tmp_path, capsys, 
     assert hub.pinned() == {}, "no revision is kept of what was refused"
 
 
-def test_what_is_beside_the_model_s_parts_is_let_be(saved, tmp_path):
-    folder = changed(saved, tmp_path, lambda weights: {**weights, "value_head.weight": torch.ones(3)})
+def pooled(weights):
+    """With the pooling head of a vision tower that the model does not use."""
+    key = next(key for key in weights if "vision_tower" in key and "embeddings" in key)
+    return {**weights, f"{key.partition('embeddings')[0]}head.probe": torch.ones(1, 1, 3)}
+
+
+@pytest.mark.parametrize("change", [pooled, lambda weights: {**weights, "value_head.weight": torch.ones(3)}], ids=["pooling", "another task"])
+def test_whole_modules_that_no_pass_uses_are_let_be(saved, tmp_path, change):
+    folder = changed(saved, tmp_path, change)
     assert arb.load(str(folder), device="cpu").n_layers == 5
 
 

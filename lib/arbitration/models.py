@@ -271,10 +271,11 @@ def _pretrained(
 
 
 def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
-    """Whether a checkpoint gave every weight of a model, in its shape, and none more inside the model's parts.
+    """Whether a checkpoint gave every weight of a model, in its shape, and none more that a pass would miss.
 
-    Weights that are tied to others that came, as an unembedding to the embeddings, are not in the file. What the file has
-    beside the model's parts, as heads for other tasks, takes part in no pass.
+    Weights that are tied to others that came, as an unembedding to the embeddings, are not in the file. Whole modules that the file
+    has and the model lacks, as heads for other tasks or a vision tower's pooling, take part in no pass; in the text decoder
+    they would, as layers beyond those that the configuration counts.
 
     Raises
     ------
@@ -285,10 +286,9 @@ def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
     absent = set(report["missing_keys"]) - shapes
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     absent -= {weight for weight, source in tied.items() if source not in absent | shapes}
-    parts = {part for part, _ in [*model.named_children(), *model.base_model.named_children()]}
-    parts -= {model.base_model_prefix}
-    prefix = f"{model.base_model_prefix}."
-    more = {key for key in report["unexpected_keys"] if key.removeprefix(prefix).split(".")[0] in parts}
+    modules = dict(model.named_modules())
+    decoder = next(module for module, own in modules.items() if own is model.get_decoder())
+    more = {key for key in report["unexpected_keys"] if key.rpartition(".")[0] in modules or key.startswith(f"{decoder}.")}
     if absent:  # then they tell what the checkpoint has in their place
         more = set(report["unexpected_keys"])
     wrong = {"missing": absent, "of another shape": shapes, "in no part of the model": more}
