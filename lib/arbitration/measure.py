@@ -1,5 +1,6 @@
 """From one prompt to the rows of a table: what the notebooks collect and every figure is made from."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +11,15 @@ from tqdm.auto import tqdm
 
 from arbitration import following, prompts as prompts_, results
 from arbitration.attribution import sublayer_increments
-from arbitration.dataset import Sample
+from arbitration.dataset import MODALITIES, Sample
 from arbitration.heads import signals
 from arbitration.knockout import Pathway
 from arbitration.prompts import BASE_GROUPS, SPELLINGS, Unusable
 from arbitration.trace import trace
 
 OWN, SHUFFLED = "own", "shuffled"
+#: How many samples of a set tell in which spelling a model answers: the first usable ones by name, whatever order and number are measured.
+PROBED = 32
 
 
 def borrowed(dictionary, samples: list[Sample], seed: int, tokenizer=None) -> dict[str, Sample | None]:
@@ -96,24 +99,26 @@ def _told_apart(prompt, dictionary, tokenizer):
     raise Unusable(prompt.sample, "no token of the vocabulary belongs to one of its two answers alone")
 
 
-#: How many samples of a set tell in which spelling a model answers: the first by name, whatever order and number are measured.
-PROBED = 32
-
-
 def spelt(subject, samples: list[Sample], dictionary):
     """The subject with the spelling in which it writes the answers of a set, so that y_p and y_c are tokens that it was about to write.
 
-    The spelling (`prompts.SPELLINGS`) that most of its own answers have, among those that follow on the first `PROBED` samples of the
-    set by name; as the set gives the answers where none tells, and where it is level with another.
+    The spelling (`prompts.SPELLINGS`) that most of its own answers have, among those that follow on the first `PROBED` usable samples of
+    the set by name; as the set gives the answers where none tells, and where it is level with another.
 
     Parameters
     ----------
     samples : list of Sample
         The whole set, or a part that does not depend on how much of it is measured.
     """
-    chosen = sorted(samples, key=lambda sample: sample.id)[:PROBED]
+    prompts: list = []
+    for sample in sorted(samples, key=lambda sample: sample.id):
+        with suppress(Unusable):
+            prompts += [_told_apart(subject.encode(sample, way), dictionary, subject.tokenizer) for way in MODALITIES]
+        if len(prompts) == 2 * PROBED:
+            break
+    if not prompts:
+        return subject
     found = dict.fromkeys(SPELLINGS, 0)
-    prompts, _ = decided(subject, chosen, dictionary)
     table = asked(subject, prompts, dictionary)
     for prompt, answer, kept in zip(prompts, table["answer"], table["kept"]):
         given = prompt.sample.answers(prompt.following)[0]
