@@ -1,8 +1,13 @@
 """What all tests share: which of them need files that only the project's own machines have."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell that starts a program in the background lets it ignore Ctrl-C, and with it every program that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -169,7 +169,7 @@ def test_sensitivity_sums_products_that_are_not_rounded():
     # What backward passes hand on is rounded, so the difference of W_O's rows is; the products with the heads' outputs are not.
     difference = model.o_proj.weight.detach().double().diff(dim=0).neg().to(NARROW).double()
     expected = (spoken[0, [0, 2]].double() * difference).unflatten(-1, (2, 32)).sum((0, 2))
-    torch.testing.assert_close(gain_gradients(subject, [prompt])[0, 0], expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(gain_gradients(subject, [prompt], batch=1)[0, 0], expected, rtol=1e-5, atol=0)
 
 
 # What is rounding between the engine and the plain way.

@@ -182,7 +182,7 @@ def test_an_answer_has_room_to_be_written_whole(monkeypatch, answers, least):
     own, rival = (subject.tokenizer(f" {answer}" if prompt.text[-1] != "\n" else answer)["input_ids"] for answer in answers)
     assert prompt.room == max(len(own), len(rival)) + prompts.MARGIN and len(own) >= least
 
-    def generate(input_ids, max_new_tokens, **options):
+    def generate(inputs=None, *, input_ids, max_new_tokens, **options):
         written = torch.tensor([own[:max_new_tokens]])
         return SimpleNamespace(sequences=torch.cat([input_ids, written], dim=1), logits=[torch.eye(len(subject.tokenizer))[own[:1]]])
 

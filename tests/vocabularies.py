@@ -143,4 +143,5 @@ def subject(architecture: str) -> Subject:
     """The processor of one of the paper's models, without a model."""
     processor = {"qwen2.5-vl": _qwen_processor, "internvl3": _internvl_processor, "llava-1.5": _llava_processor}[architecture]()
     config = SimpleNamespace(image_token_id=processor.tokenizer.convert_tokens_to_ids(processor.image_token))
-    return Subject(f"true-{architecture}", SimpleNamespace(device=torch.device("cpu"), config=config), processor, "no weights")
+    model = SimpleNamespace(device=torch.device("cpu"), config=config, get_decoder=lambda: SimpleNamespace(config=config))
+    return Subject(f"true-{architecture}", model, processor, "no weights")

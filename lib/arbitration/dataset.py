@@ -117,7 +117,7 @@ def content(name: str | Path) -> str:
         return str(name)
     file = source(name)
     digest = hashlib.sha256(file.read_bytes() + mark(name).encode())
-    for path in mc2.pictures(file) if file.suffix == ".json" else own_data.pictures(file):
+    for path in mc2.picture_files(file) if file.suffix == ".json" else own_data.picture_files(file):
         digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"none")
     return digest.hexdigest()[:12]
 

@@ -124,7 +124,7 @@ def read(path: str | Path | None = None, get: Callable[[str], bytes] = download.
     return _records(file.read_bytes(), file)
 
 
-def pictures(file: Path) -> list[Path]:
+def picture_files(file: Path) -> list[Path]:
     """The photographs that lie beside a file of MC²'s texts, each once; nothing is checked but the texts."""
     numbers = dict.fromkeys(record["image_id"] for record in read(file))
     return [path for number in numbers for path in _places(number, file.parent) if path.is_file()]

@@ -87,7 +87,7 @@ def load(path: str | Path, split: str | None) -> list[Sample]:
     return _in_split([_sample(names[number], record, file.parent) for number, record in records.items()], split, file)
 
 
-def pictures(file: Path) -> list[Path]:
+def picture_files(file: Path) -> list[Path]:
     """Where the pictures of a samples file should be, each once; nothing is checked."""
     records = [record for _, record, fault in (_rows if file.suffix == ".parquet" else _lines)(file) if not fault]
     return list(dict.fromkeys(file.parent / _text(record, "image") for record in records))
