@@ -2,7 +2,7 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from arbitration.style import BLUE, DIRECTIONS, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, styled
+from arbitration.style import BLUE, DIRECTIONS, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, strangers, styled
 
 # Drawn in this order; the rings of the default stay visible where curves coincide.
 READINGS = {
@@ -32,7 +32,7 @@ def fig14_beliefs(beliefs):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["reading"] == name)]
             panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
-            band(panel, here[here["dictionary"] == "shuffled"], "aligned", label="control: another sample's answers", color=GREY, dashes="--", fill=0.12)
+            strangers(panel, here, "aligned")
             n = band(panel, here[here["dictionary"] == "own"], "aligned", label=label, color=color, marker=marker)
             panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share)", ylim=(-0.03, 1.03))
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -65,7 +65,6 @@ def fig14(interventions):
             panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.05, 1.05))
             count(panel, here["sample"].nunique(), unit)
             if not len(here):
-                panel.text(0.5, 0.5, "no such samples", transform=panel.transAxes, ha="center", color=GREY)
                 continue
             band(panel, here[here["heads"] == "random"], "followed", x=along, label="control: as many random heads", color=GREY, marker="x", dashes="--")
             for name, (text, color, marker, size) in READINGS.items():

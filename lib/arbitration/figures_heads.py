@@ -27,6 +27,10 @@ def fig8(heads):
     for (top, bottom), following in zip(axes.T, DIRECTIONS):
         here = heads[heads["following"] == following]
         values = samples_by(here, ["layer", "head"], "margin")
+        if not len(values):
+            for panel in (top, bottom):
+                count(panel, 0)
+            continue
         shape = (here["layer"].nunique(), here["head"].nunique())
         mean = values.mean().to_numpy().reshape(shape)
         limit = float(np.abs(mean).max()) or 1.0
@@ -50,8 +54,10 @@ def _sorted_heads(axes, values, top):
     """Means of held-out samples in the order that the other samples give."""
     first, second = values.iloc[::2].to_numpy(), values.iloc[1::2]
     clusters, second = images(second), second.to_numpy()
+    count(axes, f"{len(first)} ranking + {len(second)} shown", "")
     if not len(second):
-        raise ValueError("fig8 needs at least two samples a direction: one half ranks the heads, the other half is shown.")
+        axes.text(0.5, 0.5, "one sample ranks, none is left to show", transform=axes.transAxes, ha="center", color=GREY)
+        return
     rank = 1 + np.arange(values.shape[1])
     zero(axes)
     mean, low, high = bootstrap(second.mean(axis=1), clusters=clusters)
@@ -63,7 +69,6 @@ def _sorted_heads(axes, values, top):
     axes.axvline(top + 0.5, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set(xlabel="rank of the head (dotted: top 5 %)", ylabel="margin (logits)")
-    count(axes, f"{len(first)} ranking + {len(second)} shown", "")
 
 
 @styled
@@ -116,7 +121,6 @@ def _interventions(table, number, what, setting, along, positions, label, scale)
         here = kept[kept["following"] == following]
         panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.03, 1.05))
         if not len(here):
-            panel.text(0.5, 0.5, "no such samples", transform=panel.transAxes, ha="center", color=GREY)
             count(panel, 0)
             continue
         here = here.assign(followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale)

@@ -43,6 +43,9 @@ def fig_head_truth(scores, effects):
         truth = samples_by(here, ["layer", "head"], "effect")
         ranked = scores[scores["following"] == direction]
         for panel, (name, label) in zip(axes[:, column], SCORES.values()):
+            if not (len(truth) and len(ranked)):
+                count(panel, 0, f"({ranked['sample'].nunique()} ranking + {len(truth)} tested)")
+                continue
             mean = samples_by(ranked, ["layer", "head"], name).mean().loc[truth.columns]
             _scatter(panel, mean.to_numpy(), truth, label)
             count(panel, f"{ranked['sample'].nunique()} ranking + {len(truth)} tested", "")
@@ -98,7 +101,6 @@ def fig_head_amplification(interventions):
 def _curves(axes, table, along, scale, unit):
     count(axes, table["sample"].nunique(), unit)
     if not len(table):
-        axes.text(0.5, 0.5, "no such samples", transform=axes.transAxes, ha="center", color=GREY)
         return
     table = table.assign(followed=(table["outcome"] == "follow").astype(float), at=table[along].astype(float) * scale)
     for name, (label, color, marker, dashes) in HEAD_SETS.items():
