@@ -47,7 +47,7 @@ def fig3(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     return _knockout(table, 3, "attention knockout: vision, text and the last token", ["vision→text", "vision→last", "text→last"])
 
@@ -64,7 +64,7 @@ def fig4(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     return _knockout(table, 4, "attention knockout: what reaches the instruction",
                      ["context→instruction", "context→last", "vision→instruction", "vision→context", "vision→last",
@@ -101,7 +101,7 @@ def fig5a(beliefs):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(beliefs, ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"), "fig5a")
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
@@ -130,7 +130,7 @@ def fig5b(paths):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a path is.
+        When columns are missing, or a path is.
     """
     check_columns(paths, ("model", "sample", "following", "blocked", "outcome"), "fig5b")
     figure, axes = panels("5b", "answers with a direct path to the generated tokens closed", paths, height=2.9, sharey=True)
@@ -176,7 +176,7 @@ def fig6a(components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _components(components, "6a", "signal of both modalities at the instruction tokens", "signal Φ (logits)",
                        [("signal_f", "followed modality", GREEN, "o"), ("signal_c", "competitor", PINK, "^")], ["signal_f"])
@@ -194,7 +194,7 @@ def fig6b(components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _components(components, "6b", "what each sublayer adds to the followed modality's signal", "increment of Φ (logits)",
                        [("attention_signal", "attention", BLUE, "o"), ("mlp_signal", "MLP", ORANGE, "s")],
@@ -213,7 +213,7 @@ def fig7(components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _components(components, 7, "what each sublayer adds to the arbitration margin",
                        "increment of ΔS (logits)",

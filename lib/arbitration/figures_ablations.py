@@ -23,7 +23,7 @@ def fig14_beliefs(beliefs):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(beliefs, ("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"), "fig14_beliefs")
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
@@ -53,7 +53,7 @@ def fig14(interventions):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(interventions, ("model", "sample", "following", "setting", "heads", "share", "factor", "outcome"), "fig14")
     table = interventions.assign(followed=(interventions["outcome"] == "follow").astype(float), percent=100 * interventions["share"])

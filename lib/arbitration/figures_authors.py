@@ -1,7 +1,7 @@
 """A run's layer-wise curves with those that the authors published laid over them."""
 
 from arbitration import paper_curves
-from arbitration.style import BLUE, DIRECTIONS, GREY, ORANGE, band, below, check_columns, panels, styled, zero
+from arbitration.style import BLUE, DIRECTIONS, GREY, ORANGE, band, below, check_columns, count, panels, styled, zero
 
 ROOM = 0.1  # nats: no axis shows less, so that rounding does not look like an effect
 
@@ -21,7 +21,7 @@ def fig_authors(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd"), "fig_authors")
     theirs, same = paper_curves.nearest(table["model"].iloc[0])
@@ -41,6 +41,7 @@ def fig_authors(table):
             panel.set_title(f"{following.capitalize()} following: {pathway}", loc="left", fontsize=9)
             r = comparison.loc[(following, pathway), "correlation"]
             shape = f"r = {r:.2f}".replace("-", "−") if r == r else "theirs is flat" if n else "nothing measured"
+            count(panel, n)
             panel.set_title(f"n = {n}; {shape}", loc="right", fontsize=8, color=GREY)
         axes[-1, column].set_xlabel("centre of the blocked window (layer, 0-based)" if aligned else "relative depth (0: input, 1: output)")
     below(figure, axes, 2)

@@ -85,7 +85,7 @@ def fig9_blocking(interventions, positions="instruction"):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _interventions(interventions, "9 left", "blocking heads at", "blocking", "share", positions,
                           "blocked heads (% of all)", 100)
@@ -105,7 +105,7 @@ def fig9_amplification(interventions, positions="instruction"):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _interventions(interventions, "9 right", "amplifying heads at", "amplification", "factor", positions,
                           "factor on the heads' output", 1)

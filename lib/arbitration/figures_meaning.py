@@ -26,7 +26,7 @@ def fig_spans_in(table, answers):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _spans(table, answers, "R1", "from the instructed modality into each sentence", lambda way, span: f"{SOURCE[way]}→{span}")
 

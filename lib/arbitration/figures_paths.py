@@ -58,7 +58,7 @@ def fig1(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd"), "fig1")
     absent = sorted(set(PATHS) - set(table["pathway"]))

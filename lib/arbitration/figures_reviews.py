@@ -61,7 +61,7 @@ def fig_whole(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd", "divergence"), "fig_whole")
     figure, axes = panels("R4", "the whole vocabulary instead of two answers", table, rows=3, height=2.1)
@@ -93,7 +93,7 @@ def fig_failures(components, failed):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     rows = [("attention_signal", "attention: signal"), ("mlp_signal", "MLP: signal"), ("attention_margin", "attention: margin"), ("mlp_margin", "MLP: margin")]
     check_columns(components, ("model", "sample", "following", "layer", "dictionary", *(name for name, _ in rows)), "fig_failures")
@@ -126,7 +126,7 @@ def fig_last(components, last):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(last, ("model", "sample", "following", "layer", "dictionary", "attention_margin", "mlp_margin"), "fig_last")
     figure, axes = panels("R6", "increments of the margin at the last position", last, rows=2, height=2.4)

@@ -28,7 +28,7 @@ def fig_steer(decision, effects):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(decision, ("layer", "positions", "dictionary", "phi_f", "phi_c", "draw"), "fig_steer")
     check_columns(effects, ("model", "sample", "following", "heads", "draw", "factor", "lead"), "fig_steer")

@@ -42,8 +42,8 @@ def ablations(beliefs, interventions, sensitivity, seed=0):
                 found |= estimate(f"ldar_change_{key}_{d}", paired(values[key, "own"], values["default", "own"]), seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
         here = interventions[interventions["following"] == d]
         found |= _blocking(here[here["setting"] == "blocking"], d, seed) | _amplification(here[here["setting"] == "amplification"], d, seed)
-        moved = sensitivity[(sensitivity["following"] == d) & (sensitivity["change"] != "default")]["change"].isin(("higher", "lower"))
-        found[f"moved_{d}"] = f"{int(moved.sum())} of {len(moved)}"
+        measured = sensitivity[(sensitivity["following"] == d) & ~sensitivity["change"].isin(("default", "not measured"))]
+        found[f"moved_{d}"] = f"{int(measured['change'].isin(('higher', 'lower')).sum())} of {len(measured)}"
     return found
 
 
