@@ -118,6 +118,19 @@ def test_a_model_that_follows_always_or_in_one_direction_alone_is_measured(noteb
             assert all("no such samples" in words(axes) or "not swept" in words(axes) for axes in empty), name
 
 
+@pytest.mark.parametrize("notebook, name", [
+    ("sec4_heads", "fig9_amplification"), ("appE_ablations", "fig14"), ("sec4_sensitivity", "fig_head_amplification"), ("steer", "fig_steer"),
+])  # fmt: skip
+def test_where_no_sample_ranks_heads_none_is_scaled_as_a_top_head(notebook, name, tmp_path, monkeypatch):
+    glued, figures = execute(notebook, tmp_path, monkeypatch, tiny.samples(6), "text")
+    assert style.NO_RANKING in " ".join(map(words, figures[name].axes)), "failures under a vision instruction, and random heads alone"
+    if notebook == "sec4_heads":
+        assert math.isnan(glued["amplify_target_vision"]) and math.isnan(glued["amplify_shared_vision"]) and glued["amplify_random_vision"] == 0.0
+        assert glued["overlap_top"] != glued["overlap_top"] and glued["shared_heads"] == "not measured"
+    if notebook == "steer":
+        assert glued["answer_eq12_scaled"] == "not measured" and math.isnan(glued["lead_sensitivity_blocked"])
+
+
 def test_a_model_that_never_fails_has_a_figure_without_failures(tmp_path, monkeypatch):
     glued, figures = execute("sec4_heads", tmp_path, monkeypatch, tiny.samples(6))
     assert [glued[f"failures_{way}"] for way in ("text", "vision")] == [0.0, 0.0] and glued["short_failures_text"] == 2.0

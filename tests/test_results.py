@@ -143,6 +143,8 @@ def test_a_table_of_unusable_samples_alone_is_refused(store, subject):
     first = prompts(subject)[:1]
     with pytest.raises(ValueError, match=f"none of 1 prompts can be measured for the table 'toy'; {first[0].id}: too long"):
         results.collect("toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"])
+    table = results.collect("toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"], toy(first[0]))
+    assert len(table) == 0 and list(table.columns) == ["sample"]
 
 
 def test_an_error_of_another_sample_drops_none(store, subject):

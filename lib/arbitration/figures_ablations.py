@@ -2,7 +2,9 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from arbitration.style import BLUE, DIRECTIONS, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, strangers, styled
+from arbitration.style import (
+    BLUE, DIRECTIONS, GREY, INK, NO_RANKING, ORANGE, RED, band, below, check_columns, count, panels, say, strangers, styled,
+)
 
 # Drawn in this order; the rings of the default stay visible where curves coincide.
 READINGS = {
@@ -70,6 +72,8 @@ def fig14(interventions):
             for name, (text, color, marker, size) in READINGS.items():
                 rows = here[here["heads"] == name]
                 band(panel, rows, "followed", x=along, label=text, color=color, marker=marker, fill=0.12, markersize=size, markerfacecolor="none")
+            if not here["heads"].isin(READINGS).any():
+                say(panel, NO_RANKING)
             start = here[here["heads"] == "original"]["followed"].mean()
             panel.axhline(start, color=INK, linewidth=0.9, linestyle=":", label="no intervention")
     below(figure, axes, 3)

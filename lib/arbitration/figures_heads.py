@@ -5,7 +5,7 @@ import numpy as np
 from arbitration.estimates import images
 from arbitration.metrics import bootstrap, simultaneous
 from arbitration.style import (
-    ALWAYS_DARK, BLUE, DIRECTIONS, GREEN, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, samples_by, styled, zero,
+    ALWAYS_DARK, BLUE, DIRECTIONS, GREEN, GREY, INK, NO_RANKING, ORANGE, RED, band, below, check_columns, count, panels, samples_by, say, styled, zero,
 )
 
 TOP_SHARE = 0.05  # the paper's 40 heads of 784
@@ -56,7 +56,7 @@ def _sorted_heads(axes, values, top):
     clusters, second = images(second), second.to_numpy()
     count(axes, f"{len(first)} ranking + {len(second)} shown", "")
     if not len(second):
-        axes.text(0.5, 0.5, "one sample ranks, none is left to show", transform=axes.transAxes, ha="center", color=GREY)
+        say(axes, "one sample ranks, none is left to show")
         return
     rank = 1 + np.arange(values.shape[1])
     zero(axes)
@@ -124,6 +124,8 @@ def _interventions(table, number, what, setting, along, positions, label, scale)
             count(panel, 0)
             continue
         here = here.assign(followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale)
+        if not (here["heads"] == "target").any():
+            say(panel, NO_RANKING)
         start = here[here["heads"] == "original"].groupby("sample")["followed"].mean()
         for name, (text, color, marker, dashes, size) in HEAD_SETS.items():
             rows = here[here["heads"] == name]

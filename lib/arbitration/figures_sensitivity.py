@@ -5,9 +5,9 @@ import numpy as np
 from arbitration.estimates import images, per_sample
 from arbitration.failing import SOURCES
 from arbitration.metrics import bootstrap, rank_correlation
-from arbitration.single_heads import PLACES
+from arbitration.single_heads import METHODS, PLACES
 from arbitration.style import (
-    BLUE, DIRECTIONS, FAINT, GREY, INK, ORANGE, RED, SKY, band, below, check_columns, count, panels, samples_by, styled, zero,
+    BLUE, DIRECTIONS, FAINT, GREY, INK, NO_RANKING, ORANGE, RED, SKY, band, below, check_columns, count, panels, samples_by, say, styled, zero,
 )
 
 TOP_SHARE, FACTOR = 0.05, 2.0
@@ -107,6 +107,8 @@ def _curves(axes, table, along, scale, unit):
         rows = table[(table["heads"] == name) & table["ranked_on"].isin(["", "other samples"])]
         if len(rows):
             band(axes, rows, "followed", x="at", label=label, color=color, marker=marker, dashes=dashes, fill=0.12, markerfacecolor="none", markersize=5)
+    if not table["heads"].isin(METHODS).any():
+        say(axes, NO_RANKING)
     start = table[table["heads"] == "original"].groupby("sample")["followed"].mean()
     axes.axhline(start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention")
 

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from arbitration.measure import OWN, SHUFFLED
 from arbitration.single_heads import METHODS
-from arbitration.style import BLUE, FAINT, GREY, INK, NO_STRANGERS, ORANGE, RED, below, check_columns, count, styled
+from arbitration.style import BLUE, FAINT, GREY, INK, NO_RANKING, NO_STRANGERS, ORANGE, RED, below, check_columns, count, say, styled
 
 WORDS = {"eq12": "top heads by Eq. 12", "sensitivity": "top heads by sensitivity"}
 LOOKS = {"eq12": (BLUE, "D"), "sensitivity": (RED, "o")}
@@ -80,6 +80,6 @@ def _leads(axes, table):
     axes.set_ylim((len(names) or 1) - 0.5, -0.5)
     axes.set(xlabel="the instructed answer's lead ln P(y_p) − ln P(y_c) at the first token (nats)", ylabel="heads and factor")
     if not names:
-        axes.text(0.5, 0.5, "no heads: no other sample follows this instruction", transform=axes.transAxes, ha="center", color=GREY)
+        say(axes, NO_RANKING)
     draws = int(table.loc[table["heads"].str.endswith("matched"), "draw"].nunique())
     count(axes, f"1 prompt, {draws} random sets each", "")

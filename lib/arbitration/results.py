@@ -115,12 +115,12 @@ def _gathered(name, subject, prompts, tables_of, empty, parameters) -> tuple[pd.
         team.wait()
         dropped = fill(f"{name}, {subject.name}, left over", parts, tables_of)
     reasons = [f"{prompt.id}: {dropped[prompt.id].why}" for prompt, _ in parts if prompt.id in dropped]
-    if len(reasons) == len(parts):
+    if len(reasons) == len(parts) and empty is None:
         raise ValueError(f"none of {len(parts)} prompts can be measured for the table {name!r}; {reasons[0]}")
     if reasons:
         tqdm.write(f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}: {'; '.join(reasons)}")
     tables = [pd.read_parquet(path).assign(image=picture(prompt.sample)) for prompt, path in parts if prompt.id not in dropped]
-    return pd.concat(tables, ignore_index=True), reasons
+    return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
 
 
 def fill(title: str, parts: list, tables_of: Callable[[list], Iterable[pd.DataFrame]]) -> dict[str, Unusable]:

@@ -17,6 +17,8 @@ DIRECTIONS = ("text", "vision")
 # Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is replaced by a lighter sister.
 BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072b2", "#3aa0dc", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 INK, GREY, FAINT, PAPER = "#1f2328", "#767b81", "#d4d7db", "#ffffff"
+#: A panel in which only random heads are scaled.
+NO_RANKING = "no top heads: no other sample follows here"
 #: A legend where no sample has other answers than all others, as among yes/no questions.
 NO_STRANGERS = "no control: all samples have one of these answers"
 ALWAYS_DARK = "#000001"  # for marks on the heat map, whose cells stay light in both themes
@@ -112,7 +114,12 @@ def count(axes, n, unit="samples", corner="right", none="no such samples"):
     """Print n inside the panel's title line, and where it is 0 what that means in the panel's middle."""
     axes.set_title(f"n = {n} {unit}", loc=corner, fontsize=8, color=GREY)
     if n == 0:
-        axes.text(0.5, 0.5, none, transform=axes.transAxes, ha="center", color=GREY)
+        say(axes, none)
+
+
+def say(axes, words):
+    """Words in a panel's middle, where something that it would show was not measured."""
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=GREY)
 
 
 def zero(axes, at=0.0):
