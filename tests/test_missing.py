@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from PIL import Image
 from test_notebooks import NOTEBOOKS, run
 
 import arbitration as arb
@@ -53,7 +54,7 @@ def pairs(*answers):
     return [replace(sample, answer_vision=vision, answer_text=text) for sample, (vision, text) in zip(scenes, answers, strict=True)]
 
 
-def execute(notebook, folder, monkeypatch, samples, follows="always", **parameters):
+def execute(notebook, folder, monkeypatch, samples, follows="always", architecture="internvl", **parameters):
     """What a notebook glues, and its figures, on some samples and a model that answers by one of `FOLLOWS`."""
     figures = {}
     said = FOLLOWS[follows]
@@ -76,8 +77,11 @@ def execute(notebook, folder, monkeypatch, samples, follows="always", **paramete
     monkeypatch.setattr(arb.figures, "publish", publish)
     data = written(folder / "set", samples)
     options = {"n": 2} | SMALLEST.get(notebook, {}) | parameters
-    glued = run(notebook, folder, monkeypatch, lambda name, weights: tiny.subject("internvl", seed=("trained", "random").index(weights)), data=data, **options)
-    return glued, figures
+
+    def load(name, weights):
+        return tiny.subject(architecture, seed=("trained", "random").index(weights))
+
+    return run(notebook, folder, monkeypatch, load, data=data, **options), figures
 
 
 def words(axes):
@@ -213,6 +217,18 @@ def test_two_usable_samples_are_enough(notebook, tmp_path, monkeypatch):
             execute(notebook, tmp_path, monkeypatch, samples)
     else:
         assert execute(notebook, tmp_path, monkeypatch, samples)[0]
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize("notebook", ["sec2_dataset", "sec3_beliefs", "sec4_heads", "steer"])
+def test_a_picture_that_the_processor_refuses_stops_no_notebook(notebook, place, tmp_path, monkeypatch):
+    """Qwen's takes none that is more than 200 times as long as wide."""
+    samples = list(tiny.samples(4))
+    Image.new("RGB", (1093, 5)).save(tmp_path / "wide.png")
+    samples[place] = replace(samples[place], image=str(tmp_path / "wide.png"))
+    glued, _ = execute(notebook, tmp_path / "run", monkeypatch, samples, architecture="qwen2.5-vl", n=4)
+    if notebook != "steer":
+        assert glued["n_text"] == (1.0 if (notebook, place) == ("sec4_heads", 0) else 2.0 if notebook == "sec4_heads" else 3.0)
 
 
 def unusable(sample):

@@ -177,10 +177,10 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 def numbers(table: pd.DataFrame) -> dict[str, float | str]:
     """What the book says of one steered prompt: leads and answers, and how many random draws moved the lead as far.
 
-    NaN, and "not measured", for a set of heads that the table lacks because no other sample ranks heads under this instruction.
+    NaN, and "not measured", for all sets where the table has none because no other sample ranks heads under this instruction.
     """
-    found = {"n_draws": 0.0}
-    for name in (f"{method}_{what}" for method in METHODS for what in ("blocked", "scaled")):
+    found = {} if table["heads"].isin(METHODS).any() else {"n_draws": 0.0}
+    for name in [f"{method}_{what}" for method in METHODS for what in ("blocked", "scaled")] if found else ():
         found |= {f"lead_{name}": math.nan, f"answer_{name}": "not measured", f"beyond_{name}": math.nan}
     for _, row in shown(table).iterrows():
         name = row["heads"] if row["heads"] == "none" else f"{row['heads']}_{'blocked' if row['factor'] == 0 else 'scaled'}"
