@@ -97,11 +97,12 @@ def intervened(setting, prompts):
 
     order = {name: [str(head) for way in ranking.values() for head in way] for name, ranking in rankings.items()}
     kept = {"rankings": order, "draws": draws, "cases": cases[setting], "mix": mix if setting == "amplification" else {}, **origin}
-    return arb.results.gathered("ablated", subject, prompts, lambda missing: map(scaled, missing), setting=setting, **kept)
+    none = arb.single_heads.NO_ANSWERS.assign(mix=0.0)
+    return arb.results.gathered("ablated", subject, prompts, lambda missing: map(scaled, missing), none, setting=setting, **kept)
 
 
 settings = {"blocking": tested, "amplification": [prompt for prompt, _ in failed]}
-interventions = pd.concat([intervened(setting, prompts) for setting, prompts in settings.items() if prompts], ignore_index=True)
+interventions = pd.concat([intervened(setting, prompts) for setting, prompts in settings.items()], ignore_index=True)
 arb.results.save(interventions, "ablations", arb.results.provenance(subject, draws=draws, mix=mix, **origin), subject.name)
 alt = "Modality following ratio with top heads blocked or amplified, the heads ranked under three readings, and random heads"
 arb.figures.publish(arb.figures.fig14(interventions), "fig14", subject.name, alt=alt)

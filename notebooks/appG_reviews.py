@@ -126,7 +126,8 @@ def able(prompt):
     return arb.ability.answers(subject, prompt, dictionary, rankings, draws, seed)
 
 
-ability = arb.results.collect("ability", subject, tested, lambda missing: map(able, missing), rankings=order, draws=draws, **origin)
+none = arb.single_heads.NO_ANSWERS.assign(kind="")  # if no more samples follow than those that rank
+ability = arb.results.collect("ability", subject, tested, lambda missing: map(able, missing), none, rankings=order, draws=draws, **origin)
 reading = arb.ability.reading(subject, rankings, draws, seed)
 arb.results.save(reading, "reading", arb.results.provenance(subject, rankings=order, draws=draws, **origin), subject.name)
 alt = "Share of right answers to conflicts and with one modality alone, and nats per token of plain text, with heads unchanged, blocked and doubled"

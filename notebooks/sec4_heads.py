@@ -76,7 +76,7 @@ def block(prompt):
 
 
 origin = {"rankings": {way: list(map(str, order)) for way, order in rankings.items()}, "seed": seed}
-blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), cases=places, **origin)
+blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), single_heads.NO_ANSWERS, cases=places, **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads, heads of the same layers"
 arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", subject.name, alt=alt)
 
@@ -101,8 +101,9 @@ def amplify(prompt):
     return table.assign(mix=mix[prompt.id], source="weakened" if mix[prompt.id] else "natural")
 
 
+none = single_heads.NO_ANSWERS.assign(mix=0.0, source="")  # of a model that never fails
 amplification = arb.results.collect(
-    "amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), mix=mix, cases=gains, **origin)
+    "amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), none, mix=mix, cases=gains, **origin)
 alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads, heads of the same layers"
 arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", subject.name, alt=alt)
 

@@ -68,7 +68,8 @@ ranked, same = (single_heads.rankings(scores[scores["half"] == name]) for name i
 
 # %%
 alone = [prompt for way in ("text", "vision") for prompt in [p for p in prompts["tested"] if p.following == way][:singles]]
-silenced = arb.results.collect("head_effects", subject, alone, lambda missing: (single_heads.silenced(subject, prompt) for prompt in missing))
+silenced = arb.results.collect(
+    "head_effects", subject, alone, lambda missing: (single_heads.silenced(subject, prompt) for prompt in missing), single_heads.NO_EFFECTS)
 alt = "Scores of all heads by Eq. 12 and by sensitivity against the lead that the decision loses without the head, text and vision following"
 arb.figures.publish(arb.figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced), "fig_head_truth", subject.name, alt=alt)
 
@@ -91,7 +92,7 @@ def block(prompt):
 top, flattered = (single_heads.named(subject, orders, max([0.05, *shares])) for orders in (ranked, same))
 origin = {"ranked": top, "seed": seed}
 blocking = arb.results.collect(
-    "head_blocking", subject, prompts["tested"], lambda missing: map(block, missing), same=flattered, cases=blocks, **origin)
+    "head_blocking", subject, prompts["tested"], lambda missing: map(block, missing), single_heads.NO_ANSWERS, same=flattered, cases=blocks, **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads by Eq. 12 and by sensitivity, random and layer-matched heads"
 arb.figures.publish(arb.figures.fig_head_blocking(blocking), "fig_head_blocking", subject.name, alt=alt)
 
@@ -136,9 +137,8 @@ def collected(source, failures):
 
 parts = [collected(source, failures) for source, failures in found.items() if failures]
 amplification = pd.concat(parts, ignore_index=True) if parts else blocking[:0].assign(source="")
-if parts:
-    alt = "Modality following ratio of failures from three sources against the factor on the heads: both rankings, random and layer-matched heads"
-    arb.figures.publish(arb.figures.fig_head_amplification(amplification), "fig_head_amplification", subject.name, alt=alt)
+alt = "Modality following ratio of failures from three sources against the factor on the heads: both rankings, random and layer-matched heads"
+arb.figures.publish(arb.figures.fig_head_amplification(amplification), "fig_head_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book

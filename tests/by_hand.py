@@ -1,7 +1,8 @@
 """Every number of the claims page once more, from a run's tables, by plain pandas and without the library.
 
 The library's summaries are many small functions that share their selections; a slip in one would show in a notebook, on its page and in the
-claim alike. Here each number is written down a second time, from what the claim's line says.
+claim alike. Here each number is written down a second time, from what the claim's line says. Where no sample has what a number needs, it is NaN; a
+difference is that of the samples that have both.
 """
 
 from pathlib import Path
@@ -29,10 +30,12 @@ def peak(table, following, pathway):
 
 
 def over_control(table, following, pathway, extreme="max"):
-    """A path's extreme minus that of random sources, on the samples that have such a control."""
-    random = curve(table, following, pathway, control=True)
-    own = curve(table, following, pathway).loc[random.index]
-    return getattr(own.mean(), extreme)() - getattr(random.mean(), extreme)()
+    """A path at the layer of its extreme minus random sources at theirs, on the samples that have such a control."""
+    own, random = curve(table, following, pathway), curve(table, following, pathway, control=True)
+    if random.empty:
+        return np.nan
+    own, random = (values.loc[random.index, getattr(values.mean(), f"idx{extreme}")()] for values in (own, random))
+    return own.mean() - random.mean()
 
 
 def knockouts(tables):
@@ -75,17 +78,20 @@ def beliefs(tables):
         table = tables["beliefs"]
         table = table[table["following"] == way].assign(lead=lambda rows: rows["phi_f"] - rows["phi_c"])
         lead = {
-            (place, words): rows.pivot_table(index="sample", columns="layer", values="lead")
-            for (place, words), rows in table.groupby(["positions", "dictionary"])
+            (place, words): table[(table["positions"] == place) & (table["dictionary"] == words)]
+            .pivot_table(index="sample", columns="layer", values="lead").reindex(columns=range(-1, 30))
+            for place in ("instruction", "last") for words in ("own", "shuffled")
         }
-        aligned = (lead["instruction", "own"] > 0).mean()
-        foreign = (lead["instruction", "shuffled"] > 0).mean()
+        sides = [(lead["instruction", words] > 0).loc[:, ALL] for words in ("own", "shuffled")]
+        aligned = sides[0].mean()
         found[f"ldar_shallow_{way}"] = aligned[SHALLOW].mean()
         found[f"ldar_rise_{way}"] = aligned[DEEP].mean() - aligned[SHALLOW].mean()
-        found[f"over_ldar_max_{way}"] = aligned[ALL].max() - foreign[ALL].max()
+        both = sides[0].index.intersection(sides[1].index)
+        highest = [side.loc[both, side.mean().idxmax()].mean() if len(both) else np.nan for side in sides]
+        found[f"over_ldar_max_{way}"] = highest[0] - highest[1]
 
         closed = tables["paths"][tables["paths"]["following"] == way]
-        ratio = {name: follows(rows).mean() for name, rows in closed.groupby("blocked")}
+        ratio = {name: follows(closed[closed["blocked"] == name]).mean() for name in ("none", "instruction→last", own_path, "random→last")}
         found[f"contrast_random_{way}"] = ratio["random→last"] - ratio["instruction→last"]
         found[f"contrast_collapse_{way}"] = ratio[own_path] - ratio["instruction→last"]
         found[f"contrast_spared_{way}"] = ratio["none"] - ratio[own_path]
@@ -93,25 +99,30 @@ def beliefs(tables):
         anchor, last = (np.sign(lead[place, "own"][CRITICAL]).to_numpy() for place in ("instruction", "last"))
         pairs = np.array([[(one == other).mean() for other in last] for one in anchor])  # each sample's anchors with every sample's last position
         own = np.eye(len(pairs), dtype=bool)
-        found[f"sync_critical_{way}"] = pairs[own].mean()
-        found[f"over_sync_{way}"] = pairs[own].mean() - pairs[~own].mean()
+        found[f"sync_critical_{way}"] = pairs[own].mean() if len(pairs) else np.nan
+        found[f"over_sync_{way}"] = pairs[own].mean() - pairs[~own].mean() if len(pairs) else np.nan
     return found
 
 
 def components(table):
     found = {}
-    for way, rows in table.groupby("following"):
-        def of(column, words, layers, how, rows=rows):
-            here = rows[(rows["dictionary"] == words) & rows["layer"].isin(layers)]
-            return here.groupby("sample")[column].agg(how).mean()
+    for way in ("text", "vision"):
+        rows = table[table["following"] == way]
 
-        def over(*column_and_layers, of=of):
+        def each(column, words, layers, how, rows=rows):
+            here = rows[(rows["dictionary"] == words) & rows["layer"].isin(layers)]
+            return here.groupby("sample")[column].agg(how)
+
+        def of(*choice, each=each):
+            return each(*choice).mean()
+
+        def over(*column_and_layers, each=each):
             column, layers = column_and_layers
-            return of(column, "own", layers, "sum") - of(column, "shuffled", layers, "sum")
+            return (each(column, "own", layers, "sum") - each(column, "shuffled", layers, "sum")).mean()
 
         for side in "fc":
-            rise = [of(f"signal_{side}", words, DEEP, "mean") - of(f"signal_{side}", words, SHALLOW, "mean") for words in ("own", "shuffled")]
-            found[f"over_signal_rise_{side}_{way}"] = rise[0] - rise[1]
+            rise = [each(f"signal_{side}", words, DEEP, "mean") - each(f"signal_{side}", words, SHALLOW, "mean") for words in ("own", "shuffled")]
+            found[f"over_signal_rise_{side}_{way}"] = (rise[0] - rise[1]).mean()
         gap = [of("signal_f", "own", layers, "mean") - of("signal_c", "own", layers, "mean") for layers in (SHALLOW, DEEP)]
         shallow, deep = (of("attention_margin", "own", layers, "sum") for layers in (SHALLOW, DEEP))
         found |= {
@@ -162,7 +173,7 @@ def heads(tables):
 
         alone = tables["head_effects"]
         alone = alone[(alone["following"] == way) & (alone["positions"] == "instruction")]
-        together = ratio(tables["head_blocking"], "eq12", 0.0, positions="instruction", ranked_on="other samples").loc[alone["sample"].unique()]
+        together = ratio(tables["head_blocking"], "eq12", 0.0, positions="instruction", ranked_on="other samples").reindex(alone["sample"].unique())
         found[f"contrast_several_{way}"] = (1 - together.mean()) - alone.groupby(["layer", "head"])["turned"].mean().max()
 
         def read(setting, reading, factor, ratio=ratio):
@@ -175,6 +186,9 @@ def heads(tables):
         found[f"localises_amplify_average_{way}"] = read("amplification", "average", 2.0) - read("amplification", "random", 2.0)
     for name, size in (("ten", 10), ("top", TOP)):
         text, vision = (set(order[way][:size]) for way in ("text", "vision"))
+        if not (text and vision):
+            found[f"over_overlap_{name}"] = np.nan
+            continue
         chance = sum(sum(layer == at for layer, _ in text) * sum(layer == at for layer, _ in vision) / PER_LAYER for at in ALL)
         found[f"over_overlap_{name}"] = len(text & vision) - chance
     return found

@@ -299,6 +299,32 @@ def test_a_lacking_pathway_is_named(tables):
         figures.fig4(tables["knockout"].query("pathway != 'vision→context'"))
 
 
+@pytest.mark.parametrize("name, table", [(name, table) for name, table, _ in CASES])
+def test_a_direction_without_samples_says_so(tables, name, table):
+    given = tables[table] if isinstance(tables[table], tuple) else (tables[table],)
+    figure = getattr(figures, name)(*(one[one["following"] == "text"] if "following" in one else one for one in given))
+    for axes in figure.axes[1:2]:
+        assert "n = 0" in axes.get_title("right")
+        assert re.search("no such samples|not swept", " ".join(text.get_text() for text in axes.texts))
+
+
+def test_one_sample_ranks_heads_and_none_is_left_to_show(tables):
+    axes = figures.fig8(tables["heads"].query("following == 'text' or sample == 's0'")).axes
+    assert axes[3].get_title("right") == "n = 1 ranking + 0 shown "
+    assert "none is left to show" in axes[3].texts[0].get_text() and "n = 1" in axes[1].get_title("right")
+
+
+def test_a_control_by_other_answers_says_how_many_samples_have_it(tables):
+    def legend(table):
+        return [text.get_text() for text in figures.fig5a(table).legends[0].get_texts()]
+
+    beliefs = tables["beliefs"]
+    shuffled = beliefs["dictionary"] == "shuffled"
+    assert "control: another sample's answers" in legend(beliefs) and style.NO_STRANGERS not in legend(beliefs)
+    assert "control: another sample's answers (n = 3)" in legend(beliefs[~shuffled | (beliefs["sample"] < "s3")])
+    assert style.NO_STRANGERS in legend(beliefs[~shuffled]) and not any("another" in text for text in legend(beliefs[~shuffled]))
+
+
 def test_an_incomplete_run_is_refused(tables):
     with pytest.raises(ValueError, match="not complete"):
         figures.fig7(tables["components"].drop(index=0))

@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from arbitration import dataset, folders, mc2, models, results
+from arbitration.prompts import Unusable
 
 
 @pytest.fixture
@@ -179,3 +180,70 @@ def test_revisions_that_cannot_be_read_are_named(store, monkeypatch, damage):
     (store / "revisions.json").write_text(damage)
     with pytest.raises(ValueError, match=r"^\S*/revisions.json cannot be read .* restore it, or delete it"):
         models.load("org/name")
+
+def toy(prompt):
+    return pd.DataFrame({"sample": [prompt.sample.id]})
+
+
+def failing_at(place, error):
+    """Rows of every prompt but one, at which an error of its sample is raised; how it is told which: by `map`, or by one generator for all."""
+    def rows(prompt):
+        if prompt.sample.id == tiny.samples(3)[place].id:
+            raise error(prompt.sample)
+        return toy(prompt)
+
+    return {"map": each(rows), "generator": lambda missing: (rows(prompt) for prompt in missing)}
+
+
+@pytest.mark.parametrize("kind", ["map", "generator"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_error_names_the_prompt_whose_rows_were_to_come(store, subject, place, kind):
+    tables_of = failing_at(place, lambda sample: ZeroDivisionError("by nothing"))[kind]
+    with pytest.raises(ZeroDivisionError) as caught:
+        results.collect("toy", subject, prompts(subject), tables_of)
+    assert str(caught.value) == "by nothing" and caught.value.__notes__ == [f"toy, tiny-llava: the first prompt that was not measured is {prompts(subject)[place].id}"]
+
+
+def test_a_notebook_s_traceback_shows_the_note(store, subject):
+    """Papermill and Jupyter print what IPython makes of an error."""
+    from IPython.core.ultratb import VerboseTB
+    try:
+        results.collect("toy", subject, prompts(subject), failing_at(1, lambda sample: ZeroDivisionError("by nothing"))["map"])
+    except ZeroDivisionError as error:
+        told = VerboseTB(theme_name="nocolor").text(type(error), error, error.__traceback__)
+    assert prompts(subject)[1].id in told.splitlines()[-1] and "by nothing" in told
+
+
+@pytest.mark.parametrize("kind", ["map", "generator"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_sample_that_turns_out_unusable_is_dropped_counted_and_listed(store, subject, place, kind, capsys):
+    tables_of = failing_at(place, lambda sample: Unusable(sample, "too long"))[kind]
+    for _ in range(2):  # measured, and read
+        table = results.collect("toy", subject, prompts(subject), tables_of)
+        kept = [prompt for number, prompt in enumerate(prompts(subject)) if number != place]
+        assert table["sample"].tolist() == [prompt.sample.id for prompt in kept]
+        lost = f"{prompts(subject)[place].id}: too long"
+        assert f"dropped 1 of 3 prompts from the table 'toy': {lost}" in "".join(capsys.readouterr())
+        origin = json.loads((store / "out" / subject.name / "tables" / "toy.json").read_text())
+        assert origin["parts"] == 2 and origin["dropped"] == [lost]
+
+
+def test_a_table_of_unusable_samples_alone_is_refused(store, subject):
+    first = prompts(subject)[:1]
+    with pytest.raises(ValueError, match=f"none of 1 prompts can be measured for the table 'toy'; {first[0].id}: too long"):
+        results.collect("toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"])
+    table = results.collect("toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"], toy(first[0]))
+    assert len(table) == 0 and list(table.columns) == ["sample"]
+
+
+def test_an_error_of_another_sample_drops_none(store, subject):
+    tables_of = failing_at(0, lambda sample: Unusable(tiny.samples(3)[2], "too long"))["map"]
+    with pytest.raises(Unusable, match=tiny.samples(3)[2].id):
+        results.collect("toy", subject, prompts(subject), tables_of)
+
+
+def test_a_table_may_be_empty_where_its_columns_are_known(store, subject):
+    empty = pd.DataFrame({"sample": ["a"], "value": [1.0]})
+    table = results.collect("toy", subject, [], None, empty)
+    assert len(table) == 0 and table.dtypes.to_dict() == empty.dtypes.to_dict()
+    assert json.loads((store / "out" / subject.name / "tables" / "toy.json").read_text())["parts"] == 0

@@ -82,7 +82,7 @@ def reading(subject, rankings: dict[str, list[Head]], draws: int = 3, seed: int 
         model, sample (number of the sentence), heads ("original", a direction whose top heads they are, or "random"), draw, factor, nats.
     """
     lines, count = sentences(), share_count(subject, SHARE)
-    sets = [(way, 0, order[:count]) for way, order in rankings.items()]
+    sets = [(way, 0, order[:count]) for way, order in rankings.items() if order]
     sets += [("random", draw, random_heads(subject, count, seed + draw)) for draw in range(draws)]
     cases = [("original", 0, 1.0, [])] + [(name, draw, factor, heads) for factor in FACTORS for name, draw, heads in sets]
     frames = []

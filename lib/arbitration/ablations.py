@@ -165,7 +165,7 @@ def interventions(
     Parameters
     ----------
     rankings : dict of reading to dict of direction to list of Head
-        Strongest first; from samples other than this one.
+        Strongest first; from samples other than this one. Empty where none follows: the reading is left out.
     cases : sequence of (share, factor)
         Share of all heads and what their outputs are multiplied by.
     setting : {"blocking", "amplification"}
@@ -180,7 +180,7 @@ def interventions(
     sets = []
     for share, factor in cases:
         case, count = Case(share, factor, draws), share_count(subject, share)
-        sets += [Setting(name, "", 0, case, tuple(order[prompt.following][:count]), None) for name, order in rankings.items()]
+        sets += [Setting(name, "", 0, case, tuple(order[prompt.following][:count]), None) for name, order in rankings.items() if order[prompt.following]]
         sets += [Setting("random", "", draw, case, tuple(random_heads(subject, count, seed + draw)), None) for draw in range(draws)]
     return intervened(subject, prompt, dictionary, sets, setting, "instruction")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from arbitration.estimates import DIRECTIONS, chosen, depth, estimate, wide
+from arbitration.estimates import DIRECTIONS, chosen, depth, estimate, extreme, wide
 from arbitration.metrics import nssd
 from arbitration.tables import markdown
 
@@ -93,22 +93,26 @@ def compared(paths: dict[str, pd.DataFrame], components: dict[str, pd.DataFrame]
 
 def _measured(direction, paths, components, heads, seed):
     if paths is not None:
-        for pathway, rows in paths[paths["following"] == direction].groupby("pathway", sort=False):
-            yield f"NSSD {pathway} (nats)", 0.0, *_largest(wide(rows, "nssd"), seed)
+        for pathway in paths["pathway"].unique():
+            yield f"NSSD {pathway} (nats)", 0.0, *_largest(wide(paths, "nssd", following=direction, pathway=pathway), seed)
     if components is not None:
         rows = components[components["following"] == direction]
-        deep = list(depth(int(rows["layer"].max()) + 1)["deep"])
-        aligned = wide(rows.assign(aligned=(rows["signal_f"] > rows["signal_c"]).astype(float)), "aligned")[deep].mean(axis=1)
+        aligned = _deep(rows.assign(aligned=(rows["signal_f"] > rows["signal_c"]).astype(float)), "aligned").mean(axis=1)
         yield LDAR, 0.5, len(aligned), estimate("value", aligned, seed)
         for measure, name in ((ATTENTION, "attention_margin"), (MLP, "mlp_margin")):
-            values = wide(rows, name)[deep].sum(axis=1)
+            values = _deep(rows, name).sum(axis=1)
             yield measure, 0.0, len(values), estimate("value", values, seed)
     if heads is not None:
-        yield HEAD, 0.0, *_largest(wide(heads[heads["following"] == direction], "margin", ["layer", "head"]), seed)
+        yield HEAD, 0.0, *_largest(wide(heads, "margin", ["layer", "head"], following=direction), seed)
+
+
+def _deep(rows, name):
+    """Values in the last third of the layers; none where nothing was measured."""
+    return wide(rows, name)[list(depth(int(rows["layer"].max()) + 1)["deep"])] if len(rows) else rows[[]]
 
 
 def _largest(values, seed):
-    return len(values), chosen("value", values, values.mean().abs().idxmax(), seed)
+    return len(values), chosen("value", values, extreme(values, np.abs), seed)
 
 
 def numbers(table: pd.DataFrame) -> dict[str, float | str]:
@@ -119,7 +123,7 @@ def numbers(table: pd.DataFrame) -> dict[str, float | str]:
     dict
         ``<measure>_<following>_<kind>`` with ``_low``, ``_high`` and ``_n``, measures written ``ldar``, ``attention``, ``mlp``, ``head`` and
         ``nssd_context_instruction``; for each kind of `EMPTY`, ``around_<kind>``: of how many lines the interval holds what is there if there is nothing to
-        find.
+        find, of how many that have one.
     """
     words = {LDAR: "ldar", ATTENTION: "attention", MLP: "mlp", HEAD: "head"}
     found = {}
@@ -129,6 +133,7 @@ def numbers(table: pd.DataFrame) -> dict[str, float | str]:
         found |= {f"{name}{end}": float(row[f"value{end}"]) for end in ("", "_low", "_high")} | {f"{name}_n": float(row["n"])}
     for kind in EMPTY:
         rows = table[table["kind"] == kind]
+        rows = rows[rows["value_low"].notna()]
         around = (rows["value_low"] <= rows["expected"]) & (rows["expected"] <= rows["value_high"])
         found[f"around_{kind.replace(' ', '_')}"] = f"{int(around.sum())} of {len(rows)}"
     return found
@@ -143,7 +148,11 @@ def lines(table: pd.DataFrame) -> list[str]:
         row = [following if following != before else "", measure]
         for kind in kinds:
             known = (following, measure, kind) in cells.index
-            row.append("{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**cells.loc[(following, measure, kind)]) if known else "–")
+            row.append(_cell(cells.loc[(following, measure, kind)]) if known else "–")
         rows.append(row)
         before = following
     return markdown(rows)
+
+
+def _cell(one):
+    return "{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**one) if one["n"] else "not measured, n = 0"

@@ -1,6 +1,7 @@
 """Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables as samples × layers.
 
 Samples that show the same picture are resampled together wherever a table has the column image (`results.gathered` gives it).
+Where a direction, a control or a set of heads has no sample, its table here has no row, and its number is NaN with n = 0: not measured.
 """
 
 import math
@@ -56,18 +57,35 @@ def chosen(name, values, at, seed=0, **rule):
     values : DataFrame, (n_samples, n_choices)
         All columns that could have been chosen.
     at : label
-        The one that was.
+        The one that was, such as that of `extreme`.
 
     Returns
     -------
     dict
         The interval is that of the band that covers all columns together (`metrics.simultaneous`): it holds whichever was chosen.
-        The mean itself stays flattered by the choice.
+        The mean itself stays flattered by the choice. NaN without samples.
     """
+    if not len(values):
+        return estimate(name, [], seed, **rule)
     place = values.columns.get_loc(at)
     mean, low, high = simultaneous(values, seed=seed, clusters=images(values))
     found = _named(name, mean[place], low[place], high[place])
     return found | _judged(name, found, values[at], rule)
+
+
+def extreme(curve, by=None):
+    """The column in which a mean over samples is largest, the first of equals; NaN where there is no sample.
+
+    Parameters
+    ----------
+    curve : DataFrame, (n_samples, n_columns)
+    by : callable, optional
+        What is looked for instead of the mean itself: ``np.negative`` gives the smallest, ``np.abs`` the one farthest from zero.
+    """
+    if not len(curve):
+        return math.nan
+    mean = curve.mean()
+    return (by(mean) if by else mean).idxmax()
 
 
 def best(name, curve, seed=0, **rule):
@@ -102,7 +120,13 @@ def differences(more, less):
     more, less = more.loc[both], less.loc[both]
     pairs = pd.MultiIndex.from_product([more.columns, less.columns])
     values = more.to_numpy(float)[:, :, None] - less.to_numpy(float)[:, None, :]
-    return pd.DataFrame(values.reshape(len(both), -1), index=both, columns=pairs)
+    return pd.DataFrame(values.reshape(len(both), len(pairs)), index=both, columns=pairs)
+
+
+def paired(more, less):
+    """By how much one value of a sample exceeds another, in the samples that have both."""
+    both = more.index.intersection(less.index)
+    return more.loc[both] - less.loc[both]
 
 
 def _named(name, *numbers):
@@ -172,9 +196,25 @@ def ratio(name, part, whole, seed=0):
     return drawn(name, parts / wholes if (wholes > 0).all() else np.full(len(weights), math.nan))
 
 
-def wide(table, value, along="layer"):
-    """Values as samples × levels of `along`, samples in their sorted order."""
-    return table.pivot_table(index=per_sample(table), columns=along, values=value, aggfunc="mean", observed=True)
+def wide(table, value, along="layer", **levels):
+    """Values as samples × levels of `along`, samples in their sorted order.
+
+    Parameters
+    ----------
+    table : DataFrame
+    value : str
+    along : str, or list of str
+    **levels
+        Only rows with these levels of other columns, such as ``following="text"``. Where there are none, the result has no row, and for its
+        columns what the whole table has along `along`.
+    """
+    rows = table
+    for name, level in levels.items():
+        rows = rows[rows[name] == level]
+    found = rows.pivot_table(index=per_sample(rows), columns=along, values=value, aggfunc="mean", observed=True)
+    if len(found) or not len(table):
+        return found
+    return found.reindex(columns=table.pivot_table(index=per_sample(table), columns=along, values=value, observed=True).columns)
 
 
 def per_sample(table):
@@ -214,3 +254,8 @@ def short(name, found, wanted):
 def counts(table):
     """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``."""
     return {f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS}
+
+
+def least_controls(table):
+    """Number of samples with a control in the direction that has fewer of them, among the directions that have samples."""
+    return float(table[table["control"]].groupby("following")["sample"].nunique().reindex(table["following"].unique(), fill_value=0).min())

@@ -32,7 +32,7 @@ def attempts(subject, sample, direction: str, source: str, others: Sequence[str]
     """Prompts of one sample that may fail, mildest first, with their degree.
 
     The degree is the share of the mirror image in the instruction, or that of the mean in the evidence, or which wording it is
-    (0: the sample's own; then `others` by number). Nothing where the model cannot take such prompts.
+    (0: the sample's own; then `others` by number). Nothing where the model cannot take such prompts, or not of this sample.
 
     Raises
     ------
@@ -41,15 +41,24 @@ def attempts(subject, sample, direction: str, source: str, others: Sequence[str]
     """
     if source == UNREAD:
         for number, wording in enumerate(dict.fromkeys([sample.instruction(direction), *others])):
-            yield float(number), prompts.encode(subject, sample, direction, wording)
+            yield from _usable(float(number), prompts.encode, subject, sample, direction, wording)
     elif source == WEAKENED:
         for share in MIXES if prompts.can_weaken(subject) else ():
-            yield share, prompts.weaken(subject, sample, direction, share)
+            yield from _usable(share, prompts.weaken, subject, sample, direction, share)
     elif source == FADED:
         for share in BLURS if direction == "vision" or prompts.can_weaken(subject) else ():
-            yield share, prompts.fade(subject, sample, direction, share)
+            yield from _usable(share, prompts.fade, subject, sample, direction, share)
     else:
         raise ValueError(f"unknown source of failures {source!r}; known: {', '.join(map(repr, SOURCES))}")
+
+
+def _usable(degree: float, make, *arguments) -> Iterator[tuple[float, object]]:
+    """One attempt, or none where the sample cannot be put to the model in this form, as with another's longer wording."""
+    try:
+        prompt = make(*arguments)
+    except prompts.Unusable:
+        return
+    yield degree, prompt
 
 
 def sought(subject, samples, direction: str, source: str, n: int, dictionary, others: Sequence[str] = ()) -> tuple[list, pd.DataFrame]:

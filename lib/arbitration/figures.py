@@ -26,7 +26,7 @@ from arbitration.figures_windows import PATHWAYS, curves, fig10
 from arbitration.metrics import bootstrap
 from arbitration.style import (
     BLUE, DIRECTIONS, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, band, below, check_columns, count, panels,
-    publish, styled, zero,
+    publish, strangers, styled, zero,
 )
 
 __all__ = ["fig1", "fig2", "fig3", "fig4", "fig5a", "fig5b", "fig6a", "fig6b", "fig7", "fig8", "fig9_blocking", "fig9_amplification",
@@ -47,7 +47,7 @@ def fig3(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     return _knockout(table, 3, "attention knockout: vision, text and the last token", ["vision→text", "vision→last", "text→last"])
 
@@ -64,7 +64,7 @@ def fig4(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     return _knockout(table, 4, "attention knockout: what reaches the instruction",
                      ["context→instruction", "context→last", "vision→instruction", "vision→context", "vision→last",
@@ -101,7 +101,7 @@ def fig5a(beliefs):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(beliefs, ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"), "fig5a")
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
@@ -110,8 +110,7 @@ def fig5a(beliefs):
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = at[at["following"] == following]
         panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
-        band(panel, here[here["dictionary"] == "shuffled"], "aligned", label="control: another sample's answers", color=GREY,
-             dashes="--", fill=0.12)
+        strangers(panel, here, "aligned")
         n = band(panel, here[here["dictionary"] == "own"], "aligned", label=f"{following} following", color=color, marker="o")
         panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
         count(panel, n)
@@ -131,7 +130,7 @@ def fig5b(paths):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a path is.
+        When columns are missing, or a path is.
     """
     check_columns(paths, ("model", "sample", "following", "blocked", "outcome"), "fig5b")
     figure, axes = panels("5b", "answers with a direct path to the generated tokens closed", paths, height=2.9, sharey=True)
@@ -140,7 +139,7 @@ def fig5b(paths):
         here = paths[paths["following"] == following]
         own = {"text": "context", "vision": "vision"}[following]
         blocked = [("none", "nothing"), ("instruction→last", "instruction"), (f"{own}→last", own), ("random→last", "random\n(control)")]
-        for x, (name, _) in enumerate(blocked):
+        for x, (name, _) in enumerate(blocked if len(here) else ()):
             rows = here[here["blocked"] == name]
             if not len(rows):
                 raise ValueError(f"fig5b has no {following}-following rows with blocked={name!r}; "
@@ -177,7 +176,7 @@ def fig6a(components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _components(components, "6a", "signal of both modalities at the instruction tokens", "signal Φ (logits)",
                        [("signal_f", "followed modality", GREEN, "o"), ("signal_c", "competitor", PINK, "^")], ["signal_f"])
@@ -195,7 +194,7 @@ def fig6b(components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _components(components, "6b", "what each sublayer adds to the followed modality's signal", "increment of Φ (logits)",
                        [("attention_signal", "attention", BLUE, "o"), ("mlp_signal", "MLP", ORANGE, "s")],
@@ -214,7 +213,7 @@ def fig7(components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _components(components, 7, "what each sublayer adds to the arbitration margin",
                        "increment of ΔS (logits)",
@@ -227,11 +226,11 @@ def _components(table, number, what, unit, lines, controls):
     figure, axes = panels(number, what, table)
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]
-        own, shuffled = (here[here["dictionary"] == kind] for kind in ("own", "shuffled"))
+        own = here[here["dictionary"] == "own"]
         zero(panel)
         for name, dashes in zip(controls, ("--", ":")):
             word = f" ({dict((key, label) for key, label, *_ in lines)[name]})" if len(controls) > 1 else ""
-            band(panel, shuffled, name, label=f"control: another sample's answers{word}", color=GREY, dashes=dashes, fill=0.1)
+            strangers(panel, here, name, f"another sample's answers{word}", dashes, fill=0.1)
         for name, label, color, marker in lines:
             n = band(panel, own, name, label=label, color=color, marker=marker)
         panel.set(xlabel="layer (0-based)", ylabel=unit)

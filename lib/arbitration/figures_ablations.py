@@ -2,7 +2,9 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from arbitration.style import BLUE, DIRECTIONS, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, styled
+from arbitration.style import (
+    BLUE, DIRECTIONS, GREY, INK, NO_RANKING, ORANGE, RED, band, below, check_columns, count, panels, say, strangers, styled,
+)
 
 # Drawn in this order; the rings of the default stay visible where curves coincide.
 READINGS = {
@@ -23,7 +25,7 @@ def fig14_beliefs(beliefs):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(beliefs, ("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"), "fig14_beliefs")
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
@@ -32,7 +34,7 @@ def fig14_beliefs(beliefs):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["reading"] == name)]
             panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
-            band(panel, here[here["dictionary"] == "shuffled"], "aligned", label="control: another sample's answers", color=GREY, dashes="--", fill=0.12)
+            strangers(panel, here, "aligned")
             n = band(panel, here[here["dictionary"] == "own"], "aligned", label=label, color=color, marker=marker)
             panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share)", ylim=(-0.03, 1.03))
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -53,7 +55,7 @@ def fig14(interventions):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(interventions, ("model", "sample", "following", "setting", "heads", "share", "factor", "outcome"), "fig14")
     table = interventions.assign(followed=(interventions["outcome"] == "follow").astype(float), percent=100 * interventions["share"])
@@ -65,12 +67,13 @@ def fig14(interventions):
             panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.05, 1.05))
             count(panel, here["sample"].nunique(), unit)
             if not len(here):
-                panel.text(0.5, 0.5, "no such samples", transform=panel.transAxes, ha="center", color=GREY)
                 continue
             band(panel, here[here["heads"] == "random"], "followed", x=along, label="control: as many random heads", color=GREY, marker="x", dashes="--")
             for name, (text, color, marker, size) in READINGS.items():
                 rows = here[here["heads"] == name]
                 band(panel, rows, "followed", x=along, label=text, color=color, marker=marker, fill=0.12, markersize=size, markerfacecolor="none")
+            if not here["heads"].isin(READINGS).any():
+                say(panel, NO_RANKING)
             start = here[here["heads"] == "original"]["followed"].mean()
             panel.axhline(start, color=INK, linewidth=0.9, linestyle=":", label="no intervention")
     below(figure, axes, 3)

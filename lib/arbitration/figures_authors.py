@@ -1,7 +1,7 @@
 """A run's layer-wise curves with those that the authors published laid over them."""
 
 from arbitration import paper_curves
-from arbitration.style import BLUE, DIRECTIONS, GREY, ORANGE, band, below, check_columns, panels, styled, zero
+from arbitration.style import BLUE, DIRECTIONS, GREY, ORANGE, band, below, check_columns, count, panels, styled, zero
 
 ROOM = 0.1  # nats: no axis shows less, so that rounding does not look like an effect
 
@@ -21,7 +21,7 @@ def fig_authors(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd"), "fig_authors")
     theirs, same = paper_curves.nearest(table["model"].iloc[0])
@@ -40,7 +40,8 @@ def fig_authors(table):
             n = _overlay(panel, rows, theirs, (following, pathway), aligned)
             panel.set_title(f"{following.capitalize()} following: {pathway}", loc="left", fontsize=9)
             r = comparison.loc[(following, pathway), "correlation"]
-            shape = f"r = {r:.2f}".replace("-", "−") if r == r else "theirs is flat"
+            shape = f"r = {r:.2f}".replace("-", "−") if r == r else "theirs is flat" if n else "nothing measured"
+            count(panel, n)
             panel.set_title(f"n = {n}; {shape}", loc="right", fontsize=8, color=GREY)
         axes[-1, column].set_xlabel("centre of the blocked window (layer, 0-based)" if aligned else "relative depth (0: input, 1: output)")
     below(figure, axes, 2)
@@ -50,7 +51,7 @@ def fig_authors(table):
 def _overlay(axes, rows, theirs, path, aligned):
     """Both curves of one path; returns the number of our samples."""
     whole = paper_curves.published(theirs)[path].nssd
-    layers = rows["layer"].nunique()
+    layers = rows["layer"].nunique() or 1
     depths, their_depths = (range(layers), range(len(whole))) if aligned else (paper_curves.centres(layers), paper_curves.centres(len(whole)))
     zero(axes)
     for share in (0.2, 0.4, 0.6, 0.8):

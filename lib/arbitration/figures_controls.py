@@ -26,7 +26,7 @@ def fig_controls(paths, components):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     for kind in paths:
         check_columns(paths[kind], ("model", "sample", "following", "pathway", "layer", "nssd"), f"fig_controls ({kind})")

@@ -6,7 +6,7 @@ from matplotlib.ticker import LogFormatter
 from arbitration.estimates import images
 from arbitration.metrics import bootstrap, simultaneous
 from arbitration.style import (
-    ALWAYS_DARK, BLUE, DIRECTIONS, GREEN, GREY, INK, ORANGE, RED, band, below, check_columns, count, panels, samples_by, styled, zero,
+    ALWAYS_DARK, BLUE, DIRECTIONS, GREEN, GREY, INK, NO_RANKING, ORANGE, RED, band, below, check_columns, count, panels, samples_by, say, styled, zero,
 )
 
 TOP_SHARE = 0.05  # the paper's 40 heads of 784
@@ -28,6 +28,10 @@ def fig8(heads):
     for (top, bottom), following in zip(axes.T, DIRECTIONS):
         here = heads[heads["following"] == following]
         values = samples_by(here, ["layer", "head"], "margin")
+        if not len(values):
+            for panel in (top, bottom):
+                count(panel, 0)
+            continue
         shape = (here["layer"].nunique(), here["head"].nunique())
         mean = values.mean().to_numpy().reshape(shape)
         limit = float(np.abs(mean).max()) or 1.0
@@ -51,8 +55,10 @@ def _sorted_heads(axes, values, top):
     """Means of held-out samples in the order that the other samples give."""
     first, second = values.iloc[::2].to_numpy(), values.iloc[1::2]
     clusters, second = images(second), second.to_numpy()
+    count(axes, f"{len(first)} ranking + {len(second)} shown", "")
     if not len(second):
-        raise ValueError("fig8 needs at least two samples a direction: one half ranks the heads, the other half is shown.")
+        say(axes, "one sample ranks, none is left to show")
+        return
     rank = 1 + np.arange(values.shape[1])
     zero(axes)
     mean, low, high = bootstrap(second.mean(axis=1), clusters=clusters)
@@ -66,7 +72,6 @@ def _sorted_heads(axes, values, top):
     axes.xaxis.set_major_formatter("{x:g}")  # matplotlib's own would write powers as mathematics
     axes.xaxis.set_minor_formatter(LogFormatter())
     axes.set(xlabel="rank of the head (dotted: top 5 %)", ylabel="margin (logits)")
-    count(axes, f"{len(first)} ranking + {len(second)} shown", "")
 
 
 @styled
@@ -83,7 +88,7 @@ def fig9_blocking(interventions, positions="instruction"):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _interventions(interventions, "9 left", "blocking heads at", "blocking", "share", positions,
                           "blocked heads (% of all)", 100)
@@ -103,7 +108,7 @@ def fig9_amplification(interventions, positions="instruction"):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _interventions(interventions, "9 right", "amplifying heads at", "amplification", "factor", positions,
                           "factor on the heads' output", 1)
@@ -119,10 +124,11 @@ def _interventions(table, number, what, setting, along, positions, label, scale)
         here = kept[kept["following"] == following]
         panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.03, 1.05))
         if not len(here):
-            panel.text(0.5, 0.5, "no such samples", transform=panel.transAxes, ha="center", color=GREY)
             count(panel, 0)
             continue
         here = here.assign(followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale)
+        if not (here["heads"] == "target").any():
+            say(panel, NO_RANKING)
         start = here[here["heads"] == "original"].groupby("sample")["followed"].mean()
         for name, (text, color, marker, dashes, size) in HEAD_SETS.items():
             rows = here[here["heads"] == name]

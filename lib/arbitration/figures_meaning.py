@@ -26,7 +26,7 @@ def fig_spans_in(table, answers):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     return _spans(table, answers, "R1", "from the instructed modality into each sentence", lambda way, span: f"{SOURCE[way]}→{span}")
 
@@ -47,9 +47,8 @@ def _spans(table, answers, number, what, path):
             zero(panel)
             panel.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel=f"{ORDER[layout]}\nNSSD (nats)")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-            count(panel, here["sample"].nunique(), f"({(asked['outcome'] == 'follow').sum()} of {len(asked)} follow)")
-            if not len(here):
-                panel.text(0.5, 0.5, "too few follow: not swept", transform=panel.transAxes, ha="center", color=GREY)
+            follow = (asked["outcome"] == "follow").sum()
+            count(panel, here["sample"].nunique(), f"({follow} of {len(asked)} follow)", none="too few follow: not swept")
             for span in SPANS:
                 rows = here[here["pathway"] == path(way, span)]
                 if len(rows):

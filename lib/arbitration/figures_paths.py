@@ -1,9 +1,10 @@
 """Figure 1, redrawn from measurements: how much each path among vision, context, instruction and last token carries."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.patches import FancyArrowPatch
 
-from arbitration.estimates import chosen, wide
+from arbitration.estimates import chosen, extreme, wide
 from arbitration.figures_sample import GROUPS
 from arbitration.style import BLUE, DIRECTIONS, GREY, INK, PAPER, RED, below, check_columns, count, panels, styled
 
@@ -35,7 +36,7 @@ def extremes(table):
     here = table[table["pathway"].isin(list(PATHS))]
     for (following, pathway, control), group in here.groupby(["following", "pathway", "control"], observed=True):
         values = wide(group, "nssd")
-        layer = values.mean().abs().idxmax()
+        layer = extreme(values, np.abs)
         found = chosen("nssd", values, layer)
         rows.append({"following": following, "pathway": pathway, "control": control, "nssd": found["nssd"], "low": found["nssd_low"],
                      "high": found["nssd_high"], "layer": int(layer), "n": len(values)})
@@ -57,7 +58,7 @@ def fig1(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing, or a pathway is.
+        When columns are missing, or a pathway is.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd"), "fig1")
     absent = sorted(set(PATHS) - set(table["pathway"]))
@@ -68,7 +69,7 @@ def fig1(table):
     figure, axes = panels(1, "what each path carries at its strongest layer (NSSD, nats)", table, height=3.2)
     for panel, following in zip(axes[0], DIRECTIONS):
         rows = found[found["following"] == following].set_index(["pathway", "control"])
-        for pathway in PATHS:
+        for pathway in PATHS if len(rows) else ():
             control = rows.loc[(pathway, True)] if (pathway, True) in rows.index else None
             _path(panel, pathway, rows.loc[(pathway, False)], control, unit)
         for group, place in PLACES.items():
@@ -76,7 +77,7 @@ def fig1(table):
                        bbox={"boxstyle": "round,pad=0.45", "facecolor": PAPER, "edgecolor": GROUPS[group], "linewidth": 1.6})
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.2, 1.2))
         panel.axis("off")
-        count(panel, int(rows.xs(False, level="control")["n"].min()))
+        count(panel, int(rows.xs(False, level="control")["n"].min()) if len(rows) else 0)
     controls = found.loc[found["control"], "n"]
     words = f"control: as many random sources (n = {controls.min()})" if len(controls) else "control: not measured"
     for label, style in (("closing it impairs following", {"facecolor": BLUE}), ("closing it helps", {"facecolor": PAPER, "edgecolor": RED, "hatch": "////"}),

@@ -5,7 +5,7 @@ from matplotlib.ticker import MaxNLocator
 
 from arbitration.ability import FACTORS
 from arbitration.metrics import bootstrap
-from arbitration.style import BLUE, DIRECTIONS, GREEN, GREY, INK, ORANGE, PINK, RED, band, below, check_columns, count, panels, styled, zero
+from arbitration.style import BLUE, DIRECTIONS, GREEN, GREY, INK, ORANGE, PINK, RED, band, below, check_columns, count, panels, strangers, styled, zero
 from arbitration.summary_reviews import main_pathways, stability
 
 ROLES = (("into the instruction", RED, "o"), ("out of the instruction", PINK, "P"), ("past the instruction", BLUE, "^"))
@@ -41,8 +41,8 @@ def fig_stability(table):
             panel.plot(100 * drawn["share"], drawn["nssd"], "--", color=GREY, linewidth=1)
             panel.fill_between(100 * drawn["share"], drawn["low"], drawn["high"], color=GREY, alpha=0.1, linewidth=0)
         panel.plot([], [], "x", color=INK, label="disjoint fifths and halves")
-        n = int(drawn["n"].max()) if len(drawn) else 0
-        panel.plot([], [], "--", color=GREY, label=f"control: as many random sources (of n = {n})")
+        if len(drawn):
+            panel.plot([], [], "--", color=GREY, label=f"control: as many random sources (of n = {int(drawn['n'].max())})")
         panel.set(xlabel="part of the samples (%)", ylabel="largest mean NSSD (nats)", xlim=(10, 108))
         count(panel, table.loc[table["following"] == way, "sample"].nunique())
     below(figure, axes, 3)
@@ -61,7 +61,7 @@ def fig_whole(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd", "divergence"), "fig_whole")
     figure, axes = panels("R4", "the whole vocabulary instead of two answers", table, rows=3, height=2.1)
@@ -93,7 +93,7 @@ def fig_failures(components, failed):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     rows = [("attention_signal", "attention: signal"), ("mlp_signal", "MLP: signal"), ("attention_margin", "attention: margin"), ("mlp_margin", "MLP: margin")]
     check_columns(components, ("model", "sample", "following", "layer", "dictionary", *(name for name, _ in rows)), "fig_failures")
@@ -104,8 +104,7 @@ def fig_failures(components, failed):
             zero(panel)
             panel.set(xlabel="layer (0-based)", ylabel=f"{label}\n(logits)")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-            shuffled = (fails if len(fails) else good)["dictionary"] == "shuffled"
-            band(panel, (fails if len(fails) else good)[shuffled], name, label="control: another sample's answers", color=GREY, dashes="--", fill=0.1)
+            strangers(panel, fails if len(fails) else good, name, fill=0.1)
             n = band(panel, good[good["dictionary"] == "own"], name, label="prompts that follow", color=GREEN, marker="o")
             if len(fails):
                 band(panel, fails[fails["dictionary"] == "own"], name, label="failures: the competitor's answer", color=RED, marker="x")
@@ -127,7 +126,7 @@ def fig_last(components, last):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(last, ("model", "sample", "following", "layer", "dictionary", "attention_margin", "mlp_margin"), "fig_last")
     figure, axes = panels("R6", "increments of the margin at the last position", last, rows=2, height=2.4)
@@ -136,7 +135,7 @@ def fig_last(components, last):
             here = last[last["following"] == way]
             anchors = components[(components["following"] == way) & components["sample"].isin(here["sample"]) & (components["dictionary"] == "own")]
             zero(panel)
-            band(panel, here[here["dictionary"] == "shuffled"], name, label="control: last position, another sample's answers", color=GREY, dashes="--", fill=0.1)
+            strangers(panel, here, name, "last position, another sample's answers", fill=0.1)
             band(panel, anchors, name, label="instruction tokens", color=GREEN, marker="o")
             n = band(panel, here[here["dictionary"] == "own"], name, label="last position", color=PINK, marker="P")
             panel.set(xlabel="layer (0-based)", ylabel=f"{label}: increment of ΔS\n(logits)")

@@ -5,9 +5,9 @@ import numpy as np
 from arbitration.estimates import images, per_sample
 from arbitration.failing import SOURCES
 from arbitration.metrics import bootstrap, rank_correlation
-from arbitration.single_heads import PLACES
+from arbitration.single_heads import METHODS, PLACES
 from arbitration.style import (
-    BLUE, DIRECTIONS, FAINT, GREY, INK, ORANGE, RED, SKY, band, below, check_columns, count, panels, samples_by, styled, zero,
+    BLUE, DIRECTIONS, FAINT, GREY, INK, NO_RANKING, ORANGE, RED, SKY, band, below, check_columns, count, panels, samples_by, say, styled, zero,
 )
 
 TOP_SHARE, FACTOR = 0.05, 2.0
@@ -43,6 +43,9 @@ def fig_head_truth(scores, effects):
         truth = samples_by(here, ["layer", "head"], "effect")
         ranked = scores[scores["following"] == direction]
         for panel, (name, label) in zip(axes[:, column], SCORES.values()):
+            if not (len(truth) and len(ranked)):
+                count(panel, 0, f"({ranked['sample'].nunique()} ranking + {len(truth)} tested)")
+                continue
             mean = samples_by(ranked, ["layer", "head"], name).mean().loc[truth.columns]
             _scatter(panel, mean.to_numpy(), truth, label)
             count(panel, f"{ranked['sample'].nunique()} ranking + {len(truth)} tested", "")
@@ -98,13 +101,14 @@ def fig_head_amplification(interventions):
 def _curves(axes, table, along, scale, unit):
     count(axes, table["sample"].nunique(), unit)
     if not len(table):
-        axes.text(0.5, 0.5, "no such samples", transform=axes.transAxes, ha="center", color=GREY)
         return
     table = table.assign(followed=(table["outcome"] == "follow").astype(float), at=table[along].astype(float) * scale)
     for name, (label, color, marker, dashes) in HEAD_SETS.items():
         rows = table[(table["heads"] == name) & table["ranked_on"].isin(["", "other samples"])]
         if len(rows):
             band(axes, rows, "followed", x="at", label=label, color=color, marker=marker, dashes=dashes, fill=0.12, markerfacecolor="none", markersize=5)
+    if not table["heads"].isin(METHODS).any():
+        say(axes, NO_RANKING)
     start = table[table["heads"] == "original"].groupby("sample")["followed"].mean()
     axes.axhline(start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention")
 

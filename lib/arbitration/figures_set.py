@@ -24,6 +24,8 @@ def fig_set(texts, answers):
     ValueError
         When columns or rows are missing.
     """
+    if not len(texts):
+        raise ValueError("fig_set was given a table without rows; give the texts of a set that has samples")
     check_columns(texts, ("sample", "split", "task", "part", "words"), "fig_set")
     check_columns(answers, ("sample", "task", "answer", "forms"), "fig_set")
     figure = Figure(figsize=(8.6, 3.3), layout="constrained")

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from arbitration.measure import OWN, SHUFFLED
 from arbitration.single_heads import METHODS
-from arbitration.style import BLUE, FAINT, GREY, INK, ORANGE, RED, below, check_columns, count, styled
+from arbitration.style import BLUE, FAINT, GREY, INK, NO_RANKING, NO_STRANGERS, ORANGE, RED, below, check_columns, count, say, styled
 
 WORDS = {"eq12": "top heads by Eq. 12", "sensitivity": "top heads by sensitivity"}
 LOOKS = {"eq12": (BLUE, "D"), "sensitivity": (RED, "o")}
@@ -28,7 +28,7 @@ def fig_steer(decision, effects):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(decision, ("layer", "positions", "dictionary", "phi_f", "phi_c", "draw"), "fig_steer")
     check_columns(effects, ("model", "sample", "following", "heads", "draw", "factor", "lead"), "fig_steer")
@@ -53,6 +53,8 @@ def _signals(axes, table):
         for name in ("phi_f", "phi_c"):
             label = "control: another sample's answers"
             axes.plot(rows["layer"], rows[name], color=GREY, linestyle="--", linewidth=0.7, alpha=0.6, label=label)
+    if not (table["dictionary"] == SHUFFLED).any():
+        axes.plot([], [], color=GREY, linestyle="--", label=NO_STRANGERS)
     rows = table[table["dictionary"] == OWN]
     axes.plot(rows["layer"], rows["phi_f"], color=BLUE, marker="o", markersize=3, label="the instructed answer")
     axes.plot(rows["layer"], rows["phi_c"], color=ORANGE, marker="s", markersize=3, label="its competitor")
@@ -75,7 +77,9 @@ def _leads(axes, table):
             axes.plot(here.loc[here["heads"] == method, "lead"], [len(names)], marker, color=color, markersize=7, label=WORDS[method])
             names.append(f"{WORDS[method]} × {factor:g}")
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim((len(names) or 1) - 0.5, -0.5)
     axes.set(xlabel="the instructed answer's lead ln P(y_p) − ln P(y_c) at the first token (nats)", ylabel="heads and factor")
+    if not names:
+        say(axes, NO_RANKING)
     draws = int(table.loc[table["heads"].str.endswith("matched"), "draw"].nunique())
     count(axes, f"1 prompt, {draws} random sets each", "")

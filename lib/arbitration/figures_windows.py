@@ -23,7 +23,7 @@ def fig10(table):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When columns are missing.
     """
     check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"), "fig10")
     widths, pathways = sorted(table["width"].unique()), list(dict.fromkeys(table["pathway"]))

@@ -5,7 +5,6 @@ sentence stands there. Words without meaning, put where the instruction would be
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import groupby
 
 import pandas as pd
@@ -14,7 +13,7 @@ from arbitration import following, prompts
 from arbitration.ablations import SOURCE
 from arbitration.dataset import MODALITIES
 from arbitration.knockout import Pathway, knockout_tables
-from arbitration.measure import asked
+from arbitration.measure import asked, tell
 from arbitration.prompts import LAYOUTS, Unusable
 
 #: What a cue may be relayed through: the instruction's sentences, and neutral ones before them.
@@ -29,15 +28,25 @@ def answered(subject, samples, dictionary, layouts: Sequence[str] = LAYOUTS) -> 
     Returns
     -------
     DataFrame
-        As `measure.answered`, with the column layout. Samples that cannot be put to the model are left out.
+        As `measure.answered`, with the column layout. Samples that cannot be put to the model are left out; which and why is printed.
+
+    Raises
+    ------
+    ValueError
+        If none can.
     """
-    frames = []
+    frames, dropped = [], []
     for layout in layouts:
         decidable = []
         for sample in samples:
-            with suppress(Unusable):
+            try:
                 decidable += [prompts.encode(subject, sample, way, layout=layout) for way in MODALITIES]
+            except Unusable as error:
+                dropped.append({"sample": sample.id, "why": f"{error.why} ({layout})"})
+        if not decidable:
+            raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; {dropped[-1]['sample']}: {dropped[-1]['why']}")
         frames.append(asked(subject, decidable, dictionary).assign(layout=layout))
+    tell(pd.DataFrame(dropped), samples)
     return pd.concat(frames, ignore_index=True)
 
 

@@ -138,12 +138,17 @@ def answered(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
         are left out; how many, which and why is printed.
     """
     prompts, dropped = decided(subject, samples, dictionary)
+    tell(dropped, samples)
+    prompts.sort(key=lambda prompt: prompt.following)
+    return asked(subject, prompts, dictionary)
+
+
+def tell(dropped: pd.DataFrame, samples) -> None:
+    """Print how many of some samples are dropped, which, and why (columns sample, why)."""
     if len(dropped):
         reasons = dropped.groupby("why", sort=False)["sample"].unique()
         told = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
         tqdm.write(f"dropped {dropped['sample'].nunique()} of {len(samples)} samples: {told}")
-    prompts.sort(key=lambda prompt: prompt.following)
-    return asked(subject, prompts, dictionary)
 
 
 def asked(subject, prompts, dictionary) -> pd.DataFrame:
@@ -204,7 +209,10 @@ def failures(subject, samples: list[Sample], direction: str, n: int, dictionary,
                 others.append(sample)
         for sample in others if prompts_.can_weaken(subject) else ():
             for share in shares if len(found) < n else ():
-                prompt = prompts_.weaken(subject, sample, direction, share)
+                try:
+                    prompt = prompts_.weaken(subject, sample, direction, share)
+                except Unusable:  # with the paper's wording, which may be longer than the sample's own
+                    break
                 if ask(prompt)["outcome"].item() == "competitor":
                     found.append((prompt, share))
                     bar.update()

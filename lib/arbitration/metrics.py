@@ -155,6 +155,8 @@ def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.nda
     _, members = np.unique(np.arange(n) if clusters is None else np.asarray(clusters), return_inverse=True)
     if len(members) != n:
         raise ValueError(f"clusters need one label for each of the {n} samples; got {len(members)}")
+    if not n:
+        return np.zeros((draws, 0), dtype=int)
     found = members.max(initial=-1) + 1
     # A resample is a multinomial count of each cluster, so that all means are one matrix product.
     counts = np.random.default_rng(seed).multinomial(found, np.full(found, 1 / found), size=draws)

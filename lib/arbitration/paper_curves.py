@@ -5,6 +5,7 @@ number of layers, layers are matched by relative depth: layer l of L lies at (l 
 """
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -121,8 +122,10 @@ def agreement(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str, flo
     Returns
     -------
     dict
-        For each of `likeness`'s names also ``…_low`` and ``…_high``; plain floats.
+        For each of `likeness`'s names also ``…_low`` and ``…_high``; plain floats, NaN without samples.
     """
+    if not len(values):
+        return {f"{name}{end}": math.nan for name in MEASURES for end in ("", "_low", "_high")}
     counts = resamples(len(values), seed, draws, images(values))
     values = np.asarray(values, float)
     run, resampled = likeness(values.mean(axis=0)[None], theirs), likeness(counts @ values / counts.sum(axis=1, keepdims=True), theirs)
@@ -150,12 +153,11 @@ def compare(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         their_extreme (nats), their_layer, and the numbers of `agreement`. Pathways that the run did not sweep are left out.
     """
     theirs, _ = nearest(table["model"].iloc[0])
-    rows = []
+    rows, swept = [], set(table.loc[~table["control"], "pathway"])
     for (following, pathway), curve in published(theirs).items():
-        here = table[(table["following"] == following) & (table["pathway"] == pathway) & ~table["control"]]
-        if not len(here):
+        if pathway not in swept:
             continue
-        values = wide(here, "nssd")
+        values = wide(table, "nssd", following=following, pathway=pathway, control=False)
         at = int(np.abs(curve.nssd).argmax())
         rows.append({"figure": curve.paper_figure, "following": following, "pathway": pathway, "n": len(values), "theirs": theirs,
                      "their_extreme": curve.nssd[at], "their_layer": at} | agreement(values, curve.nssd, seed))

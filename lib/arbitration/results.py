@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from arbitration import dataset, folders, team
 from arbitration.folders import DATA, ROOT, cache, of_model
+from arbitration.prompts import Unusable
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: Modules that read finished tables, or share out the work: a change in them cannot change a number that a table holds.
@@ -55,7 +56,9 @@ def provenance(subject, **parameters) -> dict:
     }
 
 
-def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], **parameters) -> pd.DataFrame:
+def collect(
+    name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], empty: pd.DataFrame | None = None, **parameters
+) -> pd.DataFrame:
     """Compute a table prompt by prompt, keeping each part, and publish it as parquet with its provenance.
 
     Parameters
@@ -66,7 +69,10 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
     prompts : iterable of Prompt
         Their `id` names the parts.
     tables_of : callable
-        Prompts → iterable of one DataFrame for each, in their order. It is given the prompts whose part is not on disk yet.
+        Prompts → iterable of one DataFrame for each, in their order. It is given the prompts whose part is not on disk yet, and those
+        behind a prompt that turned out to be no use to the model (`Unusable`) once more: that one is left out, counted, printed and recorded.
+    empty : DataFrame, optional
+        The columns of the table where there may be no prompt for it, as where a model never fails.
     **parameters
         Whatever else the rows depend on (window, seed, …): part of the hash and of the provenance.
 
@@ -78,41 +84,78 @@ def collect(name: str, subject, prompts: Iterable, tables_of: Callable[[list], I
     Raises
     ------
     ValueError
-        If there is no prompt to measure.
+        If there is no prompt to measure, and no `empty`.
     """
     prompts, started = list(prompts), time.perf_counter()
-    table = gathered(name, subject, prompts, tables_of, **parameters)
-    origin = {**provenance(subject, **parameters), "seconds": round(time.perf_counter() - started, 1), "parts": len(prompts)}
+    table, dropped = _gathered(name, subject, prompts, tables_of, empty, parameters)
+    seconds = round(time.perf_counter() - started, 1)
+    origin = {**provenance(subject, **parameters), "seconds": seconds, "parts": len(prompts) - len(dropped), "dropped": dropped}
     save(table, name, origin, subject.name)
     return table
 
 
-def gathered(name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], **parameters) -> pd.DataFrame:
+def gathered(
+    name: str, subject, prompts: Iterable, tables_of: Callable[[list], Iterable[pd.DataFrame]], empty: pd.DataFrame | None = None, **parameters
+) -> pd.DataFrame:
     """As `collect`, without publishing: what one notebook has measured under the same name and parameters is read by another.
 
     Every process of a `team` must come here with the same prompts; each returns with the whole table.
     """
-    prompts = list(prompts)
+    return _gathered(name, subject, list(prompts), tables_of, empty, parameters)[0]
+
+
+def _gathered(name, subject, prompts, tables_of, empty, parameters) -> tuple[pd.DataFrame, list[str]]:
+    """The table, and why prompts were dropped from it."""
+    if not prompts and empty is not None:
+        return empty[:0], []
     if not prompts:
         raise ValueError(f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it needs; raise n, or take another split")
     part = _parts(name, subject, parameters)
     parts = [(prompt, part(prompt)) for prompt in prompts]
     rank, size = team.place()
-    fill(f"{name}, {subject.name}", parts[rank::size], tables_of)
+    dropped = fill(f"{name}, {subject.name}", parts[rank::size], tables_of)
     if size > 1:
         team.wait()
-        fill(f"{name}, {subject.name}, left over", parts, tables_of)
-    tables = [read(path).assign(image=picture(prompt.sample)) for prompt, path in parts]
-    return pd.concat(tables, ignore_index=True)
+        dropped = fill(f"{name}, {subject.name}, left over", parts, tables_of)
+    reasons = [f"{prompt.id}: {dropped[prompt.id].why}" for prompt, _ in parts if prompt.id in dropped]
+    if len(reasons) == len(parts) and empty is None:
+        raise ValueError(f"none of {len(parts)} prompts can be measured for the table {name!r}; {reasons[0]}")
+    if reasons:
+        tqdm.write(f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}: {'; '.join(reasons)}")
+    tables = [read(path).assign(image=picture(prompt.sample)) for prompt, path in parts if prompt.id not in dropped]
+    return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
 
 
-def fill(title: str, parts: list, tables_of: Callable[[list], Iterable[pd.DataFrame]]) -> None:
-    """Measure those of some (prompt, path) parts that are not on disk yet."""
-    missing = [(prompt, path) for prompt, path in parts if not path.exists()]
+def fill(title: str, parts: list, tables_of: Callable[[list], Iterable[pd.DataFrame]]) -> dict[str, Unusable]:
+    """Measure those of some (prompt, path) parts that are not on disk yet.
+
+    Returns
+    -------
+    dict of str to Unusable
+        The prompts, by their `id`, whose sample cannot be put to the model in the form that the rows need; the others are measured.
+
+    Raises
+    ------
+    Exception
+        What `tables_of` raises, with a note that names the prompt whose rows were to come.
+    """
+    missing, dropped = [(prompt, path) for prompt, path in parts if not path.exists()], {}
     with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=title, disable=team.place()[0] > 0) as bar:
-        for (_, path), table in zip(missing, tables_of([prompt for prompt, _ in missing]) if missing else (), strict=True):
-            write(table, path, first=True)
-            bar.update()
+        while missing:
+            prompts, paths = zip(*missing)
+            try:
+                for path, table in zip(paths, tables_of(list(prompts)), strict=True):
+                    write(table, path, first=True)
+                    missing.pop(0)
+                    bar.update()
+            except Exception as error:
+                prompt = missing[0][0] if missing else prompts[-1]
+                if isinstance(error, Unusable) and str(error).startswith(f"sample {prompt.sample.id}:"):
+                    dropped[missing.pop(0)[0].id] = error
+                    continue
+                error.add_note(f"{title}: the first prompt that was not measured is {prompt.id}")
+                raise
+    return dropped
 
 
 def picture(sample) -> str:

@@ -85,6 +85,16 @@ def named(subject, orders: dict, share: float) -> dict[str, list[str]]:
     return {" ".join(key): list(map(str, order[: share_count(subject, share)])) for key, order in orders.items()}
 
 
+#: The tables of `silenced` and `intervened` where there is no prompt to ask: every column, no row (see `results.collect`).
+NO_EFFECTS = pd.DataFrame([{
+    "model": "", "sample": "", "following": "", "positions": "", "layer": 0, "head": 0, "clean": 0.0, "effect": 0.0, "turned": False, "image": "",
+}])[:0]  # fmt: skip
+NO_ANSWERS = pd.DataFrame([{
+    "model": "", "sample": "", "following": "", "setting": "", "positions": "", "heads": "", "ranked_on": "", "draw": 0, "share": 0.0, "count": 0,
+    "own": 0.0, "factor": 1.0, "answer": "", "outcome": "", "image": "",
+}])[:0]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Case:
     """What is done to a share of all heads, and against how many random draws of each control.
@@ -126,7 +136,8 @@ def settings(subject, cases: Sequence[Case], orders: dict, positions: str, direc
     Parameters
     ----------
     orders : dict
-        From `rankings`, of samples other than those that are measured.
+        From `rankings`, of samples other than those that are measured. A direction that it lacks, because no sample follows there, has random
+        heads of the whole model alone.
     same : dict, optional
         From `rankings`, of the very samples that are measured.
 
@@ -140,12 +151,16 @@ def settings(subject, cases: Sequence[Case], orders: dict, positions: str, direc
     for case in cases:
         count = share_count(subject, case.share)
         for method in METHODS:
-            top = orders[method, positions, direction][:count]
+            top = orders.get((method, positions, direction), [])[:count]
+            if not top:
+                continue
             yield Setting(method, "other samples", 0, case, tuple(top), count)
             if case.compared:
-                rivals = {"same samples": same[method, positions, direction]} if same else {}
-                rivals["other direction"] = orders[method, positions, opposite(direction)]
+                rivals = {"same samples": (same or {}).get((method, positions, direction))}
+                rivals["other direction"] = orders.get((method, positions, opposite(direction)))
                 for name, order in rivals.items():
+                    if not order:
+                        continue
                     yield Setting(method, name, 0, case, tuple(order[:count]), len({*order[:count]} & {*top}))
             for draw in range(case.draws):
                 control = layer_matched_heads(subject, top, seed + draw)
@@ -160,24 +175,27 @@ def paper_settings(subject, cases: Sequence[Case], rankings: dict[str, list[Head
     Parameters
     ----------
     rankings : dict of direction to list of Head
-        Strongest first; from samples other than those that are measured.
+        Strongest first; from samples other than those that are measured. Empty where none follows.
 
     Yields
     ------
     Setting
-        For each case: the direction's top heads ("target"), those of them in the other direction's top too ("shared"), and by draws as many
-        heads of the target's layers ("matched") and of the whole model ("random").
+        For each case: the direction's top heads ("target"), those of them in the other direction's top too ("shared", if both were ranked), and by
+        draws as many heads of the target's layers ("matched") and of the whole model ("random"). Of a direction without a ranking only these last.
     """
     for case in cases:
         count = share_count(subject, case.share)
         top = {way: order[:count] for way, order in rankings.items()}
         target = top[direction]
-        yield Setting("target", "", 0, case, tuple(target), count)
-        shared = shared_heads(*top.values())
-        yield Setting("shared", "", 0, case, tuple(shared), len(shared))
+        if target:
+            yield Setting("target", "", 0, case, tuple(target), count)
+        if all(top.values()):
+            shared = shared_heads(*top.values())
+            yield Setting("shared", "", 0, case, tuple(shared), len(shared))
         for draw in range(case.draws):
-            matched = layer_matched_heads(subject, target, seed + draw)
-            yield Setting("matched", "", draw, case, tuple(matched), len({*matched} & {*target}))
+            if target:
+                matched = layer_matched_heads(subject, target, seed + draw)
+                yield Setting("matched", "", draw, case, tuple(matched), len({*matched} & {*target}))
             yield Setting("random", "", draw, case, tuple(random_heads(subject, count, seed + draw)), None)
 
 

@@ -4,6 +4,7 @@ One prompt is an anecdote. It has no interval, so what it shows is set beside a 
 answers, drawn at random.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -178,8 +179,13 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame) -> dict[str, float | str]:
-    """What the book says of one steered prompt: leads and answers, and how many random draws moved the lead as far."""
-    found = {}
+    """What the book says of one steered prompt: leads and answers, and how many random draws moved the lead as far.
+
+    NaN, and "not measured", for all sets where the table has none because no other sample ranks heads under this instruction.
+    """
+    found = {} if table["heads"].isin(METHODS).any() else {"n_draws": 0.0}
+    for name in [f"{method}_{what}" for method in METHODS for what in ("blocked", "scaled")] if found else ():
+        found |= {f"lead_{name}": math.nan, f"answer_{name}": "not measured", f"beyond_{name}": math.nan}
     for _, row in shown(table).iterrows():
         name = row["heads"] if row["heads"] == "none" else f"{row['heads']}_{'blocked' if row['factor'] == 0 else 'scaled'}"
         found |= {f"lead_{name}": float(row["lead"]), f"answer_{name}": row["answer"].strip()}

@@ -20,6 +20,10 @@ DIRECTIONS = ("text", "vision")
 BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072b2", "#3aa0dc", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 INK, GREY, FAINT, PAPER = "#1f2328", "#767b81", "#d4d7db", "#ffffff"
 NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # a picture with one of these, which a model may answer, is not shown by browsers
+#: A panel in which only random heads are scaled.
+NO_RANKING = "no top heads: no other sample follows here"
+#: A legend where no sample has other answers than all others, as among yes/no questions.
+NO_STRANGERS = "no control: all samples have one of these answers"
 ALWAYS_DARK = "#000001"  # for marks on the heat map, whose cells stay light in both themes
 DARK = {
     BLUE: "#4fb0ec", SKY: "#9ad4f7", GREEN: "#2fc79a", ORANGE: "#f0b429", RED: "#ff8a4c", PINK: "#e59ac4",
@@ -53,19 +57,17 @@ def styled(draw):
 
 
 def check_columns(table, needed, what):
-    """Refuse a table that cannot carry a figure.
+    """Refuse a table that cannot carry a figure. One without rows can: its panels say that nothing was measured (`count`).
 
     Raises
     ------
     ValueError
-        When columns are missing or no row is left; the message names them and the table's function.
+        When columns are missing; the message names them and the figure.
     """
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise ValueError(f"{what} needs the columns {', '.join(needed)}; missing: {', '.join(missing)}. "
                          f"The table given has: {', '.join(map(str, table.columns))}.")
-    if not len(table):
-        raise ValueError(f"{what} was given a table without rows: run the notebook with more samples.")
 
 
 def panels(number, what, table, rows=1, height=3.1, sharey=False):
@@ -89,17 +91,44 @@ def samples_by(table, columns, value):
 
 
 def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18, **line):
-    """Mean over samples along `x`, with the band that covers the whole curve in 95 % (`metrics.simultaneous`); returns the number of samples."""
+    """Mean over samples along `x`, with the band that covers the whole curve in 95 % (`metrics.simultaneous`); returns the number of samples.
+
+    Nothing is drawn of a table without rows.
+    """
     values = samples_by(table, x, column)
+    if not len(values):
+        return 0
     mean, low, high = simultaneous(values, clusters=images(values))
     axes.fill_between(values.columns, low, high, color=color, alpha=fill, linewidth=0)
     axes.plot(values.columns, mean, color=color, marker=marker, linestyle=dashes, label=label, **{"markersize": 3.6} | line)
     return len(values)
 
 
-def count(axes, n, unit="samples", corner="right"):
-    """Print n inside the panel's title line."""
+def strangers(axes, table, column, what="another sample's answers", dashes="--", fill=0.12):
+    """The control by another sample's answers (`measure.borrowed`), in grey; the legend says if no sample has it, or how many if not all have it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of one panel, with the column dictionary ("own", "shuffled").
+    """
+    every, n = (table.loc[table["dictionary"] == kind, "sample"].nunique() for kind in ("own", "shuffled"))
+    if every and not n:
+        axes.plot([], [], color=GREY, linestyle=dashes, label=NO_STRANGERS)
+    label = f"control: {what}" + (f" (n = {n})" if n < every else "")
+    band(axes, table[table["dictionary"] == "shuffled"], column, label=label, color=GREY, dashes=dashes, fill=fill)
+
+
+def count(axes, n, unit="samples", corner="right", none="no such samples"):
+    """Print n inside the panel's title line, and where it is 0 what that means in the panel's middle."""
     axes.set_title(f"n = {n} {unit}", loc=corner, fontsize=8, color=GREY)
+    if n == 0:
+        say(axes, none)
+
+
+def say(axes, words):
+    """Words in a panel's middle, where something that it would show was not measured."""
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=GREY)
 
 
 def zero(axes, at=0.0):

@@ -5,10 +5,14 @@ A quantity ``name`` comes with ``name_low`` and ``name_high``, its bootstrap 95 
 20 to 25 of 28, scaled to the model. A ``…_verdict`` is `paper.verdict` of an interval. What a run did not measure is NaN.
 """
 
+import itertools
+
 import numpy as np
 
 from arbitration import paper_curves
-from arbitration.estimates import DIRECTIONS, MARGINAL, chosen, counts, depth, differences, estimate, per_sample, ratio, wide
+from arbitration.estimates import (
+    DIRECTIONS, MARGINAL, chosen, counts, depth, differences, estimate, extreme, least_controls, paired, per_sample, ratio, wide,
+)
 from arbitration.metrics import beyond_chance
 from arbitration.summary_ablations import ablations
 from arbitration.summary_heads import heads
@@ -67,18 +71,20 @@ def knockout(table, seed=0):
         Of the bootstrap.
     """
     found, curves = counts(table) | {"layers": float(table["layer"].nunique())}, {}
-    found["n_controls"] = float(table[table["control"]].groupby("following")["sample"].nunique().min())
-    for (pathway, d, control), rows in table.groupby(["pathway", "following", "control"], observed=True):
+    found["n_controls"] = least_controls(table)
+    table, places = table.assign(kept=(table["logp_p_blocked"] > table["logp_c_blocked"]).astype(float)), {}
+    for pathway, d, control in itertools.product(sorted(table["pathway"].unique()), DIRECTIONS, (False, True)):
+        here = {"pathway": pathway, "following": d, "control": control}
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
-        curves[path] = curve = wide(rows, "nssd")
-        for name, layer in (("peak", curve.mean().idxmax()), ("trough", curve.mean().idxmin())):
+        curves[path] = curve = wide(table, "nssd", **here)
+        for name, layer in (("peak", extreme(curve)), ("trough", extreme(curve, np.negative))):
             found |= chosen(f"{name}_{path}", curve, layer, seed) | {f"{name}_{path}_layer": float(layer)}
+            places[path, name] = layer
         if not control:
-            kept = rows.assign(kept=(rows["logp_p_blocked"] > rows["logp_c_blocked"]).astype(float))
-            found |= estimate(f"keeps_{path}", wide(kept, "kept")[curve.mean().idxmax()], seed)
+            found |= estimate(f"keeps_{path}", wide(table, "kept", **here)[places[path, "peak"]] if len(curve) else [], seed)
 
-    def at(path, extreme="peak"):
-        return int(found[f"{extreme}_{path}_layer"])
+    def at(path, kind="peak"):
+        return places[path, kind]
 
     def contrast(name, more, less):
         return chosen(f"contrast_{name}", differences(curves[more], curves[less]), (at(more), at(less)), seed, above=MARGINAL)
@@ -115,11 +121,10 @@ def beliefs(beliefs, paths, seed=0, critical=None):
     found = counts(beliefs) | {"layers": float(layers)}
     table = beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"])
     for d in DIRECTIONS:
-        rows = table[table["following"] == d]
-        anchors, highest = rows[rows["positions"] == "instruction"], {}
+        rows, highest = table[table["following"] == d], {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
-            aligned = (wide(anchors[anchors["dictionary"] == kind], "margin") > 0).astype(float)
-            best = aligned.drop(columns=-1).mean().idxmax()
+            aligned = (wide(table, "margin", following=d, positions="instruction", dictionary=kind) > 0).astype(float)
+            best = extreme(aligned.drop(columns=-1))
             pieces = {name: aligned[list(chosen)].mean(axis=1) for name, chosen in part.items()}
             pieces |= {"final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
             rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "rise": {"above": 0.0}}
@@ -128,26 +133,28 @@ def beliefs(beliefs, paths, seed=0, critical=None):
             found |= chosen(f"ldar_max_{d}{suffix}", aligned.drop(columns=-1), best, seed, **({} if suffix else {"above": 0.95}))
             found[f"ldar_max_{d}{suffix}_layer"], highest[kind] = float(best), aligned.drop(columns=-1)
             if kind == "own":
-                found |= _transition(aligned, d) | _synchronisation(rows, aligned, list(part["critical"]), d, seed)
-        pair = tuple(highest[kind].mean().idxmax() for kind in ("own", "shuffled"))
+                found |= _transition(aligned, d) | _synchronisation(table, aligned, list(part["critical"]), d, seed)
+        pair = tuple(extreme(highest[kind]) for kind in ("own", "shuffled"))
         found |= chosen(f"over_ldar_max_{d}", differences(highest["own"], highest["shuffled"]), pair, seed)
         found |= _closed_paths(paths[paths["following"] == d], d, seed)
     return found
 
 
 def _transition(aligned, d):
+    if not len(aligned):
+        return {f"ldar_transition_{d}": "not measured"}
     decided = aligned.mean() >= 0.9
     lasting = decided[::-1].cummin()[::-1]
     return {f"ldar_transition_{d}": f"layer {lasting.idxmax()}" if lasting.any() else "never"}
 
 
-def _synchronisation(rows, aligned, critical, d, seed):
-    own = rows[rows["dictionary"] == "own"]
-    signs = {where: np.sign(wide(own[own["positions"] == where], "margin")) for where in ("instruction", "last")}
+def _synchronisation(table, aligned, critical, d, seed):
+    own = {"following": d, "dictionary": "own"}
+    signs = {where: np.sign(wide(table, "margin", positions=where, **own)) for where in ("instruction", "last")}
     same = (signs["instruction"] == signs["last"]).astype(float)[critical]
     more = beyond_chance(signs["instruction"][critical].to_numpy(), signs["last"][critical].to_numpy())
     weak = [layer for layer in critical if aligned[layer].mean() < 0.7]
-    said = f"{same[weak].to_numpy().mean():.2f} in {len(weak)} layers" if weak else "no such layer"
+    said = f"{same[weak].to_numpy().mean():.2f} in {len(weak)} layers" if weak else "no such layer" if len(aligned) else "not measured"
     return estimate(f"sync_critical_{d}", same.mean(axis=1), seed, above=0.9) | estimate(f"over_sync_{d}", more, seed) | {f"sync_weak_{d}": said}
 
 
@@ -181,25 +188,24 @@ def components(table, seed=0):
     for d in DIRECTIONS:
         kinds = {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
-            rows = table[(table["following"] == d) & (table["dictionary"] == kind)]
-            kinds[kind], attention = _component_values(rows, layers)
+            kinds[kind], attention = _component_values(table, layers, following=d, dictionary=kind)
             rules = {} if suffix else COMPONENT_RULES | _fifths(kinds[kind])
             for name, values in kinds[kind].items():
                 found |= estimate(f"{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
-            best = attention.mean().idxmax()
+            best = extreme(attention)
             found |= chosen(f"attention_top_{d}{suffix}", attention, best, seed) | {f"attention_top_{d}{suffix}_layer": float(best)}
             for name in () if suffix else SHALLOW:
                 found |= ratio(f"share_{name}_shallow_{d}", kinds[kind][f"{name}_shallow"], kinds[kind][f"{name}_deep"], seed)
         for name, rule in OVER_CONTROL.items():
-            found |= estimate(f"over_{name}_{d}", kinds["own"][name] - kinds["shuffled"][name], seed, **rule)
+            found |= estimate(f"over_{name}_{d}", paired(kinds["own"][name], kinds["shuffled"][name]), seed, **rule)
     return found
 
 
-def _component_values(rows, layers):
-    """Per-sample values of everything that Section 4.1 quotes, and what each layer's attention adds to the margin."""
+def _component_values(table, layers, **levels):
+    """Per-sample values of everything that Section 4.1 quotes at some levels, and what each layer's attention adds to the margin."""
     part = {name: list(chosen) for name, chosen in depth(layers).items()}
     increments = ("attention_signal", "mlp_signal", "attention_margin", "mlp_margin")
-    curve = {name: wide(rows, name) for name in ("signal_f", "signal_c", *increments)}
+    curve = {name: wide(table, name, **levels) for name in ("signal_f", "signal_c", *increments)}
     curve["gap"] = curve["signal_f"] - curve["signal_c"]
     mean = {(name, where): curve[name][part[where]].mean(axis=1) for name in ("signal_f", "signal_c", "gap") for where in ("shallow", "deep")}
     values = {"gap_shallow": mean["gap", "shallow"], "gap_deep": mean["gap", "deep"], "divergence": mean["gap", "deep"] - mean["gap", "shallow"]}

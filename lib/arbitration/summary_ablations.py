@@ -1,6 +1,6 @@
 """The numbers of Appendix E (Fig. 14): the same measures with Φ averaged over tokens, or over an answer's forms; see `estimates`."""
 
-from arbitration.estimates import DIRECTIONS, counts, depth, estimate, followed, wide
+from arbitration.estimates import DIRECTIONS, counts, depth, estimate, followed, paired, wide
 
 KEYS = {"default": "default", "K = 2": "k2", "average": "average"}
 SHARE, FACTOR = 0.05, 2.0  # of all heads; as in Section 4.2
@@ -32,19 +32,18 @@ def ablations(beliefs, interventions, sensitivity, seed=0):
     deep = list(depth(int(beliefs["layer"].max()) + 1)["deep"])
     table = beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"])
     for d in DIRECTIONS:
-        rows = table[table["following"] == d]
         values = {
-            (key, kind): (wide(rows[(rows["reading"] == name) & (rows["dictionary"] == kind)], "margin") > 0)[deep].mean(axis=1)
+            (key, kind): (wide(table, "margin", following=d, reading=name, dictionary=kind) > 0)[deep].mean(axis=1)
             for name, key in KEYS.items() for kind in ("own", "shuffled")
         }  # fmt: skip
         for key in KEYS.values():
             found |= estimate(f"ldar_deep_{key}_{d}", values[key, "own"], seed) | estimate(f"ldar_deep_{key}_{d}_shuffled", values[key, "shuffled"], seed)
             if key != "default":
-                found |= estimate(f"ldar_change_{key}_{d}", values[key, "own"] - values["default", "own"], seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
+                found |= estimate(f"ldar_change_{key}_{d}", paired(values[key, "own"], values["default", "own"]), seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
         here = interventions[interventions["following"] == d]
         found |= _blocking(here[here["setting"] == "blocking"], d, seed) | _amplification(here[here["setting"] == "amplification"], d, seed)
-        moved = sensitivity[(sensitivity["following"] == d) & (sensitivity["change"] != "default")]["change"].isin(("higher", "lower"))
-        found[f"moved_{d}"] = f"{int(moved.sum())} of {len(moved)}"
+        measured = sensitivity[(sensitivity["following"] == d) & ~sensitivity["change"].isin(("default", "not measured"))]
+        found[f"moved_{d}"] = f"{int(measured['change'].isin(('higher', 'lower')).sum())} of {len(measured)}"
     return found
 
 
@@ -59,10 +58,10 @@ def _blocking(rows, d, seed):
     follows = _following(rows, share=SHARE)
     found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(f"block_original_{d}", follows["original"], seed)
     for name, key in (("random", "random"), *KEYS.items()):
-        found |= estimate(f"block_{key}_{d}", follows[name], seed) | estimate(f"drop_{key}_{d}", follows["original"] - follows[name], seed)
+        found |= estimate(f"block_{key}_{d}", follows[name], seed) | estimate(f"drop_{key}_{d}", paired(follows["original"], follows[name]), seed)
     for name, key in KEYS.items():
-        found |= estimate(f"localises_block_{key}_{d}", follows["random"] - follows[name], seed, above=0.0)
-    more = {key: follows[name] - follows["default"] for name, key in KEYS.items()}
+        found |= estimate(f"localises_block_{key}_{d}", paired(follows["random"], follows[name]), seed, above=0.0)
+    more = {key: paired(follows[name], follows["default"]) for name, key in KEYS.items()}
     found |= estimate(f"contrast_block_k2_{d}", more["k2"], seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
     return found | estimate(f"contrast_block_average_{d}", more["average"], seed, above=0.0)
 
@@ -71,9 +70,9 @@ def _amplification(rows, d, seed):
     follows = _following(rows, factor=FACTOR)
     found = {f"failures_{d}": float(rows["sample"].nunique()), f"weakened_{d}": float(rows.loc[rows["mix"] > 0, "sample"].nunique())}
     for name, key in (("random", "random"), *KEYS.items()):
-        found |= estimate(f"amplify_{key}_{d}", follows[name], seed) | estimate(f"rise_{key}_{d}", follows[name] - follows["original"], seed)
+        found |= estimate(f"amplify_{key}_{d}", follows[name], seed) | estimate(f"rise_{key}_{d}", paired(follows[name], follows["original"]), seed)
     for name, key in KEYS.items():
-        found |= estimate(f"localises_amplify_{key}_{d}", follows[name] - follows["random"], seed, above=0.0)
-    less = {key: follows["default"] - follows[name] for name, key in KEYS.items()}
+        found |= estimate(f"localises_amplify_{key}_{d}", paired(follows[name], follows["random"]), seed, above=0.0)
+    less = {key: paired(follows["default"], follows[name]) for name, key in KEYS.items()}
     found |= estimate(f"contrast_amplify_k2_{d}", less["k2"], seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
     return found | estimate(f"contrast_amplify_average_{d}", less["average"], seed, above=0.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from arbitration.ablations import WIDENED
-from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, images, per_sample, wide
+from arbitration.estimates import DIRECTIONS, depth, drawn, estimate, extreme, images, per_sample, wide
 from arbitration.metrics import resamples
 from arbitration.tables import markdown
 
@@ -58,19 +58,19 @@ def conventions(answers, first, beliefs, paths, scores, seed=0):
     """
     rows = []
     for d in DIRECTIONS:
-        asked, said, believed, closed, ranked = (table[table["following"] == d] for table in (answers, first, beliefs, paths, scores))
+        asked, said = (table[table["following"] == d] for table in (answers, first))
         asked, said = asked.set_index(per_sample(asked)), said.set_index(per_sample(said))
         asked = asked.loc[[sample for sample in said.index if sample in asked.index]]
         for measure, choices in (
             ("following ratio", _following(asked, said)),
             ("failures", _failures(asked)),
-            ("LDAR, deep third", _deep(believed)),
-            ("LDAR, critical layers", _critical(believed)),
-            ("synchronisation", _synchronised(believed, answers[answers["following"] == d])),
-            ("size of the largest NSSD (nats)", _sizes(closed)),
+            ("LDAR, deep third", _deep(beliefs, d)),
+            ("LDAR, critical layers", _critical(beliefs, d)),
+            ("synchronisation", _synchronised(beliefs, answers[answers["following"] == d], d)),
+            ("size of the largest NSSD (nats)", _sizes(paths, d)),
         ):
             rows += [{"following": d, "measure": measure, **row} for row in _compared(choices, seed)]
-        rows += [{"following": d, "measure": "top 5 % of heads, share that the default finds", **row} for row in _overlaps(ranked, seed)]
+        rows += [{"following": d, "measure": "top 5 % of heads, share that the default finds", **row} for row in _overlaps(scores, d, seed)]
     return pd.DataFrame(rows)
 
 
@@ -108,34 +108,33 @@ def _failures(asked):
     }
 
 
-def _margins(beliefs, reading):
-    rows = beliefs[(beliefs["reading"] == reading) & (beliefs["dictionary"] == "own")]
-    return wide(rows.assign(margin=rows["phi_f"] - rows["phi_c"]), "margin")
+def _margins(beliefs, d, reading):
+    return wide(beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"]), "margin", following=d, reading=reading, dictionary="own")
 
 
-def _deep(beliefs):
+def _deep(beliefs, d):
     layers = int(beliefs["layer"].max()) + 1
     deep, present = list(depth(layers)["deep"]), set(beliefs["reading"])
-    choices = {line: (_margins(beliefs, name) > 0)[deep].mean(axis=1) for name, line in READINGS.items() if name in present}
-    default = _margins(beliefs, "default")
+    choices = {line: (_margins(beliefs, d, name) > 0)[deep].mean(axis=1) for name, line in READINGS.items() if name in present}
+    default = _margins(beliefs, d, "default")
     choices["ties", "count as aligned"] = (default >= 0)[deep].mean(axis=1)
     for word, start in (("half", layers // 2), ("quarter", 3 * layers // 4)):
         choices["deep", f"the last {word} of the layers"] = (default > 0)[list(range(start, layers))].mean(axis=1)
     return choices
 
 
-def _critical(beliefs):
+def _critical(beliefs, d):
     layers = int(beliefs["layer"].max()) + 1
-    aligned = (_margins(beliefs, "default") > 0).astype(float)
+    aligned = (_margins(beliefs, d, "default") > 0).astype(float)
     choices = {("critical layers", "20 to 25 of 28, as that part of the depth"): aligned[list(depth(layers)["critical"])].mean(axis=1)}
     if layers > 25:
         choices["critical layers", "20 to 25 as they stand"] = aligned[list(range(20, 26))].mean(axis=1)
     return choices
 
 
-def _synchronised(beliefs, answers):
+def _synchronised(beliefs, answers, d):
     layers = list(depth(int(beliefs["layer"].max()) + 1)["critical"])
-    anchors, last = (np.sign(_margins(beliefs, reading))[layers] for reading in ("default", "last position"))
+    anchors, last = (np.sign(_margins(beliefs, d, reading))[layers] for reading in ("default", "last position"))
     final = answers.set_index(per_sample(answers))["outcome"].map({"follow": 1.0, "competitor": -1.0}).reindex(anchors.index)
     return {
         ("synchronisation", "with the last position of the same layer"): (anchors == last).mean(axis=1),
@@ -143,13 +142,15 @@ def _synchronised(beliefs, answers):
     }
 
 
-def _sizes(paths):
+def _sizes(paths, d):
     """NSSD at the layer where its mean is largest in size, turned so that this mean is positive: sizes compare, whatever the sign."""
 
     def size(span, width, unsigned=False):
-        curve = wide(paths[(paths["span"] == span) & (paths["width"] == width)], "nssd")
+        curve = wide(paths, "nssd", following=d, span=span, width=width)
         curve = curve.abs() if unsigned else curve
-        layer = curve.mean().abs().idxmax()
+        layer = extreme(curve, np.abs)
+        if not len(curve):
+            return curve.mean(axis=1)
         return curve[layer] * (np.sign(curve[layer].mean()) or 1.0)
 
     choices = {("window", "3 layers"): size("instruction", 3), ("window", "7 layers: three on each side"): size("instruction", 7)}
@@ -157,9 +158,9 @@ def _sizes(paths):
     return choices | {line: size(span, 3) for span, line in SPANS.items() if span in set(paths["span"])}
 
 
-def _overlaps(scores, seed):
+def _overlaps(scores, d, seed):
     """Of each reading's top heads the share that the default's top has too, with intervals from resampled samples."""
-    values = {name: wide(rows, "margin", ["layer", "head"]) for name, rows in scores.groupby("reading", sort=False)}
+    values = {name: wide(scores, "margin", ["layer", "head"], following=d, reading=name) for name in scores["reading"].unique()}
     n, total = values["default"].shape
     top = max(1, int(TOP_SHARE * total))
     weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, images(values["default"]))])
@@ -168,7 +169,7 @@ def _overlaps(scores, seed):
     sets = {line: np.argsort(-mean, axis=1, kind="stable")[:, :top] for line, mean in lines.items()}
     default = sets[READINGS["default"]]
     for number, ((convention, choice), chosen) in enumerate(sets.items()):
-        shares = np.array([len(np.intersect1d(one, other)) for one, other in zip(chosen, default)]) / top
+        shares = np.array([len(np.intersect1d(one, other)) if n else np.nan for one, other in zip(chosen, default)]) / top
         found = drawn("value", shares) | drawn("difference", shares - 1.0)
         yield {"convention": convention, "choice": choice, "n": n, **found, "change": _change(found) if number else "default"}
 
@@ -192,7 +193,8 @@ def lines(table):
         cells = [line[0] if line[0] != before else "", *line[1:]]
         for d in DIRECTIONS:
             row = sides[d].loc[line]
-            cells += [f"{row['value']:.2f} [{row['value_low']:.2f}, {row['value_high']:.2f}], n = {row['n']:.0f}", _words(row)]
+            value = f"{row['value']:.2f} [{row['value_low']:.2f}, {row['value_high']:.2f}], n = {row['n']:.0f}"
+            cells += [value, _words(row)] if row["n"] else ["not measured, n = 0", "not measured"]
         rows.append(cells)
         before = line[0]
     return markdown(rows)

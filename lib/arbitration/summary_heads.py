@@ -26,15 +26,15 @@ def heads(scores, interventions, seed=0, wanted=0):
     wanted : int
         How many failures of each direction were sought.
     """
-    values = {d: wide(scores[scores["following"] == d], "margin", ["layer", "head"]) for d in DIRECTIONS}
+    values = {d: wide(scores, "margin", ["layer", "head"], following=d) for d in DIRECTIONS}
     names = list(values["text"].columns)
     total = len(names)
     top = max(1, int(SHARE * total))
     found = counts(scores) | {"heads_total": float(total), "top_count": float(top)}
     found |= _sets(values, names, top, seed)
     for d in DIRECTIONS:
-        order = np.argsort(-values[d].to_numpy().mean(axis=0), kind="stable")
-        found[f"top_heads_{d}"] = ", ".join("{}.{}".format(*names[index]) for index in order[:5])
+        order = np.argsort(-values[d].to_numpy().mean(axis=0), kind="stable") if len(values[d]) else []
+        found[f"top_heads_{d}"] = ", ".join("{}.{}".format(*names[index]) for index in order[:5]) or "not measured"
         found |= _concentration(values[d], top, d, seed)
         found |= _blocking(interventions[interventions["following"] == d], d, seed)
         found |= _amplification(interventions[interventions["following"] == d], d, seed)
@@ -57,8 +57,11 @@ def _sets(values, names, top, seed):
         weights = np.vstack([np.ones(len(table)), count])
         orders[d] = np.argsort(-(weights @ table.to_numpy()), axis=1, kind="stable")
 
+    measured = {d: 1.0 if len(table) else math.nan for d, table in values.items()}  # the order of no samples is none
+
     def overlap(size):
-        return np.array([len(np.intersect1d(a[:size], b[:size])) for a, b in zip(orders["text"], orders["vision"])], float)
+        common = [len(np.intersect1d(a[:size], b[:size])) for a, b in zip(orders["text"], orders["vision"])]
+        return np.array(common, float) * measured["text"] * measured["vision"]
 
     found = {"overlap_top_chance": top**2 / len(names), "overlap_ten_chance": 100 / len(names)}
     found |= drawn("overlap_top", overlap(top), above=top**2 / len(names))
@@ -66,7 +69,9 @@ def _sets(values, names, top, seed):
     for name, size in (("top", top), ("ten", 10)):
         found |= drawn(f"over_overlap_{name}", overlap(size) - _same_layers(orders["text"][:, :size], orders["vision"][:, :size], layers))
     for d in DIRECTIONS:
-        found |= drawn(f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1), above=0.5)
+        found |= drawn(f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1) * measured[d], above=0.5)
+    if not all(sizes):
+        return found | {"shared_heads": "not measured"}
     common = sorted(set(orders["text"][0][:top]) & set(orders["vision"][0][:top]))
     return found | {"shared_heads": ", ".join("{}.{}".format(*names[index]) for index in common) or "none"}
 
@@ -81,6 +86,8 @@ def _same_layers(text, vision, layers):
 def _concentration(values, top, d, seed):
     """Share of all absolute contributions that the top heads carry; one half of the samples ranks, the other is measured."""
     first, second = values.iloc[::2].to_numpy(), values.iloc[1::2].abs()
+    if not len(second):
+        return estimate(f"concentration_{d}", [], seed, above=0.25)
     chosen = np.argsort(-first.mean(axis=0), kind="stable")[:top]
     return estimate(f"concentration_{d}", second.iloc[:, chosen].sum(axis=1) / second.sum(axis=1), seed, above=0.25)
 

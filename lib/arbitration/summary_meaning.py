@@ -3,7 +3,7 @@
 import pandas as pd
 
 from arbitration.ablations import SOURCE
-from arbitration.estimates import DIRECTIONS, MARGINAL, estimate, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, estimate, extreme, paired, wide
 from arbitration.meaning import SPANS
 from arbitration.prompts import LAYOUTS
 
@@ -46,7 +46,7 @@ def meaning(table, answers, seed=0):
                     name = f"{way}_{span}_{layout}_{d}"
                     found |= estimate(name, values, seed) | {f"{name}_layer": float("nan") if values.name is None else float(values.name)}
                     found |= estimate(f"{name}_control", control, seed)
-                    found |= estimate(f"{name}_over", (values - control).dropna(), seed, above=MARGINAL)
+                    found |= estimate(f"{name}_over", paired(values, control), seed, above=MARGINAL)
                     peaks[way, span, layout, d] = values
         found |= _contrasts(peaks, d, seed)
     return found
@@ -57,7 +57,7 @@ def _peak(rows):
     if not len(rows):
         return pd.Series(dtype=float)
     curve = wide(rows, "nssd")
-    return curve[curve.mean().idxmax()]
+    return curve[extreme(curve)]
 
 
 def _contrasts(peaks, d, seed):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from arbitration.ablations import SOURCE
 from arbitration.ability import FACTORS, KINDS
-from arbitration.estimates import DIRECTIONS, chosen, depth, drawn, estimate, wide
+from arbitration.estimates import DIRECTIONS, chosen, depth, drawn, estimate, extreme, least_controls, paired, wide
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the samples: the authors' design
 DRAWS = 500
@@ -27,9 +27,10 @@ def main_pathways(direction):
 
 def curve(table, direction, pathway, control=False, value="nssd"):
     """A pathway's values as samples × layers, samples in the order in which they were measured."""
-    rows = table[(table["following"] == direction) & (table["pathway"] == pathway) & (table["control"] == control)]
-    found = wide(rows, value)
-    return found.iloc[found.index.get_level_values("sample").get_indexer(rows["sample"].unique())]
+    found = wide(table, value, following=direction, pathway=pathway, control=control)
+    names = found.index.get_level_values("sample")
+    order = [name for name in table.loc[table["following"] == direction, "sample"].unique() if name in names]
+    return found.iloc[names.get_indexer(order)]
 
 
 def stability(table, seed=0):
@@ -57,7 +58,7 @@ def stability(table, seed=0):
                 for part, share, places in parts:
                     if len(places):
                         own = whole.iloc[places]
-                        layer = own.mean().idxmax()
+                        layer = extreme(own)
                         found.append((d, pathway, control, part, share, len(own), layer, *chosen("peak", own, layer, seed).values()))
     return pd.DataFrame(found, columns=["following", "pathway", "control", "part", "share", "n", "layer", "nssd", "low", "high"])
 
@@ -77,10 +78,12 @@ def stable(table, seed=0):
         no sample in common, mean and 95 % of the cuts: ``halves_corr_<p>_<d>`` (correlation of their curves over layers), ``halves_shift_…``
         (layers from one peak to the other), ``halves_gap_…`` (nats between them, whichever is higher).
     """
-    found = {"n_controls": float(table[table["control"]].groupby("following")["sample"].nunique().min())}
-    for row in stability(table, seed).query("part == 'nested' and not control").itertuples():
-        key = f"part_{row.pathway.replace('→', '_')}_{row.following}_s{round(100 * row.share)}"
-        found |= {key: row.nssd, f"{key}_low": row.low, f"{key}_high": row.high, f"{key}_layer": float(row.layer)}
+    found = {"n_controls": least_controls(table)}
+    nested = stability(table, seed).query("part == 'nested' and not control").set_index(["following", "pathway", "share"])
+    for d, pathway, share in ((d, pathway, share) for d in DIRECTIONS for pathway in main_pathways(d) for share in SHARES):
+        key, ends = f"part_{pathway.replace('→', '_')}_{d}_s{round(100 * share)}", {"": "nssd", "_low": "low", "_high": "high", "_layer": "layer"}
+        known = (d, pathway, share) in nested.index
+        found |= {f"{key}{end}": float(nested.loc[(d, pathway, share), name]) if known else math.nan for end, name in ends.items()}
     for d in DIRECTIONS:
         found[f"n_{d}"] = float(table.loc[table["following"] == d, "sample"].nunique())
         for pathway in main_pathways(d):
@@ -96,7 +99,7 @@ def _halves(values, seed):
     """Mean curves of both halves of random cuts, each (draws, layers)."""
     random, half = np.random.default_rng(seed), len(values) // 2
     orders = [random.permutation(len(values)) for _ in range(DRAWS)]
-    if not half:
+    if not half:  # one sample, or none
         return np.full((2, DRAWS, values.shape[1]), np.nan)
     return np.array([values[order[:half]].mean(0) for order in orders]), np.array([values[order[half : 2 * half]].mean(0) for order in orders])
 
@@ -132,17 +135,25 @@ def whole(table, seed=0):
         for pathway in main_pathways(d):
             name = f"{pathway.replace('→', '_')}_{d}"
             narrow, broad, control = (curve(table, d, pathway, *kind) for kind in ((False, "nssd"), (False, "divergence"), (True, "divergence")))
-            layer = broad.mean().idxmax()
+            layer = extreme(broad)
             found |= chosen(f"whole_{name}", broad, layer, seed) | {f"whole_{name}_layer": float(layer)}
-            found |= chosen(f"whole_{name}_control", control, control.mean().idxmax(), seed)
-            n = len(narrow)
-            weights = np.vstack([np.ones(n), np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)]) / n
-            means = [weights @ values.to_numpy() for values in (narrow, broad)]
+            found |= chosen(f"whole_{name}_control", control, extreme(control), seed)
+            means = _means(narrow, broad, seed)
             found |= drawn(f"whole_corr_{name}", _correlation(*means), above=0.9)
             found |= drawn(f"whole_shift_{name}", _shift(*means), within=NEAR)
-            at = narrow.mean().idxmax()
-            found |= estimate(f"whole_sign_{name}", np.sign(narrow[at]) == np.sign(broad[at]), seed, above=0.9)
+            at = extreme(narrow)
+            alike = np.sign(narrow[at]) == np.sign(broad[at]) if len(narrow) else []
+            found |= estimate(f"whole_sign_{name}", alike, seed, above=0.9)
     return found
+
+
+def _means(narrow, broad, seed):
+    """Mean curves of both measures, the first of all samples, the others of resampled ones: each (1 + draws, layers); NaN without samples."""
+    n = len(narrow)
+    if not n:
+        return [np.full((1 + DRAWS, values.shape[1]), math.nan) for values in (narrow, broad)]
+    weights = np.vstack([np.ones(n), np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)]) / n
+    return [weights @ values.to_numpy() for values in (narrow, broad)]
 
 
 def _sums(rows):
@@ -181,11 +192,11 @@ def failures(components, failed, seed=0):
             found |= estimate(f"fail_{name}_{d}", fail[name], seed) | estimate(f"kept_{name}_{d}", kept[name], seed)
             found |= estimate(f"fail_{name}_{d}_shuffled", control[name], seed)
             found |= between(f"lost_{name}_{d}", fail[name], kept[name], seed, below=0.0)
-        layer = math.nan
-        if len(own):
+        layer, both = math.nan, len(own) and len(good)
+        if both:
             curves = [wide(rows, "attention_margin") for rows in (own, good)]
             layer = (curves[0].mean() - curves[1].mean()).abs().idxmax()
-        found |= between(f"fork_{d}", *([values[layer] for values in curves] if len(own) else ([], [])), seed) | {f"fork_{d}_layer": float(layer)}
+        found |= between(f"fork_{d}", *([values[layer] for values in curves] if both else ([], [])), seed) | {f"fork_{d}_layer": float(layer)}
     return found
 
 
@@ -235,13 +246,15 @@ def general(answers, reading, seed=0):
         by sample. ``loss_original``, ``loss_<c>_<d>``, ``loss_<c>_random`` (nats per token, over sentences), ``rise_<c>_<d>`` and ``excess_<c>_<d>``
         (more than without change, and than with random heads).
     """
-    nats = {(name, factor): rows.groupby("sample")["nats"].mean() for (name, factor), rows in reading.groupby(["heads", "factor"])}
+    none = pd.Series(dtype=float)
+    nats = defaultdict(lambda: none)
+    nats |= {(name, factor): rows.groupby("sample")["nats"].mean() for (name, factor), rows in reading.groupby(["heads", "factor"])}
     plain = nats["original", 1.0]
     found = {"sentences": float(len(plain))} | estimate("loss_original", plain, seed)
     for d in DIRECTIONS:
         here = answers[answers["following"] == d]
         found[f"n_able_{d}"] = float(here["sample"].nunique())
-        right = defaultdict(lambda: pd.Series(dtype=float))
+        right = defaultdict(lambda: none)
         right |= {key: (rows["outcome"] == "follow").groupby(rows["sample"]).mean() for key, rows in here.groupby(["kind", "heads", "factor"])}
         for kind in KINDS:
             found |= estimate(f"right_{kind}_original_{d}", right[kind, "original", 1.0], seed)
@@ -250,10 +263,10 @@ def general(answers, reading, seed=0):
             for kind in KINDS:
                 found |= estimate(f"right_{kind}_{case}_{d}", right[kind, "target", factor], seed)
                 found |= estimate(f"right_{kind}_{case}_{d}_random", right[kind, "random", factor], seed)
-                lost[kind] = right[kind, "original", 1.0] - right[kind, "target", factor]
+                lost[kind] = paired(right[kind, "original", 1.0], right[kind, "target", factor])
             found |= estimate(f"spared_{case}_{d}", lost["alone"], seed, below=0.1)
-            found |= estimate(f"special_{case}_{d}", lost["conflict"] - lost["alone"], seed, above=0.0)
+            found |= estimate(f"special_{case}_{d}", paired(lost["conflict"], lost["alone"]), seed, above=0.0)
             found |= estimate(f"loss_{case}_{d}", nats[d, factor], seed) | estimate(f"loss_{case}_random", nats["random", factor], seed)
-            found |= estimate(f"rise_{case}_{d}", nats[d, factor] - plain, seed, below=0.1)
-            found |= estimate(f"excess_{case}_{d}", nats[d, factor] - nats["random", factor], seed, above=0.0)
+            found |= estimate(f"rise_{case}_{d}", paired(nats[d, factor], plain), seed, below=0.1)
+            found |= estimate(f"excess_{case}_{d}", paired(nats[d, factor], nats["random", factor]), seed, above=0.0)
     return found

@@ -57,8 +57,13 @@ def head_question(scores, effects, blocking, amplification, tried, seed=0, wante
         found |= _plateau(_of(amplification, d, source=WEAKENED), d, seed)
     for method in METHODS:
         text, vision = (set(_top(_of(ranked, d), method, "instruction", top)) for d in DIRECTIONS)
-        found[f"overlap_directions_{method}"] = float(len(text & vision))
+        found[f"overlap_directions_{method}"] = _common(text, vision)
     return found
+
+
+def _common(one, other):
+    """Heads that two top sets have in common; NaN if one was not ranked."""
+    return float(len(one & other)) if one and other else math.nan
 
 
 def _of(table, direction, **levels):
@@ -90,24 +95,30 @@ def _truth(ranked, effects, positions, top, d, seed):
     """How well each ranking foretells, on other samples, what silencing a head alone does there."""
     suffix = "" if positions == "instruction" else f"_{positions}"
     truth = wide(effects, "effect", ["layer", "head"])
+    told = truth if len(ranked) else truth[:0]
     found, per_sample, strength = {}, {}, {}
     for method in METHODS:
         mean = _means(ranked, method, positions)
-        per_sample[method] = truth.apply(lambda row, mean=mean: rank_correlation(mean.loc[row.index], row), axis=1).dropna()
-        strength[method] = truth[_top(ranked, method, positions, top)].mean(axis=1)
+        per_sample[method] = _each(told, lambda row, mean=mean: rank_correlation(mean.loc[row.index], row))
+        strength[method] = told[_top(ranked, method, positions, top) if len(told) else []].mean(axis=1)
         found |= estimate(f"foretell_{method}_{d}{suffix}", per_sample[method], seed, above=0.0)
-        found |= estimate(f"foretell_{method}_{d}{suffix}_layers", _by_layer_alone(mean, truth, seed), seed)
+        found |= estimate(f"foretell_{method}_{d}{suffix}_layers", _by_layer_alone(mean, told, seed), seed)
         found |= estimate(f"top_effect_{method}_{d}{suffix}", strength[method], seed)
     found |= estimate(f"mean_effect_{d}{suffix}", truth.mean(axis=1), seed)
     found |= estimate(f"contrast_foretell_{d}{suffix}", (per_sample["sensitivity"] - per_sample["eq12"]).dropna(), seed, above=0.0)
     return found | estimate(f"contrast_top_effect_{d}{suffix}", strength["sensitivity"] - strength["eq12"], seed, above=0.0)
 
 
+def _each(truth, value):
+    """A value of each sample's row; samples where it is NaN are left out."""
+    return pd.Series([value(row) for _, row in truth.iterrows()], index=truth.index, dtype=float).dropna()
+
+
 def _by_layer_alone(mean, truth, seed):
     """The control: each layer's heads change places at random, so that only the ranking of layers is left."""
     random = np.random.default_rng(seed)
     shuffled = [mean.groupby(level="layer", group_keys=False).transform(lambda layer: random.permutation(layer.to_numpy())) for _ in range(SHUFFLES)]
-    return truth.apply(lambda row: np.mean([rank_correlation(one.loc[row.index], row) for one in shuffled]), axis=1).dropna()
+    return _each(truth, lambda row: np.mean([rank_correlation(one.loc[row.index], row) for one in shuffled]))
 
 
 def _turned(effects, d, seed):
@@ -125,6 +136,8 @@ def _together(effects, blocking, d, seed):
     The one head is chosen on these samples, which flatters it.
     """
     turned, strength = wide(effects, "turned", ["layer", "head"]), wide(effects, "effect", ["layer", "head"]).mean()
+    if not len(turned):
+        return estimate(f"strongest_{d}", [], seed) | estimate(f"contrast_several_{d}", [], seed, above=0.0)
     alone = turned[max(turned.columns, key=lambda head: (turned[head].mean(), strength[head]))].astype(float)
     rows = _set(blocking, "eq12", "other samples")
     lost = 1.0 - followed(rows[np.isclose(rows["share"].astype(float), SHARE)])
@@ -135,12 +148,12 @@ def _sets(ranked, tested, top, d):
     """Heads that two top sets have in common: of both rankings, and of one ranking on both halves."""
     here, there = _of(ranked, d), _of(tested, d)
     sets = {method: set(_top(here, method, "instruction", top)) for method in METHODS}
-    found = {f"overlap_rankings_{d}": float(len(sets["eq12"] & sets["sensitivity"]))}
+    found = {f"overlap_rankings_{d}": _common(sets["eq12"], sets["sensitivity"])}
     for method in METHODS:
-        found[f"overlap_halves_{method}_{d}"] = float(len(sets[method] & set(_top(there, method, "instruction", top))))
-        found[f"top_heads_{method}_{d}"] = ", ".join("{}.{}".format(*head) for head in _top(here, method, "instruction", top)[:5])
+        found[f"overlap_halves_{method}_{d}"] = _common(sets[method], set(_top(there, method, "instruction", top)))
+        found[f"top_heads_{method}_{d}"] = ", ".join("{}.{}".format(*head) for head in _top(here, method, "instruction", top)[:5]) or "not measured"
         layers = [layer for layer, _ in sets[method]]
-        found[f"top_layers_{method}_{d}"] = f"{min(layers)}–{max(layers)}"
+        found[f"top_layers_{method}_{d}"] = f"{min(layers)}–{max(layers)}" if layers else "not measured"
     return found
 
 

@@ -5,7 +5,7 @@ A quantity of one width ends in ``_w<width>``. The paper's default, 3, is what t
 
 import numpy as np
 
-from arbitration.estimates import DIRECTIONS, MARGINAL, chosen, counts, differences, drawn, estimate, images, wide
+from arbitration.estimates import DIRECTIONS, MARGINAL, chosen, counts, differences, drawn, estimate, extreme, images, least_controls, wide
 from arbitration.metrics import resamples
 
 CONCLUSIONS = ("relay", "direct", "compensation", "hub_text", "hub_vision")  # of Section 3.1, on the pathways of Fig. 3
@@ -32,12 +32,12 @@ def windows(table, seed=0):
         at each width and ``same_<conclusion>_verdict``.
     """
     curves = {
-        (path.replace("→", "_"), d, bool(control), int(width)): wide(rows, "nssd")
-        for (path, d, control, width), rows in table.groupby(["pathway", "following", "control", "width"], observed=True)
+        (path.replace("→", "_"), d, bool(control), int(width)): wide(table, "nssd", pathway=path, following=d, control=control, width=width)
+        for path, control, width in table.groupby(["pathway", "control", "width"], observed=True).groups for d in DIRECTIONS
     }
     widths = sorted({width for *_, width in curves})
     found = counts(table) | {"layers": float(table["layer"].nunique()), "widths": ", ".join(map(str, widths))}
-    found["n_controls"] = float(table[table["control"]].groupby("following")["sample"].nunique().min())
+    found["n_controls"] = least_controls(table)
     for path, d in sorted({(path, d) for path, d, control, _ in curves if not control}):
         own = {width: curves[path, d, False, width] for width in widths}
         for width, curve in own.items():
@@ -50,14 +50,14 @@ def windows(table, seed=0):
 
 
 def plateau(mean, layer):
-    """How many neighbouring layers around `layer` keep at least half of its mean; NaN where that is zero.
+    """How many neighbouring layers around `layer` keep at least half of its mean; NaN where that is zero or nothing was measured.
 
     Parameters
     ----------
     mean : Series
         By layer, in their order.
     """
-    if mean[layer] == 0:
+    if layer != layer or mean[layer] == 0:
         return float("nan")
     high, at = (mean / mean[layer] >= 0.5).tolist(), mean.index.get_loc(layer)
     left, right = high[at::-1], high[at:]
@@ -88,9 +88,8 @@ def throughout(verdicts):
 
 
 def _extreme(name, curve, seed):
-    mean = curve.mean()
-    layer = mean.abs().idxmax()
-    return chosen(name, curve, layer, seed, above=0.0) | {f"{name}_layer": float(layer), f"{name}_plateau": plateau(mean, layer)}
+    layer = extreme(curve, np.abs)
+    return chosen(name, curve, layer, seed, above=0.0) | {f"{name}_layer": float(layer), f"{name}_plateau": plateau(curve.mean(), layer)}
 
 
 def _stability(name, curves, seed):
@@ -99,8 +98,9 @@ def _stability(name, curves, seed):
     n, layers = len(curves[base]), curves[base].columns.to_numpy(float)
     counts = resamples(n, seed, DRAWS, images(curves[base]))
     weights = np.vstack([np.ones(n) / n, counts / counts.sum(axis=1, keepdims=True)])
-    size = {width: np.abs(weights @ curve.to_numpy()) for width, curve in curves.items()}
-    at = {width: layers[values.argmax(axis=1)] for width, values in size.items()}
+    measured = 1.0 if n else np.nan
+    size = {width: np.abs(weights @ curve.to_numpy()) * measured for width, curve in curves.items()}
+    at = {width: layers[values.argmax(axis=1)] * measured for width, values in size.items()}
     reach = (max(widths) - 1) / 2 + 0.5  # half of the widest window
     found = {}
     for width in widths:
@@ -119,14 +119,14 @@ def _conclusions(curves, width, seed):
         curve = curves.get((path, d, False, width))
         if curve is None:
             return estimate(f"{name}_w{width}", [], seed, **rule)
-        return chosen(f"{name}_w{width}", curve, curve.mean().idxmin() if lowest else curve.mean().idxmax(), seed, **rule)
+        return chosen(f"{name}_w{width}", curve, extreme(curve, np.negative if lowest else None), seed, **rule)
 
     def contrast(name, more, less, lowest=False):
         pair = [curves.get((path, d, control, width)) for path, d, control in (more, less)]
         rule = {} if lowest else {"above": MARGINAL}
         if any(curve is None for curve in pair):
             return estimate(f"{name}_w{width}", [], seed, **rule)
-        at = tuple(curve.mean().idxmin() if lowest else curve.mean().idxmax() for curve in pair)
+        at = tuple(extreme(curve, np.negative if lowest else None) for curve in pair)
         return chosen(f"{name}_w{width}", differences(*pair), at, seed, **rule)
 
     found = contrast("relay", ("vision_text", "vision", False), ("vision_last", "vision", False))
