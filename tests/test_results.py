@@ -181,6 +181,7 @@ def test_revisions_that_cannot_be_read_are_named(store, monkeypatch, damage):
     with pytest.raises(ValueError, match=r"^\S*/revisions.json cannot be read .* restore it, or delete it"):
         models.load("org/name")
 
+
 def toy(prompt):
     return pd.DataFrame({"sample": [prompt.sample.id]})
 
