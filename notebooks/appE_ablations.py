@@ -25,7 +25,7 @@ arb.parameters.settle(globals())  # a value that a parameter cannot have is refu
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
-subject = arb.measure.spelt(subject, everything, dictionary)
+subject = arb.measure.adopt_spelling(subject, everything, dictionary)
 half = min(3 * n, len(everything) // 2)
 samples = everything[: 2 * half]
 answers = arb.measure.answered(subject, samples, dictionary)

@@ -26,7 +26,7 @@ arb.parameters.settle(globals())  # a value that a parameter cannot have is refu
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
-subject = arb.measure.spelt(subject, everything, dictionary)
+subject = arb.measure.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
 
 # %% [markdown]

@@ -35,7 +35,7 @@ arb.parameters.settle(globals())  # a value that a parameter cannot have is refu
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = arb.entities.of(data, everything)
-subject = arb.measure.spelt(subject, everything, dictionary)
+subject = arb.measure.adopt_spelling(subject, everything, dictionary)
 half = min(2 * n, len(everything) // 2)
 unranked = everything[half : half + max(half, tries)]
 answers = arb.measure.answered(subject, everything[:half] + unranked, dictionary)

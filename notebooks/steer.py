@@ -35,7 +35,7 @@ arb.parameters.settle(globals())  # a value that a parameter cannot have is refu
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 shipped = arb.entities.of(data, everything)
-subject = arb.measure.spelt(subject, everything, shipped)
+subject = arb.measure.adopt_spelling(subject, everything, shipped)
 sample = steering.asked(steering.last_usable(subject, everything), image, question, context, answers, instruction)
 dictionary = steering.knowing(shipped, sample)
 prompt = subject.encode(sample, following)

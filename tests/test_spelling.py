@@ -38,7 +38,7 @@ def test_the_spelling_is_that_of_the_answers_that_follow(monkeypatch, written, e
         return (rival.capitalize() if prompt.id in contrary else written(given)), 0
 
     monkeypatch.setattr(following, "first_answer", first_answer)
-    assert measure.spelt(tiny.subject("llava"), samples, dictionary).spelling == expected
+    assert measure.adopt_spelling(tiny.subject("llava"), samples, dictionary).spelling == expected
 
 
 def test_whatever_the_order_the_first_by_name_are_asked(monkeypatch):
@@ -53,7 +53,7 @@ def test_whatever_the_order_the_first_by_name_are_asked(monkeypatch):
     monkeypatch.setattr(following, "first_answer", first_answer)
     first, *others = sorted(samples, key=lambda sample: sample.id)
     undecided = dataclasses.replace(first, answer_vision=f"{first.answer_text} too")
-    measure.spelt(tiny.subject("llava"), [*others[::-1], undecided], dictionary)
+    measure.adopt_spelling(tiny.subject("llava"), [*others[::-1], undecided], dictionary)
     assert sorted(set(asked)) == [sample.id for sample in others[:2]], "one that cannot be put to the model is passed over"
 
 
@@ -78,8 +78,8 @@ def test_a_model_that_capitalises_is_measured_like_its_twin_that_does_not():
     vocabulary = plain.tokenizer.get_vocab()
     held = arb.dataset.load("scenes", "held")
     samples = [one for one in held if all(f"Ġ{spell(word)}" in vocabulary for word in one.answers("text") for spell in prompts.SPELLINGS.values())][:6]
-    assert measure.spelt(plain, samples, dictionary).spelling == "as given"
-    spelt = measure.spelt(twin, samples, dictionary)
+    assert measure.adopt_spelling(plain, samples, dictionary).spelling == "as given"
+    spelt = measure.adopt_spelling(twin, samples, dictionary)
     assert spelt.spelling == "capitalised"
     tables = {
         name: measure.answered(subject, samples, dictionary).set_index(["sample", "following"])

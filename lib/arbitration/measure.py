@@ -99,7 +99,7 @@ def _told_apart(prompt, dictionary, tokenizer):
     raise Unusable(prompt.sample, "no token of the vocabulary belongs to one of its two answers alone")
 
 
-def spelt(subject, samples: list[Sample], dictionary):
+def adopt_spelling(subject, samples: list[Sample], dictionary):
     """The subject with the spelling in which it writes the answers of a set, so that y_p and y_c are tokens that it was about to write.
 
     The spelling (`prompts.SPELLINGS`) that most of its own answers have, among those that follow on the first `PROBED` usable samples of

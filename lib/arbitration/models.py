@@ -29,7 +29,7 @@ class Subject:
     images : dict
         What the processor is told about pictures (`hub.pictures`).
     spelling : str
-        How it writes the first letter of an answer to the set under study (`prompts.SPELLINGS`, `measure.spelt`): y_p and y_c are tokens of that.
+        How it writes the first letter of an answer to the set under study (`prompts.SPELLINGS`, `measure.adopt_spelling`): y_p and y_c are tokens of that.
     """
 
     name: str
