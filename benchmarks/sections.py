@@ -64,8 +64,9 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
 
     def timed(*arguments):
         started = time.perf_counter()
-        fill(*arguments)
+        dropped = fill(*arguments)
         spent.append(time.perf_counter() - started)
+        return dropped
 
     started = time.perf_counter()
     try:

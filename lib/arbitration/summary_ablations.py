@@ -42,8 +42,10 @@ def ablations(beliefs, interventions, sensitivity, seed=0):
                 found |= estimate(f"ldar_change_{key}_{d}", paired(values[key, "own"], values["default", "own"]), seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
         here = interventions[interventions["following"] == d]
         found |= _blocking(here[here["setting"] == "blocking"], d, seed) | _amplification(here[here["setting"] == "amplification"], d, seed)
-        measured = sensitivity[(sensitivity["following"] == d) & ~sensitivity["change"].isin(("default", "not measured"))]
-        found[f"moved_{d}"] = f"{int(measured['change'].isin(('higher', 'lower')).sum())} of {len(measured)}"
+        # In a direction in which no sample follows, a line that was not measured did not stay where it was.
+        left_out = ("default",) if found[f"n_{d}"] else ("default", "not measured")
+        lines = sensitivity[(sensitivity["following"] == d) & ~sensitivity["change"].isin(left_out)]
+        found[f"moved_{d}"] = f"{int(lines['change'].isin(('higher', 'lower')).sum())} of {len(lines)}"
     return found
 
 
