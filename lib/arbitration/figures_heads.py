@@ -124,7 +124,7 @@ def _interventions(table, number, what, setting, along, positions, label, scale)
         here = kept[kept["following"] == following]
         panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.03, 1.05))
         if not len(here):
-            count(panel, 0)
+            count(panel, 0, "failures" if setting == "amplification" else "samples")
             continue
         here = here.assign(followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale)
         if not (here["heads"] == "target").any():

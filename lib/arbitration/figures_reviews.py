@@ -109,7 +109,8 @@ def fig_failures(components, failed):
             if len(fails):
                 band(panel, fails[fails["dictionary"] == "own"], name, label="failures: the competitor's answer", color=RED, marker="x")
             weakened = fails.loc[fails["mix"] > 0, "sample"].nunique()
-            count(panel, n, f"follow, {fails['sample'].nunique()} fail ({weakened} of them weakened)")
+            unit = f"follow, {fails['sample'].nunique()} fail ({weakened} of them weakened)"
+            count(panel, n, unit, none="not measured: no samples")
     below(figure, axes, 3)
     return figure
 

@@ -119,16 +119,18 @@ def strangers(axes, table, column, what="another sample's answers", dashes="--",
     band(axes, table[table["dictionary"] == "shuffled"], column, label=label, color=GREY, dashes=dashes, fill=fill)
 
 
-def count(axes, n, unit="samples", corner="right", none="no such samples"):
-    """Print n inside the panel's title line, and where it is 0 what that means in the panel's middle."""
+def count(axes, n, unit="samples", corner="right", none=""):
+    """Print n inside the panel's title line, and where it is 0 in the panel's middle that nothing was measured, or what `none` says."""
     axes.set_title(f"n = {n} {unit}", loc=corner, fontsize=8, color=GREY)
     if n == 0:
-        say(axes, none)
+        what = re.match(r"\w*", unit)[0] or "samples"
+        say(axes, none or f"not measured: no {what}")
 
 
 def say(axes, words):
-    """Words in a panel's middle, where something that it would show was not measured."""
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=GREY)
+    """Words in a panel's middle, over its lines, where something that it would show was not measured."""
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 3}
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY, bbox=box, zorder=5)
 
 
 def zero(axes, at=0.0):
