@@ -193,7 +193,7 @@ def test_pictures_have_the_stated_number_of_tokens(name, size, tokens):
         given = processor(images=Image.new("RGB", size), text=processor.image_token, images_kwargs=options, return_tensors="pt")
         return (given["input_ids"] == processor.tokenizer.convert_tokens_to_ids(processor.image_token)).sum()
 
-    assert count(hub.pictures(CONFIGURATIONS[name]())) == tokens
+    assert count(hub.picture_settings(CONFIGURATIONS[name]())) == tokens
     assert size[0] < 2000 or count({}) > 2 * tokens, "so that it has to be said"
 
 
@@ -227,7 +227,7 @@ def test_settings_of_pictures_go_by_architecture_unless_others_are_given(archite
     sample = dataclasses.replace(tiny.samples()[0], image=str(picture))
     loaded = [arb.load(str(folder), device="cpu", images=given) for given in (None, {})]
     counts = [len(one.encode(sample, "text").groups.vision) for one in loaded]
-    assert loaded[0].images == hub.pictures(own.model.config) != {} and loaded[1].images == {}
+    assert loaded[0].images == hub.picture_settings(own.model.config) != {} and loaded[1].images == {}
     assert counts[0] <= most < counts[1]
     assert len({str(results.provenance(one)["images"]) for one in loaded}) == 2, "a table says which"
 

@@ -20,7 +20,7 @@ def large(request):
     known = true_size.facts(request.param)
     processor = true_size.stand_in(known)
     model = true_size.empty(known, processor.tokenizer, torch.bfloat16)
-    return known, models.checked(models.Subject(request.param, model, processor, "random-0", hub.pictures(model.config)))
+    return known, models.checked(models.Subject(request.param, model, processor, "random-0", hub.picture_settings(model.config)))
 
 
 def test_it_has_the_published_size(large):

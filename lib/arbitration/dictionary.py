@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from arbitration import commands, dataset, download, endpoint, entities, mc2, own_data, sheet, verification, wordnet
+from arbitration import commands, dataset, endpoint, entities, folders, mc2, own_data, sheet, verification, wordnet
 from arbitration.dataset import beside
 from arbitration.entities import OBJECTS, TASK_KINDS
 from arbitration.folders import DATA
@@ -153,7 +153,7 @@ def write(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | Non
         accepted, record = verification.judged(offered(found, reader), where, beside(name, "asked.jsonl"))
         source = f"{wordnet.UNREVIEWED}; chosen, and Chinese forms added, by {where.model}"
     path = beside(name, entities.FILE)
-    download.write(path, as_text(make(found, reader, review, accepted, source)).encode())
+    folders.write(path, as_text(make(found, reader, review, accepted, source)).encode())
     return path, record
 
 
@@ -196,9 +196,9 @@ def judge(name: str | Path) -> pd.DataFrame:
         if row.form not in forms:
             forms.append(row.form)
     if not table["right"].all():
-        download.write(beside(name, "review.json"), json.dumps(review, ensure_ascii=False, indent=1).encode())
+        folders.write(beside(name, "review.json"), json.dumps(review, ensure_ascii=False, indent=1).encode())
         entries = without(made["entries"], review["rejected"])
-        download.write(beside(name, entities.FILE), as_text(made | {"entries": entries}).encode())
+        folders.write(beside(name, entities.FILE), as_text(made | {"entries": entries}).encode())
     return sheet.agreement(table)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from arbitration.folders import write as write
+from arbitration.folders import write
 
 SECONDS = 60
 

@@ -48,7 +48,7 @@ LEAST_TOKENS = {"qwen2_5_vl": 4, "qwen3_vl": 64, "qwen3_vl_moe": 64}
 MOST_TOKENS = 512  # their own limit is 16,384, and cost grows with the number
 
 
-def pictures(config) -> dict:
+def picture_settings(config) -> dict:
     """What an architecture's processor is told about pictures, beyond the checkpoint's own settings.
 
     Qwen's give a picture at most 512 tokens. InternVL's takes it as one tile of 256 tokens, where it would

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from arbitration import download, pictures, words
+from arbitration import download, folders, pictures, words
 from arbitration.checks import refuse, text_faults
 from arbitration.dataset import Sample
 from arbitration.folders import cache
@@ -138,7 +138,7 @@ def texts(get: Callable[[str], bytes] = download.body) -> Path:
         return file
     try:
         if not pin.exists() or not pin.read_text(encoding="utf-8").strip():
-            download.write(pin, _newest(get).encode())
+            folders.write(pin, _newest(get))
         revision = pin.read_text(encoding="utf-8").strip()
         return download.kept(f"{RAW}/{revision}/{FILE}", file, lambda content: _records(content, file), get)
     except ConnectionError as error:

@@ -1,7 +1,9 @@
 """From one prompt to the rows of a table: what the notebooks collect and every figure is made from."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
@@ -99,6 +101,13 @@ def _told_apart(prompt, dictionary, tokenizer):
     raise Unusable(prompt.sample, "no token of the vocabulary belongs to one of its two answers alone")
 
 
+def usable(subject, samples: Iterable[Sample], dictionary=None) -> Iterator[list]:
+    """The two prompts of each sample that `decided` would not drop, one sample after the other, so that a few cost no more than these."""
+    for sample in samples:
+        with suppress(Unusable):
+            yield [_told_apart(subject.encode(sample, way), dictionary, subject.tokenizer) for way in MODALITIES]
+
+
 def adopt_spelling(subject, samples: list[Sample], dictionary):
     """The subject with the spelling in which it writes the answers of a set, so that y_p and y_c are tokens that it was about to write.
 
@@ -110,12 +119,9 @@ def adopt_spelling(subject, samples: list[Sample], dictionary):
     samples : list of Sample
         The whole set, or a part that does not depend on how much of it is measured.
     """
-    prompts: list = []
-    for sample in sorted(samples, key=lambda sample: sample.id):
-        with suppress(Unusable):
-            prompts += [_told_apart(subject.encode(sample, way), dictionary, subject.tokenizer) for way in MODALITIES]
-        if len(prompts) == 2 * PROBED:
-            break
+    by_name = sorted(samples, key=lambda sample: sample.id)
+    pairs = islice(usable(subject, by_name, dictionary), PROBED)
+    prompts = list(chain.from_iterable(pairs))
     if not prompts:
         return subject
     found = dict.fromkeys(SPELLINGS, 0)

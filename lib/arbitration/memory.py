@@ -40,7 +40,7 @@ def fitting_dtype(model, device: str) -> tuple[torch.dtype, str]:
     sizes = f"float32 takes {need / GIB:.1f} GiB of the {have / GIB:.1f} that are free"
     if need <= PLANNED * have:
         return torch.float32, sizes
-    return torch.bfloat16, f"{sizes}; in bfloat16 rounding hides mistakes below 0.25 nats"
+    return torch.bfloat16, f"{sizes}; in bfloat16 rounding hides mistakes of some tenths of a nat"
 
 
 def places(model, dtype: torch.dtype, memory: dict | None = None) -> dict[str, str | int]:

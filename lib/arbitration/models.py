@@ -27,7 +27,7 @@ class Subject:
     revision : str
         Which weights these are: a hub revision, a content hash, or ``random-<seed>``.
     images : dict
-        What the processor is told about pictures (`hub.pictures`).
+        What the processor is told about pictures (`hub.picture_settings`).
     spelling : str
         How it writes the first letter of an answer to the set under study (`prompts.SPELLINGS`, `measure.adopt_spelling`): y_p and y_c are tokens of that.
     """
@@ -139,7 +139,7 @@ def load(
     device : str, optional
         The first GPU if there is one. ``"auto"`` spreads a model from the hub over all GPUs, layer by layer.
     images : dict, optional
-        What the processor is told about pictures, in place of what goes by architecture (`hub.pictures`); ``{}`` leaves
+        What the processor is told about pictures, in place of what goes by architecture (`hub.picture_settings`); ``{}`` leaves
         the checkpoint's own settings.
 
     Raises
@@ -164,7 +164,7 @@ def load(
     dtype = dtype or torch.bfloat16
     if weights == "random":
         model, processor = true_size.build(name, entry.repository, dtype, device)
-        images = hub.pictures(model.config) if images is None else images
+        images = hub.picture_settings(model.config) if images is None else images
         return checked(Subject(name, model, processor, "random-0", images))
     return _pretrained(hub.named(name), entry, dtype, device, images)
 
@@ -263,7 +263,7 @@ def _pretrained(
     _check_filled(name, model, report)
     local = Path(entry.repository).is_dir()
     revision = _content_hash(Path(source), "*.json") if local else revision
-    images = hub.pictures(model.config) if images is None else images
+    images = hub.picture_settings(model.config) if images is None else images
     subject = checked(Subject(name, model.eval(), processor, revision, images))
     if not local:
         hub.pin(entry.repository, revision)

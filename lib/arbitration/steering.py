@@ -6,7 +6,6 @@ answers, drawn at random.
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ import pandas as pd
 import torch
 
 from arbitration import following, measure
-from arbitration.dataset import MODALITIES, Sample
+from arbitration.dataset import Sample
 from arbitration.entities import AS_WRITTEN, EntityDictionary
 from arbitration.heads import gain_table
 from arbitration.pictures import find_fault
-from arbitration.prompts import Unusable
 from arbitration.single_heads import METHODS, Case, settings
 from arbitration.words import find_pair_fault
 
@@ -31,11 +29,8 @@ TOGETHER = 8  # settings that are generated as one batch: bounds the memory
 
 def last_usable(subject, samples: Sequence[Sample]) -> Sample:
     """The last of some samples that can be put to a model under both instructions (`measure.decided`)."""
-    for sample in reversed(samples):
-        with suppress(Unusable):
-            for direction in MODALITIES:
-                subject.encode(sample, direction)
-            return sample
+    for prompt, _ in measure.usable(subject, reversed(samples)):
+        return prompt.sample
     raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; `measure.decided` says why")
 
 
