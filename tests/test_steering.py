@@ -10,7 +10,7 @@ import pytest
 import tiny
 import torch
 
-from arbitration import Head, Pathway, TokenGroups, entities, figures, following, heads, knockout, scale_heads, single_heads, steering
+from arbitration import Head, Pathway, TokenGroups, entities, figures, heads, knockout, scale_heads, single_heads, steering
 from arbitration.knockout import next_token_logits
 from arbitration.trace import hooks
 

@@ -121,7 +121,7 @@ def beliefs(beliefs, paths, seed=0, critical=None):
     found = counts(beliefs) | {"layers": float(layers)}
     table = beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"])
     for d in DIRECTIONS:
-        rows, highest = table[table["following"] == d], {}
+        highest = {}
         for kind, suffix in (("own", ""), ("shuffled", "_shuffled")):
             aligned = (wide(table, "margin", following=d, positions="instruction", dictionary=kind) > 0).astype(float)
             best = extreme(aligned.drop(columns=-1))
