@@ -102,7 +102,7 @@ def test_an_engine_that_scales_nothing_is_found(monkeypatch):
 
 
 def test_an_engine_that_runs_where_it_is_not_exact_is_found(monkeypatch):
-    monkeypatch.setattr(resume, "obstacle", lambda subject: None)
+    monkeypatch.setattr(models.Subject, "resume_obstacle", None)
     assert failing(conformance.engine, "gemma-3")
 
 
@@ -215,7 +215,7 @@ def test_pictures_that_see_both_ways_are_measured_the_plain_way():
     full = ["full_attention"] * subject.n_layers
     kinds, subject.decoder.config.layer_types = subject.decoder.config.layer_types, full
     try:
-        assert "both directions" in resume.obstacle(subject)
+        assert "both directions" in subject.resume_obstacle
     finally:
         subject.decoder.config.layer_types = kinds
 

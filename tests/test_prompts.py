@@ -17,7 +17,7 @@ from arbitration.prompts import BASE_GROUPS
 @pytest.fixture(scope="module")
 def smol():
     model, processor = embedded.build("smol", weights="random")
-    return Subject("smol", model, processor, "random-0")
+    return Subject("smol", model, processor, "random-0", chat=False)
 
 
 def partition(prompt):

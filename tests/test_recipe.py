@@ -45,7 +45,7 @@ def test_labels_cues_and_the_rest_are_where_they_should_be(processor):
 
 
 def test_prompts_are_those_of_the_book(processor):
-    subject = arb.Subject("smol", build.toy(0)[0], processor, "toy")
+    subject = arb.Subject("smol", build.toy(0)[0], processor, "toy", chat=False)
     sample = arb.dataset.load("scenes", split="held")[5]
     for side in ("vision", "text"):
         prompt = subject.encode(sample, side)
@@ -59,7 +59,7 @@ def test_pictures_are_the_processors_own(processor):
     sample = arb.dataset.load("scenes", split="held")[0]
     record = next(line for line in _records() if line["id"] == sample.id)
     inputs, _, _ = encoded(processor, [Example("", Scene.from_record(record), "", "", "")])
-    stored = arb.Subject("smol", build.toy(0)[0], processor, "toy").encode(sample, "text").inputs["pixel_values"]
+    stored = arb.Subject("smol", build.toy(0)[0], processor, "toy", chat=False).encode(sample, "text").inputs["pixel_values"]
     assert (inputs["pixel_values"] - stored).abs().max() <= 2 * (0.5 + 1e-3) / 255
 
 

@@ -90,7 +90,7 @@ def token_groups(subject, prompt) -> str:
 @check
 def engine(subject, prompt) -> str:
     """Resuming gives the numbers of full passes: closed pathways, one of them among the image's own rows, and scaled heads at all rows."""
-    obstacle = resume.obstacle(subject)
+    obstacle = subject.resume_obstacle
     if obstacle:
         try:
             knockout_sweep(subject, [prompt], [Pathway("text", "last")], engine="resume", progress=False)

@@ -20,9 +20,9 @@ from transformers import (
     LlavaProcessor,
 )
 
-from . import download
-from .fetch import Package, fetched
-from .folders import DATA, alone, cache, partial
+from arbitration import download
+from arbitration.fetch import Package, fetched
+from arbitration.folders import DATA, alone, cache, partial
 
 NAMES = ("smol", "smol-relay")
 MODELS = DATA / "models"

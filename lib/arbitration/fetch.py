@@ -14,8 +14,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import download
-from .folders import alone, cache
+from arbitration import download
+from arbitration.folders import alone, cache
 
 
 @dataclass(frozen=True)

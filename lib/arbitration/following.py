@@ -39,7 +39,7 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
     """
     positions = torch.arange(prompt.groups.length) if positions is None else positions
     max_new_tokens = max_new_tokens or prompt.room
-    if gains is None or engine == "plain" or resume.obstacle(subject):
+    if gains is None or engine == "plain" or subject.resume_obstacle:
         ids, _ = _generated(subject, prompt, gains, positions, max_new_tokens)
     else:
         ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
@@ -68,7 +68,7 @@ def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto
     -------
     float, and Tensor of float64, (n_settings,)
     """
-    if engine == "plain" or resume.obstacle(subject):
+    if engine == "plain" or subject.resume_obstacle:
         rows = [next_token_logits(subject, prompt)]
         for one in gains:
             with scale_heads_by(subject, one, positions):
@@ -99,7 +99,7 @@ def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int |
     list of str
     """
     max_new_tokens = max_new_tokens or prompt.room
-    if engine == "plain" or resume.obstacle(subject):
+    if engine == "plain" or subject.resume_obstacle:
         ids = []
         for pathways in cases:
             with knockout(subject, prompt, pathways, layers):

@@ -303,7 +303,7 @@ def knockout_tables(
     for prompt in prompts:
         for pathway in pathways:
             pathway.edges(prompt)
-    obstacle = resume.obstacle(subject)
+    obstacle = subject.resume_obstacle
     if engine == "resume" and obstacle:
         raise ValueError(f"engine='resume' is not exact for {subject.name}: {obstacle}; use 'plain'")
     if engine == "auto":

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -30,6 +31,8 @@ class Subject:
         What the processor is told about pictures (`hub.picture_settings`).
     spelling : str
         How it writes the first letter of an answer to the set under study (`prompts.SPELLINGS`, `measure.adopt_spelling`): y_p and y_c are tokens of that.
+    chat : bool
+        Whether it is prompted by its chat template; the embedded models have the short form that they were trained with.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Subject:
     revision: str
     images: dict = field(default_factory=dict, compare=False)
     spelling: str = "as given"
+    chat: bool = True
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -105,6 +109,19 @@ class Subject:
         return "its layers have a norm after the attention (post_attention_layernorm), so that what they add is not the sum of what their heads write"
 
     @property
+    def resume_obstacle(self) -> str | None:
+        """Why resuming from a clean pass would not be exact, in one line; None where it is."""
+        config = self.decoder.config
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        if kinds != {"full_attention"}:
+            return f"it has layers other than full attention ({', '.join(sorted(kinds))})"
+        if config._attn_implementation != "sdpa":
+            return f"it attends by {config._attn_implementation!r}, not 'sdpa'"
+        if "token_type_ids" in signature(self.model.forward).parameters:
+            return "its image tokens see each other in both directions"
+        return None
+
+    @property
     def image_term(self) -> str | None:
         """What is added to the image's rows between layers, in one line; None in most models."""
         vision = getattr(self.model.config, "vision_config", None)
@@ -160,7 +177,7 @@ def load(
             raise ValueError(f"device='auto' spreads models from the hub; {name!r} is small enough for one device: leave it out, or name one")
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
         revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
-        return checked(Subject(name, model.to(device).eval(), processor, revision, images or {}))
+        return checked(Subject(name, model.to(device).eval(), processor, revision, images or {}, chat=False))
     dtype = dtype or torch.bfloat16
     if weights == "random":
         model, processor = true_size.build(name, entry.repository, dtype, device)

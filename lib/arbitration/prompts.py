@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from arbitration import embedded, pictures
+from arbitration import pictures
 from arbitration.dataset import Sample, opposite
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
@@ -263,7 +263,7 @@ def _pieces(subject, sample: Sample, instruction: str, layout: str) -> list[tupl
     image = subject.processor.image_token
     asked = [(instruction, "modality"), (sample.question, "question")][:: -1 if layout == "swapped" else 1]
     between = [(NEUTRAL, "neutral"), ("\n", "template")] if layout == "distanced" else []
-    if subject.name in embedded.NAMES:
+    if not subject.chat:
         return [
             ("USER:", "template"), (image, "vision"), ("\n", "template"), (sample.context, "context"), ("\n", "template"),
             *between, *_spaced(asked), ("\nASSISTANT:", "template"),

@@ -10,7 +10,6 @@ whom is planned in `arbitration.plan`.
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from inspect import signature
 
 import torch
 from torch import Tensor, nn
@@ -82,19 +81,6 @@ class Branches:
         rows = (clean.keys[layer][:, :, first_row:], clean.values[layer][:, :, first_row:])
         have = self.own.get(layer, tuple(row[:0] for row in rows))
         self.own[layer] = tuple(torch.cat([own, row.expand(variants - len(own), -1, -1, -1)]) for own, row in zip(have, rows))
-
-
-def obstacle(subject) -> str | None:
-    """Why resuming would not be exact for a model, in one line; None where it is."""
-    config = subject.decoder.config
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:
-        return f"it has layers other than full attention ({', '.join(sorted(kinds))})"
-    if config._attn_implementation != "sdpa":
-        return f"it attends by {config._attn_implementation!r}, not 'sdpa'"
-    if "token_type_ids" in signature(subject.model.forward).parameters:
-        return "its image tokens see each other in both directions"
-    return None
 
 
 @torch.no_grad()
