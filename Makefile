@@ -33,8 +33,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 book: $(INSTALLED)
-	$(BIN)/python notebooks/run.py $(if $(filter 1,$(FULL)),--full) </dev/null
-	$(if $(filter 1,$(FULL)),$(BIN)/python notebooks/record.py </dev/null)
+	$(BIN)/python -m press.run $(if $(filter 1,$(FULL)),--full) </dev/null
+	$(if $(filter 1,$(FULL)),$(BIN)/python -m press.record </dev/null)
 	@$(MAKE) --no-print-directory $(BUILT)
 	@echo 'The book: $(CURDIR)/$(HTML)'
 
@@ -59,17 +59,17 @@ browser-test: $(INSTALLED)
 
 notebook: $(INSTALLED)
 	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }
-	$(BIN)/python notebooks/run.py --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
+	$(BIN)/python -m press.run --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
 
 conformance: $(INSTALLED)
-	$(BIN)/python -m arbitration.conformance '$(MODEL)' </dev/null
+	$(BIN)/python -m arbitration.checks.conformance '$(MODEL)' </dev/null
 
 dictionary: $(INSTALLED)
 	@test -n '$(DATA)' || { echo 'Of which set? make dictionary DATA=path/to/folder, or DATA=mc2'; exit 2; }
 	$(BIN)/python -m arbitration.dictionary '$(DATA)' $(if $(filter 1,$(ASK)),--ask) </dev/null
 
 pair: $(INSTALLED)
-	$(BIN)/python notebooks/pair.py
+	$(BIN)/python -m press.pair
 
 lab: $(INSTALLED)
 	$(BIN)/python -m jupyterlab notebooks

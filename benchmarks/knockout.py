@@ -22,12 +22,13 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import arbitration as arb
-from arbitration import plan, resume
-from arbitration.knockout import close_edges, decision, next_token_logits, open_mask
-from arbitration.models import Subject, checked
-from arbitration.prompts import Prompt, TokenGroups
-from arbitration.style import BLUE, ORANGE, styled, svg
-from arbitration.trace import hooks
+from arbitration.engine import plan, resume
+from arbitration.engine.plain import decision, next_token_logits
+from arbitration.equations.knockout import close_edges, open_mask
+from arbitration.equations.trace import hooks
+from arbitration.models.prompt import Prompt, TokenGroups
+from arbitration.models.subject import Subject, checked
+from reproduction.figures.style import BLUE, ORANGE, styled, svg
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
 

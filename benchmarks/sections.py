@@ -22,14 +22,12 @@ import torch
 from tqdm import tqdm
 
 import arbitration as arb
-from arbitration import pictures
+from arbitration.dataset import pictures
+from press import parallel, run
+from reproduction.results import store
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "benchmarks"
-sys.path.insert(0, str(ROOT / "notebooks"))
-
-import parallel  # noqa: E402
-import run  # noqa: E402
 
 MODELS = ("qwen2.5-vl", "internvl3", "llava-1.5")
 PICTURE = (640, 480)  # pixels, as most of COCO's photographs
@@ -50,15 +48,15 @@ def enlarged(folder: Path, count: int) -> Path:
 
 def parameters(notebook: str, data: Path, samples: int) -> dict:
     """What a notebook is run with: so many samples per direction, none of which a model without training follows; else its defaults."""
-    declared = run.papermill.inspect_notebook(run.HERE / f"{notebook}.ipynb")
+    declared = run.papermill.inspect_notebook(run.NOTEBOOKS / f"{notebook}.ipynb")
     wanted = {"n": samples, "data": str(data), "weights": "random", "only_following": False}
     return {name: value for name, value in wanted.items() if name in declared}
 
 
 def measured(subject, notebook: str, data: Path, samples: int) -> dict:
     """One notebook on a model that is loaded already: seconds in all and for each sample, and each device's peak memory in GiB."""
-    one = parallel.Run(run.HERE / f"{notebook}.ipynb", subject.name, {**parameters(notebook, data, samples), "model": subject.name})
-    cards, spent, fill = range(torch.cuda.device_count()), [], arb.results.fill
+    one = parallel.Run(run.NOTEBOOKS / f"{notebook}.ipynb", subject.name, {**parameters(notebook, data, samples), "model": subject.name})
+    cards, spent, fill = range(torch.cuda.device_count()), [], store.fill
     for card in cards:
         torch.cuda.reset_peak_memory_stats(card)
 
@@ -70,7 +68,7 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
 
     started = time.perf_counter()
     try:
-        with mock.patch.object(arb, "load", lambda *_, **__: subject), mock.patch.object(arb.results, "fill", timed):
+        with mock.patch.object(arb, "load", lambda *_, **__: subject), mock.patch.object(store, "fill", timed):
             parallel.here(one)
     except torch.cuda.OutOfMemoryError:
         return {"notebook": notebook, "seconds": None, "seconds_per_sample": None, "peak_gib": None}

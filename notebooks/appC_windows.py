@@ -22,15 +22,17 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration.dataset import entities
+from reproduction import cohorts, figures, numbers, parameters, results
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
-answers = arb.measure.answered(subject, samples, dictionary)
-prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
 compared = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in prompts if p.following == way][:n_controls]]
 
 # %% [markdown]
@@ -47,15 +49,15 @@ def swept(width):
     paths = [*section3, *(path for path in chosen if path not in section3)] if width == 3 else chosen
     controls = [arb.Pathway(path.source, path.target, control=seed) for path in paths]
     options = {"width": width, "pathways": list(map(str, paths))}
-    own = arb.results.gathered("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, paths, width), **options)
-    random = arb.results.gathered("knockout_controls", subject, compared, lambda some: arb.knockout_tables(subject, some, controls, width), seed=seed, **options)
+    own = results.gather("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, paths, width), **options)
+    random = results.gather("knockout_controls", subject, compared, lambda some: arb.knockout_tables(subject, some, controls, width), seed=seed, **options)
     return pd.concat([own, random], ignore_index=True)
 
 
 table = pd.concat(map(swept, widths), ignore_index=True)
 table = table[table["pathway"].isin(pathways)].reset_index(drop=True)
 origin = {"widths": widths, "pathways": pathways, "seed": seed, "n": n, "n_controls": n_controls, "data": data, "split": split}
-arb.results.save(table, "windows", arb.results.provenance(subject, **origin), subject.name)
+results.save(table, "windows", results.provenance(subject, **origin), subject.name)
 table.tail(3)
 
 # %% [markdown]
@@ -63,11 +65,11 @@ table.tail(3)
 
 # %%
 alt = "Layer-wise NSSD of vision to text, vision to last and text to last, one row of panels for each width of the window"
-arb.figures.publish(arb.figures.fig10(table), "fig10", subject.name, alt=alt)
+figures.publish(figures.fig10(table), "fig10", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.windows(table, seed=seed).items():
+for key, value in numbers.summarise_windows(table, seed=seed).items():
     glue(key, value, display=False)

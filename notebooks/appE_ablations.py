@@ -20,17 +20,20 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration.dataset import entities
+from arbitration.equations import heads
+from reproduction import cohorts, figures, measures, numbers, parameters, results
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 half = min(3 * n, len(everything) // 2)
 samples = everything[: 2 * half]
-answers = arb.measure.answered(subject, samples, dictionary)
-ranked = arb.measure.cohort(subject, samples[:half], answers, n, only_following)
-tested = arb.measure.cohort(subject, samples[half:], answers, n, only_following)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+ranked = cohorts.answered.choose_prompts(subject, samples[:half], answers, n, only_following)
+tested = cohorts.answered.choose_prompts(subject, samples[half:], answers, n, only_following)
 origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %% [markdown]
@@ -39,16 +42,16 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 # One clean pass of each prompt; Φ is then taken with another pooling, at other tokens, for other words.
 
 # %%
-strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
+strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed, subject.tokenizer)
 
 
 def believed(prompt):
-    return arb.ablations.beliefs(subject, prompt, dictionary, strangers[prompt.sample.id])
+    return measures.readings.measure_readings(subject, prompt, dictionary, strangers[prompt.sample.id])
 
 
-beliefs = arb.results.collect("readings", subject, ranked, lambda missing: map(believed, missing), **origin)
+beliefs = results.collect("readings", subject, ranked, lambda missing: map(believed, missing), **origin)
 alt = "Latent decision alignment rate by layer with Φ of the strongest token, of the two strongest, and averaged over an answer's forms"
-arb.figures.publish(arb.figures.fig14_beliefs(beliefs), "fig14_beliefs", subject.name, alt=alt)
+figures.publish(figures.fig14_beliefs(beliefs), "fig14_beliefs", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Heads ranked under three readings
@@ -56,7 +59,7 @@ arb.figures.publish(arb.figures.fig14_beliefs(beliefs), "fig14_beliefs", subject
 # Eq. 12 with each Φ. The default's contributions are kept under the name and parameters of Section 4.2, which reads them too.
 
 # %%
-readings = arb.ablations.POOLINGS
+readings = measures.readings.POOLINGS
 
 
 def contributions(reading):
@@ -65,13 +68,13 @@ def contributions(reading):
     def rows(prompt):
         return arb.head_attribution(subject, [prompt], dictionary, **options)
 
-    return arb.results.gathered("heads", subject, ranked, lambda missing: map(rows, missing), **options).assign(reading=reading.name)
+    return results.gather("heads", subject, ranked, lambda missing: map(rows, missing), **options).assign(reading=reading.name)
 
 
 scores = pd.concat(map(contributions, readings), ignore_index=True)
-arb.results.save(scores, "head_readings", arb.results.provenance(subject, **origin), subject.name)
+results.save(scores, "head_readings", results.provenance(subject, **origin), subject.name)
 rankings = {
-    reading: {way: arb.heads.ranking(rows[rows["following"] == way]) for way in ("text", "vision")}
+    reading: {way: heads.ranking(rows[rows["following"] == way]) for way in ("text", "vision")}
     for reading, rows in scores.groupby("reading", sort=False)
 }
 
@@ -85,27 +88,27 @@ rankings = {
 failed = [(prompt, 0.0) for prompt in tested]
 if only_following:
     unused = everything[half : 8 * n]
-    failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, way, n, dictionary)]
+    failed = [pair for way in ("text", "vision") for pair in cohorts.failures.find_failures(subject, unused, way, n, dictionary)]
 mix = {prompt.id: share for prompt, share in failed}
 cases = {"blocking": [(0.025, 0.0), (0.05, 0.0), (0.1, 0.0)], "amplification": [(0.05, 1.5), (0.05, 2.0), (0.05, 3.0)]}
 
 
 def intervened(setting, prompts):
     def scaled(prompt):
-        table = arb.ablations.interventions(subject, prompt, dictionary, rankings, cases[setting], setting, draws, seed)
+        table = measures.heads.scale_ranked(subject, prompt, dictionary, rankings, cases[setting], setting, draws, seed)
         return table.assign(mix=mix[prompt.id] if setting == "amplification" else 0.0)
 
     order = {name: [str(head) for way in ranking.values() for head in way] for name, ranking in rankings.items()}
     kept = {"rankings": order, "draws": draws, "cases": cases[setting], "mix": mix if setting == "amplification" else {}, **origin}
-    none = arb.single_heads.NO_ANSWERS.assign(mix=0.0)
-    return arb.results.gathered("ablated", subject, prompts, lambda missing: map(scaled, missing), none, setting=setting, **kept)
+    none = measures.heads.NO_ANSWERS.assign(mix=0.0)
+    return results.gather("ablated", subject, prompts, lambda missing: map(scaled, missing), none, setting=setting, **kept)
 
 
 settings = {"blocking": tested, "amplification": [prompt for prompt, _ in failed]}
 interventions = pd.concat([intervened(setting, prompts) for setting, prompts in settings.items()], ignore_index=True)
-arb.results.save(interventions, "ablations", arb.results.provenance(subject, draws=draws, mix=mix, **origin), subject.name)
+results.save(interventions, "ablations", results.provenance(subject, draws=draws, mix=mix, **origin), subject.name)
 alt = "Modality following ratio with top heads blocked or amplified, the heads ranked under three readings, and random heads"
-arb.figures.publish(arb.figures.fig14(interventions), "fig14", subject.name, alt=alt)
+figures.publish(figures.fig14(interventions), "fig14", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Closing the way into the anchors, otherwise
@@ -119,22 +122,22 @@ centres = list(range(1, subject.n_layers, stride))
 
 def closed(span, width):
     def sweep(missing):
-        return arb.ablations.into(subject, missing, span, width, centres)
+        return measures.paths.sweep_into(subject, missing, span, width, centres)
 
-    return arb.results.gathered("anchor_paths", subject, ranked, sweep, span=span, width=width, centres=centres)
+    return results.gather("anchor_paths", subject, ranked, sweep, span=span, width=width, centres=centres)
 
 
-targets = ["instruction", "modality", "question", "constraint", arb.ablations.WIDENED]
-spans = [span for span in targets if all(len(arb.ablations.positions(prompt, span)) for prompt in ranked)]
+targets = ["instruction", "modality", "question", "constraint", measures.readings.WIDENED]
+spans = [span for span in targets if all(len(measures.readings.span_positions(prompt, span)) for prompt in ranked)]
 paths = pd.concat([closed("instruction", 7), *(closed(span, 3) for span in spans)], ignore_index=True)
-arb.results.save(paths, "anchor_paths", arb.results.provenance(subject, stride=stride, **origin), subject.name)
+results.save(paths, "anchor_paths", results.provenance(subject, stride=stride, **origin), subject.name)
 
 # %% [markdown]
 # ## The first token against the whole answer
 
 # %%
 asked = [subject.encode(sample, way) for way in ("text", "vision") for sample in samples[: 2 * n] if sample.id in set(answers["sample"])]
-first = arb.results.collect("first_token", subject, asked, lambda missing: (arb.ablations.first_token(subject, prompt) for prompt in missing))
+first = results.collect("first_token", subject, asked, lambda missing: (measures.answers.read_first_token(subject, prompt) for prompt in missing))
 
 # %% [markdown]
 # ## Every convention with an alternative
@@ -142,13 +145,13 @@ first = arb.results.collect("first_token", subject, asked, lambda missing: (arb.
 # `difference` is paired, sample by sample, with the first line of the same measure, the default.
 
 # %%
-table = arb.summary.conventions(answers, first, beliefs, paths, scores, seed=seed).assign(model=subject.name)
-arb.results.save(table, "conventions", arb.results.provenance(subject, stride=stride, **origin), subject.name)
+table = numbers.compare_conventions(answers, first, beliefs, paths, scores, seed=seed).assign(model=subject.name)
+results.save(table, "conventions", results.provenance(subject, stride=stride, **origin), subject.name)
 table.drop(columns="model").round(2)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.ablations(beliefs, interventions, table, seed=seed).items():
+for key, value in numbers.summarise_ablations(beliefs, interventions, table, seed=seed).items():
     glue(key, value, display=False)

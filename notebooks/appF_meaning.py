@@ -21,12 +21,15 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration.dataset import entities
+from reproduction import cohorts as cohorts_
+from reproduction import figures, measures, numbers, parameters, results
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts_.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
 
 # %% [markdown]
@@ -35,8 +38,8 @@ samples = everything[: 2 * n]
 # Only samples that are answered as told under a layout are swept there; where fewer than three follow, nothing is.
 
 # %%
-answers = arb.meaning.answered(subject, samples, dictionary)
-arb.results.save(answers, "layouts", arb.results.provenance(subject, n=n, seed=seed, data=data, split=split), subject.name)
+answers = cohorts_.layouts.ask_layouts(subject, samples, dictionary)
+results.save(answers, "layouts", results.provenance(subject, n=n, seed=seed, data=data, split=split), subject.name)
 followed = answers.assign(follows=answers["outcome"] == "follow").groupby(["layout", "following"], sort=False)["follows"]
 followed.agg(asked="size", follow="sum", ratio="mean")
 
@@ -48,18 +51,18 @@ followed.agg(asked="size", follow="sum", ratio="mean")
 
 # %%
 centres = list(range(1, subject.n_layers, stride))
-cohorts = arb.meaning.cohorts(subject, samples, answers, n, only_following)
+cohorts = cohorts_.layouts.choose_by_layout(subject, samples, answers, n, only_following)
 
 
 def swept(layout):
     def sweep(missing):
-        return arb.meaning.swept(subject, missing, width, centres, seed)
+        return measures.paths.sweep_spans(subject, missing, width, centres, seed)
 
-    return arb.results.gathered("spans", subject, cohorts[layout], sweep, width=width, centres=centres, seed=seed).assign(layout=layout)
+    return results.gather("spans", subject, cohorts[layout], sweep, width=width, centres=centres, seed=seed).assign(layout=layout)
 
 
 table = pd.concat(map(swept, cohorts), ignore_index=True)
-arb.results.save(table, "spans", arb.results.provenance(subject, n=n, seed=seed, width=width, stride=stride, data=data, split=split), subject.name)
+results.save(table, "spans", results.provenance(subject, n=n, seed=seed, width=width, stride=stride, data=data, split=split), subject.name)
 table.tail(3)
 
 # %% [markdown]
@@ -67,18 +70,18 @@ table.tail(3)
 
 # %%
 alt = "Layer-wise NSSD from the instructed modality into modality sentence, question and neutral words, one row of panels for each layout"
-arb.figures.publish(arb.figures.fig_spans_in(table, answers), "fig_spans_in", subject.name, alt=alt)
+figures.publish(figures.fig_spans_in(table, answers), "fig_spans_in", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Out of each sentence
 
 # %%
 alt = "Layer-wise NSSD from modality sentence, question and neutral words to the last token, one row of panels for each layout"
-arb.figures.publish(arb.figures.fig_spans_out(table, answers), "fig_spans_out", subject.name, alt=alt)
+figures.publish(figures.fig_spans_out(table, answers), "fig_spans_out", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.meaning(table, answers, seed=seed).items():
+for key, value in numbers.summarise_meaning(table, answers, seed=seed).items():
     glue(key, value, display=False)

@@ -23,17 +23,20 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration.dataset import entities
+from arbitration.equations import heads
+from reproduction import cohorts, figures, measures, numbers, parameters, results
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 few = min(few, n)
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
-answers = arb.measure.answered(subject, samples, dictionary)
-prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
-ranked = arb.measure.cohort(subject, samples, answers, few, only_following)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
+ranked = cohorts.answered.choose_prompts(subject, samples, answers, few, only_following)
 origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %% [markdown]
@@ -44,8 +47,8 @@ pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
 controls = [arb.Pathway(path.source, path.target, control=seed) for path in pathways]
 compared = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in prompts if p.following == way][:n_controls]]
 options = {"width": width, "pathways": list(map(str, pathways))}
-own = arb.results.gathered("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, pathways, width), **options)
-random = arb.results.gathered("knockout_controls", subject, compared, lambda some: arb.knockout_tables(subject, some, controls, width), seed=seed, **options)
+own = results.gather("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, pathways, width), **options)
+random = results.gather("knockout_controls", subject, compared, lambda some: arb.knockout_tables(subject, some, controls, width), seed=seed, **options)
 table = pd.concat([own, random], ignore_index=True)
 
 # %% [markdown]
@@ -56,14 +59,14 @@ table = pd.concat([own, random], ignore_index=True)
 
 # %%
 alt = "Largest mean NSSD of three main pathways on 20 to 100 % of the samples, and on disjoint fifths and halves, with random sources"
-arb.figures.publish(arb.figures.fig_stability(table), "fig_stability", subject.name, alt=alt)
+figures.publish(figures.fig_stability(table), "fig_stability", subject.name, alt=alt)
 
 # %% [markdown]
 # ## All tokens instead of two answers
 
 # %%
 alt = "Layer-wise NSSD and signed divergence of the whole next-token distribution for three main pathways, with random sources"
-arb.figures.publish(arb.figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
+figures.publish(figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Where failures fail
@@ -73,15 +76,15 @@ arb.figures.publish(arb.figures.fig_whole(table), "fig_whole", subject.name, alt
 
 # %%
 where = {"positions": "instruction", "top_k": 1, "pooling": "max", "norm": False}
-strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
-others = arb.measure.borrowed(dictionary, everything, seed, subject.tokenizer)
+strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed, subject.tokenizer)
+others = cohorts.strangers.borrow_answers(dictionary, everything, seed, subject.tokenizer)
 
 
 def increments(prompts, borrowed, **options):
     def rows(prompt):
-        return arb.measure.components(subject, prompt, dictionary, borrowed[prompt.sample.id], **options)
+        return measures.components.measure_components(subject, prompt, dictionary, borrowed[prompt.sample.id], **options)
 
-    return arb.results.gathered("components", subject, prompts, lambda missing: map(rows, missing), **origin, **options)
+    return results.gather("components", subject, prompts, lambda missing: map(rows, missing), **origin, **options)
 
 
 components = increments(prompts, strangers, **where)
@@ -89,24 +92,24 @@ components = increments(prompts, strangers, **where)
 # %%
 failures = [(prompt, 0.0) for prompt in ranked]
 if only_following:
-    failures = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, everything[:tries], way, few, dictionary)]
+    failures = [pair for way in ("text", "vision") for pair in cohorts.failures.find_failures(subject, everything[:tries], way, few, dictionary)]
 mix = {prompt.id: share for prompt, share in failures}
 failed = components[:0].assign(mix=0.0)
 if failures:
     failed = increments([prompt for prompt, _ in failures], others, **where)
     failed["mix"] = (failed["sample"] + "-" + failed["following"]).map(mix)
-arb.results.save(failed, "failures", arb.results.provenance(subject, few=few, tries=tries, mix=mix, **origin), subject.name)
+results.save(failed, "failures", results.provenance(subject, few=few, tries=tries, mix=mix, **origin), subject.name)
 alt = "Increments of signal and margin by attention and MLP in every layer, for prompts that follow and prompts that fail, text and vision"
-arb.figures.publish(arb.figures.fig_failures(components, failed), "fig_failures", subject.name, alt=alt)
+figures.publish(figures.fig_failures(components, failed), "fig_failures", subject.name, alt=alt)
 
 # %% [markdown]
 # ## At the last position
 
 # %%
 last = increments(ranked, strangers, **where | {"positions": "last"})
-arb.results.save(last, "components_last", arb.results.provenance(subject, few=few, **origin), subject.name)
+results.save(last, "components_last", results.provenance(subject, few=few, **origin), subject.name)
 alt = "Increments of the margin by attention and MLP at the last position and at the instruction tokens, in every layer"
-arb.figures.publish(arb.figures.fig_last(components, last), "fig_last", subject.name, alt=alt)
+figures.publish(figures.fig_last(components, last), "fig_last", subject.name, alt=alt)
 
 # %% [markdown]
 # ## General ability
@@ -116,26 +119,26 @@ arb.figures.publish(arb.figures.fig_last(components, last), "fig_last", subject.
 
 # %%
 phi = {"top_k": 1, "pooling": "max", "norm": False}
-tested = arb.measure.cohort(subject, samples, answers, few, only_following, skip=few)
-scores = arb.results.gathered("heads", subject, ranked, lambda missing: (arb.head_attribution(subject, [prompt], dictionary, **phi) for prompt in missing), **phi)
-rankings = {way: arb.heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")}
+tested = cohorts.answered.choose_prompts(subject, samples, answers, few, only_following, skip=few)
+scores = results.gather("heads", subject, ranked, lambda missing: (arb.head_attribution(subject, [prompt], dictionary, **phi) for prompt in missing), **phi)
+rankings = {way: heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")}
 order = {way: list(map(str, ranking[:40])) for way, ranking in rankings.items()}
 
 
 def able(prompt):
-    return arb.ability.answers(subject, prompt, dictionary, rankings, draws, seed)
+    return measures.ability.measure_ability(subject, prompt, dictionary, rankings, draws, seed)
 
 
-none = arb.single_heads.NO_ANSWERS.assign(kind="")  # if no more samples follow than those that rank
-ability = arb.results.collect("ability", subject, tested, lambda missing: map(able, missing), none, rankings=order, draws=draws, **origin)
-reading = arb.ability.reading(subject, rankings, draws, seed)
-arb.results.save(reading, "reading", arb.results.provenance(subject, rankings=order, draws=draws, **origin), subject.name)
+none = measures.heads.NO_ANSWERS.assign(kind="")  # if no more samples follow than those that rank
+ability = results.collect("ability", subject, tested, lambda missing: map(able, missing), none, rankings=order, draws=draws, **origin)
+reading = measures.ability.measure_reading(subject, rankings, draws, seed)
+results.save(reading, "reading", results.provenance(subject, rankings=order, draws=draws, **origin), subject.name)
 alt = "Share of right answers to conflicts and with one modality alone, and nats per token of plain text, with heads unchanged, blocked and doubled"
-arb.figures.publish(arb.figures.fig_ability(ability, reading), "fig_ability", subject.name, alt=alt)
+figures.publish(figures.fig_ability(ability, reading), "fig_ability", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.reviews(table, components, failed, last, ability, reading, seed=seed).items():
+for key, value in numbers.summarise_reviews(table, components, failed, last, ability, reading, seed=seed).items():
     glue(key, value, display=False)

@@ -21,17 +21,20 @@ from dataclasses import replace
 from myst_nb import glue
 
 import arbitration as arb
-from arbitration import controls, embedded
+from arbitration.dataset import entities
+from arbitration.models import embedded
+from reproduction import cohorts, figures, measures, numbers, parameters, results
+from reproduction.numbers import controls
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, "trained")
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
-answers = arb.measure.answered(subject, samples, dictionary)
-prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
-strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
+strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed, subject.tokenizer)
 
 # %% [markdown]
 # ## The trained model
@@ -50,18 +53,18 @@ def shown(table):
 
 def components(subject, prompts):
     def rows(prompt):
-        return arb.measure.components(subject, prompt, dictionary, strangers[prompt.sample.id])
+        return measures.components.measure_components(subject, prompt, dictionary, strangers[prompt.sample.id])
 
-    return arb.results.gathered("control_components", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split)
+    return results.gather("control_components", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split)
 
 
 def heads(subject, prompts):
-    return arb.results.gathered("heads", subject, prompts, lambda missing: (arb.head_attribution(subject, [prompt], dictionary) for prompt in missing),
+    return results.gather("heads", subject, prompts, lambda missing: (arb.head_attribution(subject, [prompt], dictionary) for prompt in missing),
                                 top_k=1, pooling="max", norm=False)
 
 
-own = arb.results.gathered("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, pathways, width), **options)
-sources = arb.results.gathered(
+own = results.gather("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, pathways, width), **options)
+sources = results.gather(
     "knockout_controls", subject, prompts, lambda some: arb.knockout_tables(subject, some, randomised, width), seed=seed, **options)
 both = components(subject, prompts)
 paths = {controls.TRAINED: shown(own), controls.SOURCES: shown(sources)}
@@ -76,7 +79,7 @@ margins = {controls.TRAINED: heads(subject, prompts)}
 
 # %%
 for tables in (paths, parts, margins):
-    tables[controls.INSTRUCTION] = controls.shuffled_labels(tables[controls.TRAINED], seed)
+    tables[controls.INSTRUCTION] = controls.shuffle_labels(tables[controls.TRAINED], seed)
 
 # %% [markdown]
 # ## Random weights
@@ -89,7 +92,7 @@ if model in embedded.NAMES:
     centres = list(range(1, untrained.n_layers, stride))
     asked = [untrained.encode(prompt.sample, prompt.following) for prompt in prompts]
     swept = [prompt for way in arb.dataset.MODALITIES for prompt in [p for p in asked if p.following == way][:n_weights]]
-    paths[controls.WEIGHTS] = arb.results.gathered(
+    paths[controls.WEIGHTS] = results.gather(
         "control_paths", untrained, swept, lambda some: arb.knockout_tables(untrained, some, arb.STANDARD_PATHWAYS, width, layers=centres),
         width=width, centres=centres)
     drawn = components(untrained, asked)
@@ -99,20 +102,20 @@ if model in embedded.NAMES:
 # %%
 kinds = [controls.TRAINED, controls.INSTRUCTION, *([controls.WEIGHTS] if controls.WEIGHTS in paths else [])]
 alt = "NSSD of the path into the instruction, and LDAR, by layer: of the trained model, with labels drawn at random, and with random weights"
-figure = arb.figures.fig_controls({kind: paths[kind] for kind in kinds}, {kind: parts[kind] for kind in kinds})
-arb.figures.publish(figure, "fig_controls", subject.name, alt=alt)
+figure = figures.fig_controls({kind: paths[kind] for kind in kinds}, {kind: parts[kind] for kind in kinds})
+figures.publish(figure, "fig_controls", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Every measure under every control
 
 # %%
-table = controls.compared(paths, parts, margins, seed).assign(model=subject.name)
-arb.results.save(table, "controls", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width, stride=stride), subject.name)
+table = controls.compare_controls(paths, parts, margins, seed).assign(model=subject.name)
+results.save(table, "controls", results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width, stride=stride), subject.name)
 table.drop(columns=["model", "expected"]).round(2)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in controls.numbers(table).items():
+for key, value in numbers.summarise_controls(table).items():
     glue(key, value, display=False)

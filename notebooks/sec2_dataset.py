@@ -17,13 +17,15 @@ split = "held"  # held-out wordings; "iid": the training's; "held_style": a held
 from myst_nb import glue
 
 import arbitration as arb
-from arbitration import summary_samples
+from arbitration.dataset import entities
+from reproduction import cohorts, figures, measures, numbers, parameters, results
+from reproduction.numbers import dataset
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[:n]
 
 # %% [markdown]
@@ -33,8 +35,8 @@ samples = everything[:n]
 # model at all: its processor refuses the picture, or the prompt is too long. No notebook measures such a sample.
 
 # %%
-prompts, dropped = arb.measure.decided(subject, samples, dictionary)
-arb.results.save(dropped, "dropped", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
+prompts, dropped = cohorts.answered.encode_decidable(subject, samples, dictionary)
+results.save(dropped, "dropped", results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
 dropped
 
@@ -45,10 +47,10 @@ dropped
 
 # %%
 shown = prompts[0].sample
-groups = arb.measure.grouped(subject, shown)
+groups = measures.tokens.group_tokens(subject, shown)
 forms = dict(zip(("vision", "text"), dictionary.sample_forms(shown)))
 alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
-arb.figures.publish(arb.figures.fig2(shown, groups, forms), "fig2", subject.name, alt=alt)
+figures.publish(figures.fig2(shown, groups, forms), "fig2", subject.name, alt=alt)
 
 # %% [markdown]
 # ## What the model answers
@@ -58,8 +60,8 @@ arb.figures.publish(arb.figures.fig2(shown, groups, forms), "fig2", subject.name
 
 # %%
 print(f"{subject.name} writes the answers of this set: {subject.spelling}")
-answers = arb.measure.answered(subject, samples, dictionary)
-arb.results.save(answers, "answers", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+results.save(answers, "answers", results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 answers.pivot_table(index="task", columns=["following", "outcome"], values="sample", aggfunc="count", fill_value=0)
 
 # %% [markdown]
@@ -67,7 +69,7 @@ answers.pivot_table(index="task", columns=["following", "outcome"], values="samp
 
 # %%
 coverage = dictionary.coverage([sample for sample in samples if sample.id in set(answers["sample"])], subject.tokenizer)
-arb.results.save(coverage, "coverage", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
+results.save(coverage, "coverage", results.provenance(subject, seed=seed, n=n, data=data, split=split), subject.name)
 coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(2)
 
 # %% [markdown]
@@ -76,26 +78,26 @@ coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"])
 # Counted over every sample, whatever `n` is, and over all splits of the scenes.
 
 # %%
-everything = summary_samples.whole(data, split)
-texts = summary_samples.texts(everything)
-entries = summary_samples.answers(everything, arb.entities.of(data, everything))
+everything = dataset.whole_set(data, split)
+texts = dataset.measure_texts(everything)
+entries = dataset.list_entries(everything, entities.of(data, everything))
 for name, counted in (("texts", texts), ("entries", entries)):
-    arb.results.save(counted, name, arb.results.provenance(subject, data=data, split=split), subject.name)
+    results.save(counted, name, results.provenance(subject, data=data, split=split), subject.name)
 alt = "Samples by task and split, lengths of question, context, instruction and answer in words, and number of dictionary forms an answer"
-arb.figures.publish(arb.figures.fig_set(texts, entries), "fig_set", subject.name, alt=alt)
+figures.publish(figures.fig_set(texts, entries), "fig_set", subject.name, alt=alt)
 
 # %%
-summary_samples.by_task(texts, entries).round(1)
+dataset.by_task(texts, entries).round(1)
 
 # %% [markdown]
 # What the scenes that ship with the project are drawn from: different icons, and pictures that hold one, by art style and split.
 
 # %%
-summary_samples.pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
+dataset.list_pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in (arb.summary.dataset(answers, coverage, seed=seed) | summary_samples.statistics(texts, entries)).items():
+for key, value in (numbers.summarise_answers(answers, coverage, seed=seed) | numbers.summarise_set(texts, entries)).items():
     glue(key, value, display=False)

@@ -21,36 +21,38 @@ only_following = True  # False keeps samples that the model does not answer as t
 from myst_nb import glue
 
 import arbitration as arb
+from arbitration.dataset import entities
+from reproduction import cohorts, figures, measures, numbers, parameters, results
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
-answers = arb.measure.answered(subject, samples, dictionary)
-prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
 
 # %% [markdown]
 # ## Signals in every layer
 
 # %%
-strangers = arb.measure.borrowed(dictionary, samples, seed, subject.tokenizer)
+strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed, subject.tokenizer)
 options = {"top_k": top_k, "pooling": pooling, "norm": norm}
 
 
 def rows(prompt):
-    return arb.measure.beliefs(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
+    return measures.beliefs.measure_beliefs(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
 
 
-beliefs = arb.results.collect("beliefs", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split, **options)
+beliefs = results.collect("beliefs", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split, **options)
 
 # %% [markdown]
 # ## Fig. 5a: latent decision alignment
 
 # %%
 alt = "Latent decision alignment rate by layer at the instruction tokens, with the shuffled dictionary as control"
-arb.figures.publish(arb.figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
+figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 5b: closing the way out of the instruction
@@ -59,20 +61,20 @@ arb.figures.publish(arb.figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 # (20–25 of 28, here as the same part of the model's depth), and the model answers.
 
 # %%
-layers = arb.measure.critical_layers(subject.n_layers)
+layers = measures.paths.critical_layers(subject.n_layers)
 
 
 def blocked(prompt):
-    return arb.measure.paths(subject, prompt, dictionary, layers, seed)
+    return measures.paths.measure_paths(subject, prompt, dictionary, layers, seed)
 
 
-paths = arb.results.collect("paths", subject, prompts, lambda missing: map(blocked, missing), layers=list(layers), seed=seed)
+paths = results.collect("paths", subject, prompts, lambda missing: map(blocked, missing), layers=list(layers), seed=seed)
 alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
-arb.figures.publish(arb.figures.fig5b(paths), "fig5b", subject.name, alt=alt)
+figures.publish(figures.fig5b(paths), "fig5b", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.beliefs(beliefs, paths, seed=seed).items():
+for key, value in numbers.summarise_beliefs(beliefs, paths, seed=seed).items():
     glue(key, value, display=False)

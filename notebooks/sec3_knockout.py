@@ -21,16 +21,18 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
-from arbitration import paper_curves
+from arbitration.dataset import entities
+from reproduction import cohorts, figures, numbers, parameters, results
+from reproduction.numbers import authors
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 samples = everything[: 2 * n]
-answers = arb.measure.answered(subject, samples, dictionary)
-prompts = arb.measure.cohort(subject, samples, answers, n, only_following)
+answers = cohorts.answered.ask_samples(subject, samples, dictionary)
+prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
 
 # %% [markdown]
 # ## The sweep
@@ -47,7 +49,7 @@ def sweep(missing):
 
 
 options = {"width": width, "pathways": list(map(str, pathways))}
-paths = arb.results.collect("knockout", subject, prompts, sweep, **options)
+paths = results.collect("knockout", subject, prompts, sweep, **options)
 paths.tail(3)
 
 # %% [markdown]
@@ -62,21 +64,21 @@ def sweep_controls(missing):
     return arb.knockout_tables(subject, missing, controls, width)
 
 
-table = pd.concat([paths, arb.results.collect("knockout_controls", subject, compared, sweep_controls, seed=seed, **options)], ignore_index=True)
+table = pd.concat([paths, results.collect("knockout_controls", subject, compared, sweep_controls, seed=seed, **options)], ignore_index=True)
 
 # %% [markdown]
 # ## Fig. 3: vision, text, and the last token
 
 # %%
 alt = "Layer-wise NSSD of vision to text, vision to last and text to last, for text following and vision following"
-arb.figures.publish(arb.figures.fig3(table), "fig3", subject.name, alt=alt)
+figures.publish(figures.fig3(table), "fig3", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 4: the text split into context and instruction
 
 # %%
 alt = "Layer-wise NSSD of the paths among vision, context, instruction and last, for text following and vision following"
-arb.figures.publish(arb.figures.fig4(table), "fig4", subject.name, alt=alt)
+figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 1: the paths at a glance
@@ -86,7 +88,7 @@ arb.figures.publish(arb.figures.fig4(table), "fig4", subject.name, alt=alt)
 # %%
 alt = ("Vision, context, instruction and last token, joined by five arrows as wide as the largest NSSD of their paths, with values and controls, "
        "for text following and vision following")
-arb.figures.publish(arb.figures.fig1(table), "fig1", subject.name, alt=alt)
+figures.publish(figures.fig1(table), "fig1", subject.name, alt=alt)
 
 # %% [markdown]
 # ## With the authors' curves
@@ -96,26 +98,26 @@ arb.figures.publish(arb.figures.fig1(table), "fig1", subject.name, alt=alt)
 
 # %%
 alt = "Layer-wise NSSD measured here and as published by the authors, one panel for each path of Figs. 3 and 4 and each direction"
-arb.figures.publish(arb.figures.fig_authors(table), "fig_authors", subject.name, alt=alt)
+figures.publish(figures.fig_authors(table), "fig_authors", subject.name, alt=alt)
 
 # %% [markdown]
 # How well the curves agree: correlation over layers, relative depth of our extreme minus that of theirs, ratio of the extremes. `nan`
 # where theirs is flat.
 
 # %%
-comparison = paper_curves.compare(table, seed)
-arb.results.save(comparison, "authors", arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width), subject.name)
+comparison = authors.compare_curves(table, seed)
+results.save(comparison, "authors", results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width), subject.name)
 comparison.set_index(["following", "pathway"]).round(2)
 
 # %% [markdown]
 # A yardstick: the same numbers for the authors' own runs on fewer samples and on their other models, against their main run.
 
 # %%
-paper_curves.among_authors().set_index(["following", "pathway", "run"]).round(2)
+authors.among_authors().set_index(["following", "pathway", "run"]).round(2)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.knockout(table, seed=seed).items():
+for key, value in numbers.summarise_knockout(table, seed=seed).items():
     glue(key, value, display=False)

@@ -27,18 +27,21 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
-from arbitration import single_heads
-from arbitration.single_heads import Case
+from arbitration.dataset import entities
+from arbitration.equations import heads
+from reproduction import cohorts, figures, numbers, parameters, results
+from reproduction.measures import heads as heads_of_measures
+from reproduction.measures.heads import Case
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 half = min(3 * n, len(everything) // 2)
-answers = arb.measure.answered(subject, everything[: 2 * half], dictionary)
-ranked = arb.measure.cohort(subject, everything[:half], answers, n, only_following)
-tested = arb.measure.cohort(subject, everything[half : 2 * half], answers, n, only_following)
+answers = cohorts.answered.ask_samples(subject, everything[: 2 * half], dictionary)
+ranked = cohorts.answered.choose_prompts(subject, everything[:half], answers, n, only_following)
+tested = cohorts.answered.choose_prompts(subject, everything[half : 2 * half], answers, n, only_following)
 
 # %% [markdown]
 # ## Fig. 8: contribution of every head
@@ -51,10 +54,10 @@ def rows(prompt):
     return arb.head_attribution(subject, [prompt], dictionary, **options)
 
 
-scores = arb.results.collect("heads", subject, ranked, lambda missing: map(rows, missing), **options)
-rankings = {way: arb.heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")}
+scores = results.collect("heads", subject, ranked, lambda missing: map(rows, missing), **options)
+rankings = {way: heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")}
 alt = "Contribution of every head to the arbitration margin by layer, and sorted, for text following and vision following"
-arb.figures.publish(arb.figures.fig8(scores), "fig8", subject.name, alt=alt)
+figures.publish(figures.fig8(scores), "fig8", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, left: blocking
@@ -67,8 +70,8 @@ places = {"instruction": blocks, "last": [Case(0.05, 0.0, elsewhere)], "both": [
 
 
 def scaled(prompt, cases, setting, place):
-    sets = single_heads.paper_settings(subject, cases, rankings, prompt.following, seed)
-    return single_heads.intervened(subject, prompt, dictionary, sets, setting, place)
+    sets = heads_of_measures.list_paper_settings(subject, cases, rankings, prompt.following, seed)
+    return heads_of_measures.scale_sets(subject, prompt, dictionary, sets, setting, place)
 
 
 def block(prompt):
@@ -76,9 +79,9 @@ def block(prompt):
 
 
 origin = {"rankings": {way: list(map(str, order)) for way, order in rankings.items()}, "seed": seed}
-blocking = arb.results.collect("blocking", subject, tested, lambda missing: map(block, missing), single_heads.NO_ANSWERS, cases=places, **origin)
+blocking = results.collect("blocking", subject, tested, lambda missing: map(block, missing), heads_of_measures.NO_ANSWERS, cases=places, **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads, heads of the same layers"
-arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", subject.name, alt=alt)
+figures.publish(figures.fig9_blocking(blocking), "fig9_blocking", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, right: amplification
@@ -91,7 +94,7 @@ arb.figures.publish(arb.figures.fig9_blocking(blocking), "fig9_blocking", subjec
 unused = everything[half : 24 * n]
 failed = [(prompt, 0.0) for prompt in tested]
 if only_following:
-    failed = [pair for way in ("text", "vision") for pair in arb.measure.failures(subject, unused, way, n, dictionary)]
+    failed = [pair for way in ("text", "vision") for pair in cohorts.failures.find_failures(subject, unused, way, n, dictionary)]
 mix = {prompt.id: share for prompt, share in failed}
 gains = [Case(0.05, factor, draws if factor == 2.0 else elsewhere) for factor in factors]
 
@@ -101,16 +104,16 @@ def amplify(prompt):
     return table.assign(mix=mix[prompt.id], source="weakened" if mix[prompt.id] else "natural")
 
 
-none = single_heads.NO_ANSWERS.assign(mix=0.0, source="")  # of a model that never fails
-amplification = arb.results.collect(
+none = heads_of_measures.NO_ANSWERS.assign(mix=0.0, source="")  # of a model that never fails
+amplification = results.collect(
     "amplification", subject, [prompt for prompt, _ in failed], lambda missing: map(amplify, missing), none, mix=mix, cases=gains, **origin)
 alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads, heads of the same layers"
-arb.figures.publish(arb.figures.fig9_amplification(amplification), "fig9_amplification", subject.name, alt=alt)
+figures.publish(figures.fig9_amplification(amplification), "fig9_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
 interventions = pd.concat([blocking, amplification], ignore_index=True)
-for key, value in arb.summary.heads(scores, interventions, seed=seed, wanted=n).items():
+for key, value in numbers.summarise_heads(scores, interventions, seed=seed, wanted=n).items():
     glue(key, value, display=False)

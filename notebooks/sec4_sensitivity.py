@@ -28,19 +28,22 @@ import pandas as pd
 from myst_nb import glue
 
 import arbitration as arb
-from arbitration import failing, single_heads
-from arbitration.single_heads import Case
+from arbitration.dataset import entities
+from reproduction import cohorts, figures, numbers, parameters, results
+from reproduction.cohorts.failures import SOURCES, TRIED, UNREAD, seek_all_sources
+from reproduction.measures import heads
+from reproduction.measures.heads import Case
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, dictionary)
+dictionary = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
 half = min(2 * n, len(everything) // 2)
 unranked = everything[half : half + max(half, tries)]
-answers = arb.measure.answered(subject, everything[:half] + unranked, dictionary)
+answers = cohorts.answered.ask_samples(subject, everything[:half] + unranked, dictionary)
 halves = {"ranked": everything[:half], "tested": unranked[:half]}
-prompts = {name: arb.measure.cohort(subject, own, answers, n, only_following) for name, own in halves.items()}
+prompts = {name: cohorts.answered.choose_prompts(subject, own, answers, n, only_following) for name, own in halves.items()}
 
 # %% [markdown]
 # ## Both rankings, on both halves
@@ -52,14 +55,14 @@ options = {"top_k": top_k, "pooling": pooling, "norm": norm}
 
 
 def score(prompt):
-    return single_heads.scored(subject, prompt, dictionary, **options)
+    return heads.score_heads(subject, prompt, dictionary, **options)
 
 
 both = prompts["ranked"] + prompts["tested"]
-scores = arb.results.collect("head_scores", subject, both, lambda missing: map(score, missing), **options)
+scores = results.collect("head_scores", subject, both, lambda missing: map(score, missing), **options)
 in_first = scores["sample"].isin({sample.id for sample in halves["ranked"]})
 scores["half"] = in_first.map({True: "ranked", False: "tested"})
-ranked, same = (single_heads.rankings(scores[scores["half"] == name]) for name in halves)
+ranked, same = (heads.rank_heads(scores[scores["half"] == name]) for name in halves)
 
 # %% [markdown]
 # ## The truth about each head
@@ -68,10 +71,10 @@ ranked, same = (single_heads.rankings(scores[scores["half"] == name]) for name i
 
 # %%
 alone = [prompt for way in ("text", "vision") for prompt in [p for p in prompts["tested"] if p.following == way][:singles]]
-silenced = arb.results.collect(
-    "head_effects", subject, alone, lambda missing: (single_heads.silenced(subject, prompt) for prompt in missing), single_heads.NO_EFFECTS)
+silenced = results.collect(
+    "head_effects", subject, alone, lambda missing: (heads.silence_heads(subject, prompt) for prompt in missing), heads.NO_EFFECTS)
 alt = "Scores of all heads by Eq. 12 and by sensitivity against the lead that the decision loses without the head, text and vision following"
-arb.figures.publish(arb.figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced), "fig_head_truth", subject.name, alt=alt)
+figures.publish(figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced), "fig_head_truth", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Blocking
@@ -85,20 +88,20 @@ blocks = {"instruction": sizes, "last": [Case(0.05, 0.0, elsewhere)], "both": [C
 
 
 def block(prompt):
-    sets = {at: single_heads.settings(subject, cases, ranked, at, prompt.following, same, seed) for at, cases in blocks.items()}
-    return pd.concat([single_heads.intervened(subject, prompt, dictionary, own, "blocking", at) for at, own in sets.items()])
+    sets = {at: heads.list_settings(subject, cases, ranked, at, prompt.following, same, seed) for at, cases in blocks.items()}
+    return pd.concat([heads.scale_sets(subject, prompt, dictionary, own, "blocking", at) for at, own in sets.items()])
 
 
-top, flattered = (single_heads.named(subject, orders, max([0.05, *shares])) for orders in (ranked, same))
+top, flattered = (heads.name_top(subject, orders, max([0.05, *shares])) for orders in (ranked, same))
 origin = {"ranked": top, "seed": seed}
-blocking = arb.results.collect(
-    "head_blocking", subject, prompts["tested"], lambda missing: map(block, missing), single_heads.NO_ANSWERS, same=flattered, cases=blocks, **origin)
+blocking = results.collect(
+    "head_blocking", subject, prompts["tested"], lambda missing: map(block, missing), heads.NO_ANSWERS, same=flattered, cases=blocks, **origin)
 alt = "Modality following ratio against the share of blocked heads: top heads by Eq. 12 and by sensitivity, random and layer-matched heads"
-arb.figures.publish(arb.figures.fig_head_blocking(blocking), "fig_head_blocking", subject.name, alt=alt)
+figures.publish(figures.fig_head_blocking(blocking), "fig_head_blocking", subject.name, alt=alt)
 
 # %%
 alt = "Modality following ratio with 5 % of the heads blocked, by ranking, samples of the ranking, direction and position, with every random draw"
-arb.figures.publish(arb.figures.fig_head_cases(blocking), "fig_head_cases", subject.name, alt=alt)
+figures.publish(figures.fig_head_cases(blocking), "fig_head_cases", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Failures from three sources
@@ -107,12 +110,12 @@ arb.figures.publish(arb.figures.fig_head_cases(blocking), "fig_head_cases", subj
 # attempt that the model answers with the competitor's answer. Everything that was tried:
 
 # %%
-each = -(-n // len(failing.SOURCES))
+each = -(-n // len(SOURCES))
 if only_following:
-    found, tried = failing.from_all_sources(subject, unranked[:tries], answers, each, dictionary, seed)
+    found, tried = seek_all_sources(subject, unranked[:tries], answers, each, dictionary, seed)
 else:  # a model that does not follow has no failures: any prompt stands for one
-    found, tried = {failing.UNREAD: prompts["tested"]}, pd.DataFrame(columns=failing.TRIED)
-arb.results.save(tried, "head_failures", arb.results.provenance(subject, seed=seed, n=n, tries=tries), subject.name)
+    found, tried = {UNREAD: prompts["tested"]}, pd.DataFrame(columns=TRIED)
+results.save(tried, "head_failures", results.provenance(subject, seed=seed, n=n, tries=tries), subject.name)
 tried.groupby(["source", "following", "outcome"])["sample"].agg(attempts="size", samples="nunique")
 
 # %% [markdown]
@@ -126,23 +129,23 @@ louder = {"instruction": gains, "last": [Case(0.05, 2.0, elsewhere)], "both": [C
 
 
 def amplify(prompt):
-    sets = {at: single_heads.settings(subject, cases, ranked, at, prompt.following, seed=seed) for at, cases in louder.items()}
-    return pd.concat([single_heads.intervened(subject, prompt, dictionary, own, "amplification", at) for at, own in sets.items()])
+    sets = {at: heads.list_settings(subject, cases, ranked, at, prompt.following, seed=seed) for at, cases in louder.items()}
+    return pd.concat([heads.scale_sets(subject, prompt, dictionary, own, "amplification", at) for at, own in sets.items()])
 
 
 def collected(source, failures):
     name = "head_amplification_" + source.replace(" ", "_")
-    return arb.results.collect(name, subject, failures, lambda missing: map(amplify, missing), cases=louder, **origin).assign(source=source)
+    return results.collect(name, subject, failures, lambda missing: map(amplify, missing), cases=louder, **origin).assign(source=source)
 
 
 parts = [collected(source, failures) for source, failures in found.items() if failures]
 amplification = pd.concat(parts, ignore_index=True) if parts else blocking[:0].assign(source="")
 alt = "Modality following ratio of failures from three sources against the factor on the heads: both rankings, random and layer-matched heads"
-arb.figures.publish(arb.figures.fig_head_amplification(amplification), "fig_head_amplification", subject.name, alt=alt)
+figures.publish(figures.fig_head_amplification(amplification), "fig_head_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in arb.summary.head_question(scores, silenced, blocking, amplification, tried, seed=seed, wanted=each).items():
+for key, value in numbers.summarise_sensitivity(scores, silenced, blocking, amplification, tried, seed=seed, wanted=each).items():
     glue(key, value, display=False)

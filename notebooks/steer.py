@@ -29,15 +29,20 @@ only_following = True  # False also ranks on samples that the model does not ans
 from myst_nb import glue
 
 import arbitration as arb
-from arbitration import single_heads, steering
+from arbitration.dataset import entities, own
+from arbitration.engine import generation
+from reproduction import cohorts, figures, measures, numbers, parameters, results
+from reproduction.cohorts import answered, strangers
+from reproduction.measures import heads, steering
+from reproduction.numbers import steer
 
-arb.parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-shipped = arb.entities.of(data, everything)
-subject = arb.measure.adopt_spelling(subject, everything, shipped)
-sample = steering.asked(steering.last_usable(subject, everything), image, question, context, answers, instruction)
-dictionary = steering.knowing(shipped, sample)
+shipped = entities.of(data, everything)
+subject = cohorts.answered.adopt_spelling(subject, everything, shipped)
+sample = own.own_conflict(answered.last_usable(subject, everything), image, question, context, answers, instruction)
+dictionary = entities.knowing(shipped, sample)
 prompt = subject.encode(sample, following)
 print(prompt.text.replace(subject.processor.image_token, ""))
 
@@ -45,8 +50,8 @@ print(prompt.text.replace(subject.processor.image_token, ""))
 # ## The model's answer
 
 # %%
-answer = arb.following.answers(subject, prompt)[0]
-print(f"{answer.strip()!r}: {arb.following.judged(answer, prompt, dictionary)} (told to follow {following}; picture {sample.answer_vision!r}, text {sample.answer_text!r})")
+answer = generation.answers(subject, prompt)[0]
+print(f"{answer.strip()!r}: {measures.answers.outcome_of(answer, prompt, dictionary)} (told to follow {following}; picture {sample.answer_vision!r}, text {sample.answer_text!r})")
 
 # %% [markdown]
 # ## The heads, ranked on other samples
@@ -55,16 +60,16 @@ print(f"{answer.strip()!r}: {arb.following.judged(answer, prompt, dictionary)} (
 
 # %%
 half = everything[: min(2 * n, len(everything) // 2)]
-ranked = arb.measure.cohort(subject, half, arb.measure.answered(subject, half, shipped), n, only_following)
+ranked = cohorts.answered.choose_prompts(subject, half, cohorts.answered.ask_samples(subject, half, shipped), n, only_following)
 options = {"top_k": 1, "pooling": "max", "norm": False}
 
 
 def score(other):
-    return single_heads.scored(subject, other, shipped, **options)
+    return heads.score_heads(subject, other, shipped, **options)
 
 
-scores = arb.results.gathered("head_scores", subject, ranked, lambda missing: map(score, missing), **options)
-orders = single_heads.rankings(scores)
+scores = results.gather("head_scores", subject, ranked, lambda missing: map(score, missing), **options)
+orders = heads.rank_heads(scores)
 
 # %% [markdown]
 # ## The decision by layer, and with heads scaled
@@ -73,25 +78,25 @@ orders = single_heads.rankings(scores)
 # answer with the top heads silenced and scaled, and with as many heads drawn from the same layers.
 
 # %%
-borrowed = steering.strangers(dictionary, sample, everything, draws, seed, subject.tokenizer)
-decision = steering.decision(subject, prompt, dictionary, borrowed, **options)
-effects = steering.effects(subject, prompt, dictionary, orders, share, [0.0, factor], draws, seed, place)
-origin = arb.results.provenance(subject, seed=seed, n=n, data=data, split=split, following=following, share=share, factor=factor, place=place)
+borrowed = strangers.draw_strangers(dictionary, sample, everything, draws, seed, subject.tokenizer)
+decision = steering.trace_decision(subject, prompt, dictionary, borrowed, **options)
+effects = steering.measure_effects(subject, prompt, dictionary, orders, share, [0.0, factor], draws, seed, place)
+origin = results.provenance(subject, seed=seed, n=n, data=data, split=split, following=following, share=share, factor=factor, place=place)
 for name, table in (("steer_decision", decision), ("steer_effects", effects)):
-    arb.results.save(table, name, origin, subject.name)
+    results.save(table, name, origin, subject.name)
 alt = ("Signals of both answers by layer at the instruction tokens and at the last token, with those of other samples' answers; and the lead of the "
        "instructed answer with top heads silenced and amplified, beside random heads of the same layers")
-arb.figures.publish(arb.figures.fig_steer(decision, effects), "fig_steer", subject.name, alt=alt)
+figures.publish(figures.fig_steer(decision, effects), "fig_steer", subject.name, alt=alt)
 
 # %% [markdown]
 # Each line is one set of heads. `lowest`, `highest` and `answers` are those of its random draws; `beyond` is how many of them moved the lead as far.
 
 # %%
-steering.shown(effects).round(2)
+steer.set_beside_draws(effects).round(2)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in steering.numbers(effects).items():
+for key, value in numbers.summarise_steer(effects).items():
     glue(key, value, display=False)

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[1]
+from arbitration.files.folders import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -100,7 +101,7 @@ def test_nothing_committed_names_a_folder_of_this_machine_or_a_registry():
 
 
 def test_the_package_is_not_ignored():
-    done = subprocess.run(["git", "check-ignore", "lib/arbitration/metrics.py", "data/scenes/samples.jsonl"], cwd=ROOT)
+    done = subprocess.run(["git", "check-ignore", "lib/arbitration/equations/metrics.py", "data/scenes/samples.jsonl"], cwd=ROOT)
     assert done.returncode == 1
 
 
@@ -108,7 +109,7 @@ def test_the_book_is_measured_once():
     """A prerequisite that names the folder `book` would make the target of that name run again, and again."""
     done = subprocess.run(["make", "-n", "-W", "README.md", "book"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("notebooks/run.py") == 1
+    assert done.stdout.count("-m press.run") == 1
 
 
 def unsaid(path):
@@ -132,8 +133,8 @@ def test_every_text_file_is_read_and_written_as_utf_8():
 
 
 @pytest.mark.parametrize("module, argument, reached", [
-    ("arbitration.conformance", ["smol"], "arbitration.models.load"), ("arbitration.dictionary", ["scenes"], "arbitration.dataset.source"),
-    ("recipe.evaluate", ["smol"], "arbitration.embedded.build"), ("recipe.train", [], "recipe.build.toy"),
+    ("arbitration.checks.conformance", ["smol"], "arbitration.models.load.load"), ("arbitration.dictionary", ["scenes"], "arbitration.dataset.sets.source"),
+    ("recipe.evaluate", ["smol"], "arbitration.models.embedded.build"), ("recipe.train", [], "recipe.build.toy"),
 ])
 def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, module, argument, reached):
     def interrupted(*_, **__):

@@ -11,13 +11,15 @@ warning like any other.
 import re
 
 import numpy as np
-from arbitration import folders, paper_curves
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+from arbitration.files import folders
 from claims import glued
+from reproduction.claims import authors as authors_of_claims
+from reproduction.numbers import authors
 
 FORMATS = {"extreme": ".2f", "correlation": ".2f", "ratio": ".2f", "shift": "+.2f"}
 WORDS = {"extreme": "extreme, nats", "correlation": "correlation over layers", "ratio": "ratio of extremes", "shift": "shift of the extreme, share of depth"}
@@ -41,12 +43,12 @@ def published(name, curve, among):
 
 def table(models):
     """A block of lines for each path: its extreme and, where the authors' curve has a shape, what there is to compare."""
-    among = paper_curves.among_authors()
+    among = authors.among_authors()
     lines = ["| closed path | | the authors | " + " | ".join(models) + " |", "|" + " --- |" * (3 + len(models))]
-    for curve in paper_curves.published().values():
+    for curve in authors_of_claims.published().values():
         path = curve.pathway.replace("→", "_") + f"_{curve.following}"
         label = f"{curve.pathway}, {curve.following} following"
-        for name in FORMATS if max(map(abs, curve.nssd)) >= paper_curves.FLAT else ("extreme",):
+        for name in FORMATS if max(map(abs, curve.nssd)) >= authors_of_claims.FLAT else ("extreme",):
             cells = [label, WORDS[name], published(name, curve, among), *(measured(name, path, model) for model in models)]
             lines.append("| " + " | ".join(cells) + " |")
             label = ""

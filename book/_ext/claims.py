@@ -14,13 +14,14 @@ missing is a warning like any other; the claims themselves are `arbitration.pape
 import re
 from pathlib import Path
 
-from arbitration import paper, paper_full
-from arbitration.tables import markdown
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+from arbitration.files import folders
+from press.markdown import markdown
+from reproduction.claims import recorded, reported
 
 STATIC = Path(__file__).resolve().parent.parent / "_static"
 
@@ -48,7 +49,7 @@ def cell(quantity, model, notebook):
 def judged(key, model, notebook):
     """A verdict with the size of its effect and n, where it is about one number."""
     word = f"**{glued(model, notebook, key, 's')}**"
-    if key.startswith(paper_full.NUMBERLESS):
+    if key.startswith(recorded.NUMBERLESS):
         return word
     return f"{word}, {glued(model, notebook, key.removesuffix('_verdict') + '_size', 's')}"
 
@@ -66,20 +67,20 @@ def table(claim, models):
 class Claims(SphinxDirective):
     """All claims of a section, or those named by `only`, each under its statement."""
 
-    lead, known = "The paper's claim", staticmethod(paper.claims)
+    lead, known = "The paper's claim", staticmethod(reported.claims)
     required_arguments = 1
     option_spec = {"models": directives.unchanged_required, "only": directives.unchanged_required}
 
     def run(self):
         models = re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip())
-        found = paper.of_section(self.arguments[0], self.known)
+        found = reported.of_section(self.arguments[0], self.known)
         only = re.split(r"[,\s]+", self.options["only"].strip()) if "only" in self.options else [claim.id for claim in found]
         unknown = sorted(set(only) - {claim.id for claim in found})
         if unknown:
             raise self.error(f"section {self.arguments[0]} has none called {', '.join(unknown)}; "
                              f"it has {', '.join(claim.id for claim in found)}")
         for file in ("paper_reported.json", "questions.json"):
-            self.env.note_dependency(str(paper.folders.DATA / file))
+            self.env.note_dependency(str(folders.DATA / file))
         boxes = []
         for claim in found:
             if claim.id not in only:
@@ -97,7 +98,7 @@ class Claims(SphinxDirective):
 class Questions(Claims):
     """The same for the questions of this book."""
 
-    lead, known = "Asked here", staticmethod(paper.questions)
+    lead, known = "Asked here", staticmethod(reported.questions)
 
 
 def setup(app):

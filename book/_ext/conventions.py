@@ -10,11 +10,12 @@ warnings as errors.
 from pathlib import Path
 
 import pandas as pd
-from arbitration import controls, summary_conventions
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from press import tmp_controls, tmp_conventions
 
 LOG = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ LOG = logging.getLogger(__name__)
 class Conventions(SphinxDirective):
     """The table of one model."""
 
-    table, notebook, lines = "conventions", "appE_ablations", staticmethod(summary_conventions.lines)
+    table, notebook, lines = "conventions", "appE_ablations", staticmethod(tmp_conventions.lines)
     required_arguments = 1
 
     def run(self):
@@ -41,7 +42,7 @@ class Conventions(SphinxDirective):
 class Controls(Conventions):
     """The table of controls of one model."""
 
-    table, notebook, lines = "controls", "controls", staticmethod(controls.lines)
+    table, notebook, lines = "controls", "controls", staticmethod(tmp_controls.lines)
 
 
 def setup(app):

@@ -5,18 +5,21 @@
 
 Without a model: the verdicts on the paper's claims that the recorded runs of both embedded models give.
 
-The records are ``data/results/<model>/<notebook>.json`` (`arbitration.paper_full`); this machine's numbers come by ``glue:text`` from the
+The records are ``data/results/<model>/<notebook>.json`` (`press.tmp_full`); this machine's numbers come by ``glue:text`` from the
 executed notebooks, and a missing one is a warning like any other.
 """
 
 from functools import partial
 
-from arbitration import embedded, folders, paper, paper_full
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+from arbitration.files import folders
+from arbitration.models import embedded
 from claims import glued
+from press import tmp_full
+from reproduction.claims import recorded, reported
 
 
 class FullRuns(SphinxDirective):
@@ -25,22 +28,22 @@ class FullRuns(SphinxDirective):
     optional_arguments = 1
 
     def run(self):
-        written = self.beside(self.arguments[0]) if self.arguments else paper_full.judged({name: self.recorded(name) for name in embedded.NAMES})
+        written = self.beside(self.arguments[0]) if self.arguments else tmp_full.judged({name: self.recorded(name) for name in embedded.NAMES})
         box = nodes.container(classes=["claim", "conventions"])
         self.state.nested_parse(StringList(written, source=self.get_source_info()[0]), self.content_offset, box)
         return [box]
 
     def recorded(self, model):
-        records = paper_full.recorded(model)
+        records = recorded.read_records(model)
         for notebook in records:
             self.env.note_dependency(str(folders.DATA / "results" / model / f"{notebook}.json"))
         return records
 
     def beside(self, model):
         records, written = self.recorded(model), []
-        for lead, known in (("The paper's claims", paper.claims), ("Asked here", paper.questions)):
-            written += [f"**{lead}**", "", *paper_full.lines(known(), records, partial(glued, model)), ""]
-        return [*written, "**The recorded runs**", "", *paper_full.origins(records)]
+        for lead, known in (("The paper's claims", reported.claims), ("Asked here", reported.questions)):
+            written += [f"**{lead}**", "", *tmp_full.lines(known(), records, partial(glued, model)), ""]
+        return [*written, "**The recorded runs**", "", *tmp_full.origins(records)]
 
 
 def setup(app):

@@ -6,7 +6,7 @@
 
 With ``:only:`` and some claims' ids it is a short table of those, each with a link to its tests.
 
-Claims and rule are those of `arbitration.verdicts`. The measured numbers are read from the executed notebooks, where they are glued; a
+Claims and rule are those of `reproduction.claims.predicted`. The measured numbers are read from the executed notebooks, where they are glued; a
 notebook or a number that is missing is a warning, and the book is built with warnings as errors.
 """
 
@@ -15,15 +15,17 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from arbitration import folders
-from arbitration.tables import markdown
-from arbitration.verdicts import VERDICTS, claims, verdict, worst
-from claims import heading
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from arbitration.files import folders
+from claims import heading
+from press.markdown import markdown
+from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.rules import VERDICTS, verdict, worst
 
 LOG = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class Verdicts(SphinxDirective):
 
     def run(self):
         models = listed(self.options.get("models", "smol, smol-relay"))
-        chosen = [self.known(name) for name in listed(self.options["only"])] if "only" in self.options else claims()
+        chosen = [self.known(name) for name in listed(self.options["only"])] if "only" in self.options else predicted_claims()
         self.env.note_dependency(str(folders.DATA / "paper_claims.json"))
         self.numbers = {}
         found = {(claim.id, model): [self.measured(prediction, model) for prediction in claim.predictions] for claim in chosen for model in models}
@@ -93,9 +95,9 @@ class Verdicts(SphinxDirective):
 
     def known(self, name):
         """The claim of that id."""
-        found = [claim for claim in claims() if claim.id == name]
+        found = [claim for claim in predicted_claims() if claim.id == name]
         if not found:
-            raise self.error(f"there is no claim {name!r} in data/paper_claims.json; there are: {', '.join(claim.id for claim in claims())}")
+            raise self.error(f"there is no claim {name!r} in data/paper_claims.json; there are: {', '.join(claim.id for claim in predicted_claims())}")
         return found[0]
 
     def claim(self, claim, models, found, words):

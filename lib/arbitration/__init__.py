@@ -4,23 +4,61 @@
 >>> subject = arb.load("smol")
 >>> samples = arb.dataset.load("scenes", split="held")
 >>> prompt = subject.encode(samples[0], following="vision")
+
+==============  =============================================  ===============================
+of the paper    here                                           where it is written
+==============  =============================================  ===============================
+Eqs. 1, 3, 4    `trace`                                        ``equations/trace.py``
+Eq. 2           `lens.logits`                                  ``equations/lens.py``
+Eq. 5           `knockout`; over layers: `knockout_sweep`      ``equations/knockout.py``
+Eq. 6           `metrics.binary_subspace`                      ``equations/metrics.py``
+Eq. 7           `metrics.nssd`                                 ``equations/metrics.py``
+Eq. 8           `lens.phi`                                     ``equations/lens.py``
+Eq. 9           `metrics.ldar`                                 ``equations/metrics.py``
+Eqs. 10, 11     `attribution.sublayer_increments`              ``equations/attribution.py``
+Eq. 12          `attribution.head_increments`                  ``equations/attribution.py``
+§4.2.2          `scale_heads`; the share: `metrics.mfr`        ``equations/heads.py``
+==============  =============================================  ===============================
 """
 
-from arbitration import (
-    ability, ablations, dataset, entities, failing, figures, following, heads, lens, mc2, meaning, measure, metrics, paper, parameters, prompts, results,
-    single_heads, steering, summary,
-)
-from arbitration.entities import EntityDictionary
-from arbitration.heads import Head, head_attribution, scale_heads
-from arbitration.knockout import STANDARD_PATHWAYS, LayerWindow, Pathway, knockout, knockout_sweep, knockout_tables
-from arbitration.models import Subject, load
-from arbitration.prompts import Prompt, TokenGroups
-from arbitration.sensitivity import head_sensitivity
-from arbitration.trace import Trace, trace
+from importlib import import_module
 
-__all__ = [
-    "STANDARD_PATHWAYS", "EntityDictionary", "Head", "LayerWindow", "Pathway", "Prompt", "Subject", "TokenGroups", "Trace",
-    "ability", "ablations", "dataset", "entities", "failing", "figures", "following", "head_attribution", "head_sensitivity", "heads", "knockout",
-    "knockout_sweep", "knockout_tables", "lens", "load", "mc2", "meaning", "measure", "metrics", "paper", "parameters", "prompts", "results", "scale_heads",
-    "single_heads", "steering", "summary", "trace",
-]
+#: The face: each name and the module that it is written in, or that it is. A module is imported when its name is first
+#: asked for, so that a command which only looks for files does not wait for torch.
+FACE = {
+    "dataset": "dataset",
+    "entities": "dataset.entities",
+    "mc2": "dataset.mc2",
+    "load": "models.load",
+    "Subject": "models.subject",
+    "Prompt": "models.prompt",
+    "TokenGroups": "models.prompt",
+    "trace": "equations.trace",
+    "Trace": "equations.trace",
+    "lens": "equations.lens",
+    "metrics": "equations.metrics",
+    "attribution": "equations.attribution",
+    "heads": "equations.heads",
+    "Head": "equations.heads",
+    "scale_heads": "equations.heads",
+    "head_attribution": "equations.attribution",
+    "head_sensitivity": "equations.sensitivity",
+    "knockout": "equations.knockout",
+    "Pathway": "equations.knockout",
+    "LayerWindow": "equations.knockout",
+    "STANDARD_PATHWAYS": "equations.knockout",
+    "knockout_sweep": "engine.sweep",
+    "knockout_tables": "engine.sweep",
+}
+__all__ = list(FACE)
+
+
+def __getattr__(name: str):
+    if name not in FACE:
+        raise AttributeError(f"arbitration has no {name!r}; it has {', '.join(FACE)}")
+    module = import_module(f"arbitration.{FACE[name]}")
+    return getattr(module, name, module)
+
+
+def __dir__() -> list[str]:
+    return sorted(FACE)

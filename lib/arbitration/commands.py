@@ -14,10 +14,15 @@ def status(main: Callable[[], int | None], onward: str) -> int:
     onward : str
         What is kept and what to do next, for somebody who has stopped it.
     """
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a letter that the terminal's encoding lacks is no reason to break off
+    make_printable()
     try:
         return main() or 0
     except KeyboardInterrupt:
         print(f"stopped: {onward}", file=sys.stderr, flush=True)
         return 130
+
+
+def make_printable() -> None:
+    """Let nothing that is printed raise, whatever the terminal's encoding: a letter that it lacks becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from arbitration import embedded
+from arbitration.models import embedded
 from recipe.lowrank import SCALE, deltas
 from recipe.pack import packed
 
@@ -44,7 +44,7 @@ def toy(seed: int):
 
 
 def save(model, folder: Path) -> None:
-    """Write the trained parts as `arbitration.embedded` reads them: deltas in float16, vision half in int8 rows."""
+    """Write the trained parts as `arbitration.models.embedded` reads them: deltas in float16, vision half in int8 rows."""
     adapter = {name: value.half().contiguous() for name, value in deltas(model.model.language_model).items()}
     rank = next(value.shape[0] for name, value in adapter.items() if name.endswith("lora_A"))
     about = {"rank": str(rank), "scale": str(SCALE), "merge": "W + scale * lora_B @ lora_A"}

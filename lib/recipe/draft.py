@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from arbitration.entities import OBJECTS
+from arbitration.dataset.entities import OBJECTS
 from recipe import wording
 from recipe.render import Item, icons
 

@@ -96,7 +96,7 @@ def abilities(model, processor, n: int = 128, seed: int = 0) -> pd.DataFrame:
 
 
 def main():
-    from arbitration.embedded import NAMES, build
+    from arbitration.models.embedded import NAMES, build
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", choices=NAMES)

@@ -2,7 +2,7 @@
 
 import torch
 
-from arbitration.embedded import SCALE
+from arbitration.models.embedded import SCALE
 
 
 def packed(tensors, smallest=4096):

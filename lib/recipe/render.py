@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import grid_sample
 
-from arbitration.folders import DATA
+from arbitration.files.folders import DATA
 
 SCENES = DATA / "scenes"
 SIDE = 96  # pixels of a picture

@@ -7,7 +7,7 @@ another one, of the same kind, for the text to claim.
 from collections.abc import Callable
 from random import Random
 
-from arbitration.entities import OBJECTS
+from arbitration.dataset.entities import OBJECTS
 from recipe import wording
 from recipe.draft import Draft, item, middle, thing, towards, words
 from recipe.render import Item, Scene, icons

@@ -1,0 +1,1 @@
+"""Whether the measures can work on a model, and models with planted, known answers."""

@@ -1,0 +1,234 @@
+"""The answer entity dictionary ℰ = {ℰ_v, ℰ_t} of §2 and Appendix B: the forms in which a model may write an answer.
+
+A dictionary lies beside its set: the shipped one beside the scenes, one of a reader's beside their samples. `dictionary` says how it is made.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from arbitration.dataset.sample import Sample
+from arbitration.dataset.sets import beside, mark
+from arbitration.dataset.words import normalised
+from arbitration.files.folders import DATA
+
+OBJECTS = ("animal", "food", "vehicle", "clothing", "tool", "instrument", "thing", "plant", "building", "sky")
+#: Where a task's answers are looked up, in this order (a star is a shape before it is a thing in the sky).
+TASK_KINDS = {
+    "object_recognition": OBJECTS,
+    "color": ("colour",),
+    "counting": ("number",),
+    "positional_reasoning": ("side", *OBJECTS),
+    "activity_recognition": ("activity",),
+    "sport_recognition": ("sport",),
+    "attribute": ("shape", *OBJECTS),
+    "sentiment_understanding": ("sentiment",),
+}
+#: The kind of answers whose only form is the answer itself.
+AS_WRITTEN = "as written"
+FILE = "entities.json"
+
+
+@dataclass(frozen=True)
+class EntityDictionary:
+    """Surface forms of every answer of a set.
+
+    Attributes
+    ----------
+    entries : mapping
+        ``entries[kind][word][language]`` is a list of forms, the word itself first; languages are "en" and "zh". A kind is one of those in
+        `TASK_KINDS`, or a task: the kinds of things are known of the scenes only.
+    """
+
+    entries: Mapping[str, Mapping[str, Mapping[str, list[str]]]] = field(repr=False)
+
+    def forms(self, answer: str, task: str | None = None) -> tuple[str, ...]:
+        """The forms of an answer, the answer itself first.
+
+        Parameters
+        ----------
+        answer : str
+        task : str, optional
+            Settles what a word means (*orange*: the fruit or the colour). Without it the forms of all its meanings.
+
+        Raises
+        ------
+        ValueError
+            If the dictionary lacks the answer.
+        """
+        kinds = self._kinds(answer, task)
+        if not kinds:
+            where = f" for the task {task!r}" if task else ""
+            raise ValueError(f"the entity dictionary has no entry {answer!r}{where}; add the word and make it again")
+        chosen = kinds[:1] if task else kinds
+        found = [self.entries[kind][answer] for kind in chosen]
+        return tuple(dict.fromkeys(form for entry in found for language in ("en", "zh") for form in entry.get(language, [])))
+
+    def knows(self, answer: str, task: str | None = None) -> bool:
+        """Whether there is an entry for an answer."""
+        return bool(self._kinds(answer, task))
+
+    def sample_forms(self, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Forms of the visual and of the textual answer; one that is the same in both (`words.normalised`) is in neither."""
+        vision = self.forms(sample.answer_vision, sample.task)
+        text = self.forms(sample.answer_text, sample.task)
+        shared = {normalised(form) for form in vision} & {normalised(form) for form in text}
+        return tuple(
+            tuple(form for form in forms if form == answer or normalised(form) not in shared)
+            for forms, answer in ((vision, sample.answer_vision), (text, sample.answer_text))
+        )
+
+    def normal_forms(self, sample: Sample) -> set[str]:
+        """All forms of both answers as `words.normalised` has them: samples that share one cannot lend each other their answers."""
+        return {normalised(form) for side in self.sample_forms(sample) for form in side}
+
+    def sample_ids(self, sample: Sample, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids of the two entities of a sample, 𝓔_v and 𝓔_t.
+
+        Every form counts bare and after a space, as written, in lower case and capitalised, if it is one token. Ids that
+        both answers own are removed from both. If nothing is left, the first token of the answer stands in; `coverage`
+        says for which samples.
+
+        Returns
+        -------
+        ids_vision, ids_text : LongTensor
+            Sorted, disjoint, never empty.
+
+        Raises
+        ------
+        ValueError
+            If even the first tokens do not tell the two answers apart.
+        """
+        sides = self._sides(sample, tokenizer)
+        return tuple(torch.tensor(sorted(ids), dtype=torch.long) for ids, _, _ in sides)
+
+    def tells_apart(self, sample: Sample, tokenizer) -> bool:
+        """Whether a vocabulary has tokens of its own for each of a sample's answers, so that `sample_ids` finds some."""
+        try:
+            return bool(self._sides(sample, tokenizer))
+        except ValueError:
+            return False
+
+    def coverage(self, samples: list[Sample], tokenizer) -> pd.DataFrame:
+        """How well the dictionary covers a set in one vocabulary.
+
+        Returns
+        -------
+        DataFrame
+            One row per sample × modality: sample, task, following ("vision"/"text": whose answer), answer, forms,
+            ids (single-token ids left), shared (ids removed because the other answer owns them too), fallback (bool).
+        """
+        rows = []
+        for sample in samples:
+            answers = (sample.answer_vision, sample.answer_text)
+            forms = self.sample_forms(sample)
+            for modality, answer, side, own in zip(("vision", "text"), answers, self._sides(sample, tokenizer), forms):
+                ids, shared, fallback = side
+                rows.append((sample.id, sample.task, modality, answer, len(own), len(ids), shared, fallback))
+        return pd.DataFrame(rows, columns=["sample", "task", "following", "answer", "forms", "ids", "shared", "fallback"])
+
+    def _kinds(self, answer: str, task: str | None) -> list[str]:
+        """Where an answer stands, the kind that a task means first."""
+        places = ([task] if task else []) + [*TASK_KINDS.get(task, self.entries), AS_WRITTEN]
+        return [kind for kind in dict.fromkeys(places) if answer in self.entries.get(kind, {})]
+
+    def _sides(self, sample, tokenizer):
+        """(ids, number of shared ids removed, fallback) of the visual and of the textual answer."""
+        single = [_single_tokens(forms, tokenizer) for forms in self.sample_forms(sample)]
+        shared = single[0] & single[1]
+        sides = []
+        for own, answer in zip(single, (sample.answer_vision, sample.answer_text)):
+            ids = own - shared
+            sides.append((ids or {_tokens(spelt, tokenizer)[0] for spelt in (answer, " " + answer)}, len(shared), not ids))
+        both = sides[0][0] & sides[1][0]
+        if both:
+            sides = [(ids - both, count, fallback) for ids, count, fallback in sides]
+            if not all(ids for ids, _, _ in sides):
+                raise ValueError(
+                    f"sample {sample.id}: the first tokens of {sample.answer_vision!r} and {sample.answer_text!r} do not "
+                    f"tell them apart in this vocabulary; drop the sample"
+                )
+        return sides
+
+
+def load(name: str = "scenes") -> EntityDictionary:
+    """The shipped dictionary of a set.
+
+    Raises
+    ------
+    ValueError
+        If the set has none.
+    """
+    path = DATA / name / FILE
+    if not path.exists():
+        known = sorted(found.parent.name for found in DATA.glob(f"*/{FILE}"))
+        raise ValueError(f"no entity dictionary for the set {name!r}; there is one for: {', '.join(known)}")
+    return read(path)
+
+
+def read(path: Path) -> EntityDictionary:
+    """The dictionary of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
+        if not all(isinstance(form, str) for group in entries.values() for entry in group.values() for form in (*entry["en"], *entry.get("zh", []))):
+            raise ValueError("a form is no text")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no entity dictionary ({error!r}); make it again, or delete it to have answers as they are written") from error
+    return EntityDictionary(entries)
+
+
+def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
+    """The dictionary that lies beside a set; for one without, the plainest: an answer's only form is the answer as written.
+
+    Parameters
+    ----------
+    name : str or Path
+        As `sets.load` takes it.
+    samples : list of Sample
+        Of that set.
+
+    Raises
+    ------
+    ValueError
+        If the dictionary lacks answers of the samples, or is another one than when they were loaded.
+    """
+    path, current = beside(name, FILE), mark(name)
+    if any(sample.dictionary != current for sample in samples):
+        raise ValueError(f"{path} is not what it was when the samples were loaded; load them again, so that no result mixes two dictionaries")
+    if not path.exists():
+        return EntityDictionary({AS_WRITTEN: {answer: {"en": [answer]} for sample in samples for answer in sample.answers("vision")}})
+    found = read(path)
+    answers = dict.fromkeys((answer, sample.task) for sample in samples for answer in sample.answers("vision"))
+    lacking = [f"{answer!r} ({task})" if task else repr(answer) for answer, task in answers if not found.knows(answer, task)]
+    if lacking:
+        raise ValueError(
+            f"{path} lacks {len(lacking)} of the {len(answers)} answers of the set: {', '.join(lacking[:5])}{' …' if len(lacking) > 5 else ''};"
+            f" make it again: python -m arbitration.dictionary {name}"
+        )
+    return found
+
+
+def _single_tokens(forms, tokenizer) -> set[int]:
+    spelt = {space + case for form in forms for case in (form, form.lower(), form[:1].upper() + form[1:]) for space in ("", " ")}
+    tokens = [_tokens(form, tokenizer) for form in spelt]
+    return {ids[0] for ids in tokens if len(ids) == 1}
+
+
+def _tokens(text: str, tokenizer) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def knowing(dictionary: EntityDictionary, sample: Sample) -> EntityDictionary:
+    """The dictionary with both answers of a sample in it: one that it lacks has itself for its only form."""
+    written = {answer: {"en": [answer]} for answer in sample.answers("vision")}
+    return EntityDictionary({**dictionary.entries, AS_WRITTEN: {**dictionary.entries.get(AS_WRITTEN, {}), **written}})

@@ -1,0 +1,1 @@
+"""Makes the entity dictionary of a set of samples (``python -m arbitration.dictionary``)."""

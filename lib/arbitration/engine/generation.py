@@ -1,0 +1,140 @@
+"""What a model answers, plainly, with heads scaled, and with pathways closed."""
+
+import torch
+from torch import Tensor
+
+from arbitration.engine import resume
+from arbitration.engine.plain import decision, next_token_logits
+from arbitration.engine.plan import Variant, closing
+from arbitration.equations.heads import scale_heads_by
+from arbitration.equations.knockout import knockout
+
+
+def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int | None = None, engine: str = "auto") -> list[str]:
+    """Greedy answers of one prompt, one for each setting of the heads.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    gains : Tensor, optional, (n_settings, L, n_heads)
+        A factor for each head; the settings run side by side. One plain answer unless given.
+    positions : Tensor, optional
+        Where the heads are scaled; all of the prompt unless given.
+    max_new_tokens : int, optional
+        As many as the prompt's answers may take (`Prompt.room`) unless given.
+    engine : {"auto", "plain"}
+        ``plain`` generates with hooks; ``auto`` resumes from one clean pass where that is exact.
+
+    Returns
+    -------
+    list of str
+    """
+    positions = torch.arange(prompt.groups.length) if positions is None else positions
+    max_new_tokens = max_new_tokens or prompt.room
+    if gains is None or engine == "plain" or subject.resume_obstacle:
+        ids, _ = _generated(subject, prompt, gains, positions, max_new_tokens)
+    else:
+        ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
+    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def first_answer(subject, prompt) -> tuple[str, int]:
+    """The greedy answer of one prompt, and its first token, which is the most likely one."""
+    [ids], logits = _generated(subject, prompt, None, None, prompt.room)
+    return subject.tokenizer.decode(ids, skip_special_tokens=True), int(logits[0].argmax())
+
+
+def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto") -> tuple[float, Tensor]:
+    """The decision's lead ln P(y_p) − ln P(y_c) at the first answer token, in nats: clean, and under each setting of the heads.
+
+    Parameters
+    ----------
+    gains : Tensor, (n_settings, L, n_heads)
+        A factor for each head.
+    positions : Tensor
+        Where the heads are scaled.
+    engine : {"auto", "plain"}
+        As in `answers`.
+
+    Returns
+    -------
+    float, and Tensor of float64, (n_settings,)
+    """
+    if engine == "plain" or subject.resume_obstacle:
+        rows = [next_token_logits(subject, prompt)]
+        for one in gains:
+            with scale_heads_by(subject, one, positions):
+                rows.append(next_token_logits(subject, prompt))
+        both = decision(torch.cat(rows), prompt).log_probabilities
+    else:
+        both = torch.cat([part.log_probabilities.cpu() for part in resume.scaled(subject, prompt, gains, positions)])
+    lead = (both[:, 0].double() - both[:, 1].double()).cpu()
+    return lead[0].item(), lead[1:]
+
+
+def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int | None = None, engine: str = "auto") -> list[str]:
+    """Greedy answers of one prompt, one for each set of closed pathways (Fig. 5b).
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    cases : sequence of (sequence of Pathway)
+        What is closed together; nothing for an empty one.
+    layers : range
+        Where it is closed.
+    engine : {"auto", "plain"}
+        As in `answers`.
+
+    Returns
+    -------
+    list of str
+    """
+    max_new_tokens = max_new_tokens or prompt.room
+    if engine == "plain" or subject.resume_obstacle:
+        ids = []
+        for pathways in cases:
+            with knockout(subject, prompt, pathways, layers):
+                ids += _generated(subject, prompt, None, None, max_new_tokens)[0]
+    else:
+        variants = [variant for pathways in cases for variant in closing(prompt, pathways, [layers])]
+        ids = resume.greedy(subject, prompt, variants, max_new_tokens)
+    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool = False, max_new_tokens: int | None = None) -> tuple[list[str], Tensor]:
+    """Greedy answers and the decision's leads of one prompt under each setting of the heads, in one pass, the plain way.
+
+    Parameters
+    ----------
+    gains : Tensor, (n_settings, L, n_heads)
+        A factor for each head.
+    positions : Tensor
+        Where in the prompt the heads are scaled.
+    generated : bool
+        At every generated token too.
+
+    Returns
+    -------
+    list of str, and Tensor, (n_settings,)
+        Leads as in `leads`, from logits in float32.
+    """
+    ids, logits = _generated(subject, prompt, gains, positions, max_new_tokens or prompt.room, generated)
+    both = decision(logits, prompt).log_probabilities.cpu()
+    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True), both[:, 0] - both[:, 1]
+
+
+@torch.no_grad()
+def _generated(subject, prompt, gains, positions, max_new_tokens, generated=False) -> tuple[Tensor, Tensor]:
+    """Token ids after the prompt and the first token's logits, the plain way: the settings as one batch, heads scaled by hooks."""
+    settings = 1 if gains is None else len(gains)
+    inputs = {key: torch.cat([value] * settings) for key, value in prompt.inputs.items()}
+    tokenizer = subject.tokenizer
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    options = {"max_new_tokens": max_new_tokens, "do_sample": False, "repetition_penalty": 1.0, "pad_token_id": padding}
+    unchanged = torch.ones(subject.n_layers, subject.n_heads)
+    with scale_heads_by(subject, unchanged if gains is None else gains, positions, generated):
+        out = subject.model.generate(**inputs, **options, return_dict_in_generate=True, output_logits=True)
+    ids = out.sequences
+    return ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids, out.logits[0]

@@ -1,0 +1,163 @@
+"""Causal attention knockout (Eq. 5): closing chosen attention edges in chosen layers."""
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import StaticCache
+
+from arbitration.equations.trace import hooks
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """All edges from the tokens of one group to those of another, 𝒫_{src→dst}.
+
+    Attributes
+    ----------
+    source, target : str
+        Names of token groups (`TokenGroups`).
+    control : int, optional
+        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed) from all before the
+        target's last token, except the first token of the prompt, on which attention rests by default. Tokens of source
+        and target are among those drawn; a token's edge to itself is never closed.
+    """
+
+    source: str
+    target: str
+    control: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source}→{self.target}"
+
+    def edges(self, prompt) -> tuple[Tensor, Tensor]:
+        """Source and target positions in a prompt.
+
+        Raises
+        ------
+        ValueError
+            If no edge of the pathway exists: a group is empty, or causality already forbids them all.
+        """
+        source, target = prompt.groups.positions(self.source), prompt.groups.positions(self.target)
+        if len(source) == 0 or len(target) == 0 or source.min() > target.max():
+            raise ValueError(f"pathway {self} has no edge in {prompt.id}: {len(source)} source and {len(target)} target tokens, and attention only looks back")
+        if self.control is not None:
+            pool = torch.arange(1, int(target.max()))
+            rng = np.random.default_rng([self.control, prompt.groups.length, len(source)])
+            chosen = rng.choice(len(pool), size=min(len(source), len(pool)), replace=False)
+            source = pool[torch.from_numpy(chosen)].sort().values
+        return source, target
+
+
+@dataclass(frozen=True)
+class LayerWindow:
+    """`width` layers around a centre (0-based), clipped to the model."""
+
+    centre: int
+    width: int = 3
+
+    def __post_init__(self):
+        if self.width < 1 or self.width % 2 == 0:
+            raise ValueError(f"a layer window is centred, so its width is odd and positive; got {self.width}")
+
+    def layers(self, n_layers: int) -> range:
+        half = self.width // 2
+        return range(max(0, self.centre - half), min(n_layers, self.centre + half + 1))
+
+
+#: Figs. 3 and 4 of the paper, and the way out of the instruction.
+STANDARD_PATHWAYS = (
+    Pathway("vision", "text"), Pathway("vision", "last"), Pathway("text", "last"),
+    Pathway("context", "instruction"), Pathway("context", "last"), Pathway("vision", "instruction"),
+    Pathway("vision", "context"), Pathway("instruction", "last"),
+)
+
+
+@contextmanager
+def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]):
+    """Close the pathways' edges in the given layers while the body runs.
+
+    Works for forward passes over the prompt (a batch repeats it) and for `generate`, with drafts that an assistant or the prompt itself
+    proposes and with the prompt in chunks: where the target is ``last``, every new token is a target too. Nothing is left
+    behind, also when the body raises.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    pathways : iterable of Pathway
+    layers : iterable of int
+        0-based.
+
+    Raises
+    ------
+    ValueError
+        If a pathway has no edge, a layer does not exist, or the attention implementation takes no mask; and in the body, for a cache
+        of fixed size.
+    """
+    pairs = [(*pathway.edges(prompt), pathway.target == "last") for pathway in pathways]
+    layers = sorted(set(layers))
+    if not all(0 <= layer < subject.n_layers for layer in layers):
+        raise ValueError(f"layers {layers} are outside 0..{subject.n_layers - 1} of {subject.name}")
+    implementation = subject.decoder.config._attn_implementation
+    if implementation not in ("sdpa", "eager"):
+        raise ValueError(f"knockout needs attention by 'sdpa' or 'eager', which take a mask; {subject.name} uses {implementation!r}")
+
+    def close(module, args, kwargs):
+        hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        past = kwargs.get("past_key_values")
+        if isinstance(past, StaticCache):
+            raise ValueError("knockout needs a cache that grows, whose length is that of the mask; generate without cache_implementation='static'")
+        seen = past.get_seq_length(module.layer_idx) if past is not None else 0
+        mask = open_mask(kwargs.get("attention_mask"), hidden, seen, implementation)
+        return args, {**kwargs, "attention_mask": _closed(mask, pairs, seen, prompt.groups.length)}
+
+    with hooks(subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True) for layer in layers):
+        yield
+
+
+def open_mask(mask: Tensor | None, hidden: Tensor, seen: int, implementation: str = "sdpa") -> Tensor:
+    """The causal mask in full: transformers passes none where sdpa's causal flag suffices.
+
+    Returns
+    -------
+    Tensor, (batch or 1, 1, n_queries, n_keys)
+        Boolean (True: may look) for sdpa, additive in the model's dtype for eager.
+    """
+    if mask is not None:
+        return mask
+    queries = torch.arange(seen, seen + hidden.shape[1], device=hidden.device)
+    keys = torch.arange(seen + hidden.shape[1], device=hidden.device)
+    allowed = (keys[None, :] <= queries[:, None])[None, None]
+    return allowed if implementation == "sdpa" else _additive(allowed, hidden.dtype)
+
+
+def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
+
+
+def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
+    """A copy of the mask with the edges closed; query row i stands for position `seen` + i."""
+    mask = mask.clone()
+    shut = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
+    n_queries, n_keys = mask.shape[-2:]
+    forgotten = max(0, seen + n_queries - n_keys)  # a layer with a sliding window keeps the last keys only
+    for source, target, generated in pairs:
+        rows = target - seen
+        if generated and seen + n_queries > prompt_length:
+            rows = torch.cat([rows, torch.arange(max(prompt_length - seen, 0), n_queries)])
+        rows = rows[(rows >= 0) & (rows < n_queries)].to(mask.device)
+        columns = source.to(mask.device) - forgotten
+        close_edges(mask, rows, columns[columns >= 0], seen - forgotten, shut)
+    return mask
+
+
+def close_edges(mask: Tensor, rows: Tensor, source: Tensor, seen: int, shut: bool | float = False) -> None:
+    """Close source columns in some rows of a mask in place; row i stands for column `seen` + i and keeps sight of itself."""
+    edges = torch.zeros(mask.shape[-2:], dtype=torch.bool, device=mask.device)
+    edges[rows[:, None], source[None, :]] = True
+    edges.diagonal(seen).fill_(False)
+    mask.masked_fill_(edges, shut)

@@ -1,0 +1,141 @@
+"""The paper's measures: pure functions of numbers, no model in sight."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Whoever asks for a measure asks for its interval too.
+
+
+def binary_subspace(log_p_p: Tensor, log_p_c: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of `y_p` and `y_c` renormalised to the decision subspace {y_p, y_c} (Eq. 6).
+
+    Parameters
+    ----------
+    log_p_p, log_p_c : Tensor, any common shape
+        Natural logarithms of P(y_p) and P(y_c); any common additive constant (unnormalised
+        probabilities, logits) drops out.
+
+    Returns
+    -------
+    tuple of Tensor
+        Logarithms of the two renormalised probabilities, in float64.
+    """
+    gap = log_p_p.double() - log_p_c.double()
+    return torch.nn.functional.logsigmoid(gap), torch.nn.functional.logsigmoid(-gap)
+
+
+def nssd(log_p_p: Tensor, log_p_c: Tensor, log_p_p_blocked: Tensor, log_p_c_blocked: Tensor) -> Tensor:
+    """Normalised signed structural divergence, in nats (Eq. 7).
+
+    The Kullback–Leibler divergence from the blocked to the clean decision, signed: positive when
+    blocking lowers the renormalised probability of `y_p` (the path helped the model to follow), negative
+    when it raises it, 0 when it changes nothing.
+
+    Parameters
+    ----------
+    log_p_p, log_p_c : Tensor, any common shape
+        Logarithms of the clean P(y_p) and P(y_c).
+    log_p_p_blocked, log_p_c_blocked : Tensor, same shape
+        The same under knockout.
+
+    Returns
+    -------
+    Tensor
+        float64, same shape.
+
+    Examples
+    --------
+    >>> t = lambda p: torch.tensor(p).double().log()
+    >>> round(nssd(t(.8), t(.2), t(.5), t(.5)).item(), 4)
+    0.1927
+    """
+    p, c = binary_subspace(log_p_p, log_p_c)
+    p_blocked, c_blocked = binary_subspace(log_p_p_blocked, log_p_c_blocked)
+    divergence = p.exp() * (p - p_blocked) + c.exp() * (c - c_blocked)
+    return torch.sign(p - p_blocked) * divergence.clamp_min(0.0)
+
+
+def signed_divergence(log_p: Tensor, log_p_blocked: Tensor, token: int) -> Tensor:
+    """NSSD without its restriction to two answers: the divergence of the whole next-token distribution, in nats.
+
+    Kullback–Leibler divergence from the blocked to the clean distribution over the vocabulary, with the sign that Eq. 7 gives, taken
+    from P(y_p) itself instead of its renormalised share: positive when blocking lowers it.
+
+    Parameters
+    ----------
+    log_p : Tensor, (vocabulary,) or (n, vocabulary)
+        Logarithms of the clean probabilities.
+    log_p_blocked : Tensor, (n, vocabulary)
+        The same under knockout.
+    token : int
+        y_p.
+
+    Returns
+    -------
+    Tensor, (n,)
+        In the inputs' dtype.
+
+    Examples
+    --------
+    >>> t = lambda *p: torch.tensor([p]).double().log()
+    >>> round(signed_divergence(t(.5, .25, .25), t(.25, .5, .25), 0).item(), 4)
+    0.1733
+    """
+    divergence = (log_p.exp() * (log_p - log_p_blocked)).sum(-1).clamp_min(0.0)
+    return torch.sign(log_p[..., token] - log_p_blocked[..., token]) * divergence
+
+
+def ldar(phi_f, phi_c) -> float:
+    """Latent decision alignment rate: share of samples with Φ_f > Φ_c, a ratio in [0, 1] (Eq. 9).
+
+    Parameters
+    ----------
+    phi_f, phi_c : array_like, (n_samples,)
+        Signal of the followed modality and of its competitor at one layer, in logits.
+    """
+    phi_f, phi_c = np.asarray(phi_f), np.asarray(phi_c)
+    return float((phi_f > phi_c).mean())
+
+
+def synchronisation(margin_anchor, margin_last) -> float:
+    """Share of samples whose decision at the anchors equals that at the last position (§3.2.3).
+
+    Parameters
+    ----------
+    margin_anchor, margin_last : array_like, (n_samples,)
+        Φ_f − Φ_c at the instruction tokens and at the last position of the same layer, in logits.
+    """
+    return float((np.sign(margin_anchor) == np.sign(margin_last)).mean())
+
+
+def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
+    """By how much each sample's two sites agree more with each other than with other samples' sites, averaged over layers.
+
+    The control of `synchronisation`: two sites that are both right nearly always agree nearly always, whether or not one takes its decision
+    from the other. Zero says that an anchor tells of the last position of its own sample no more than of another's.
+
+    Parameters
+    ----------
+    margin_anchor, margin_last : array_like, (n_samples, n_layers)
+        As in `synchronisation`; only their signs matter.
+
+    Returns
+    -------
+    ndarray, (n_samples,)
+        Between −1 and 1; empty if there are not two samples to compare.
+    """
+    anchor, last = np.sign(margin_anchor), np.sign(margin_last)
+    if len(anchor) < 2:
+        return np.empty(0)
+    own = anchor == last
+    others = sum((anchor == sign) * ((last == sign).sum(axis=0) - (last == sign)) for sign in (-1, 0, 1)) / (len(anchor) - 1)
+    return (own - others).mean(axis=1)
+
+
+def mfr(outcomes) -> float:
+    """Modality following ratio: share of answers that follow the instruction."""
+    outcomes = list(outcomes)
+    if not outcomes:
+        raise ValueError("the modality following ratio of no answer is undefined")
+    return sum(value == "follow" for value in outcomes) / len(outcomes)

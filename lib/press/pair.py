@@ -1,0 +1,52 @@
+"""Write each notebook's .ipynb from its .py (percent format), the text that people edit.
+
+The notebooks are those that the book lists (`press.publish.listed`); whatever else lies here, such as what JupyterLab makes, is left alone. Converting always goes from ``.py`` to ``.ipynb``:
+jupytext's own ``--sync`` trusts modification times, which a clone scrambles.
+"""
+
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+from press.publish import listed
+from press.run import NOTEBOOKS
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def texts(folder: Path = NOTEBOOKS) -> list[Path]:
+    """The ``.py`` halves of the book's notebooks, by name."""
+    return [folder / f"{name}.py" for name in sorted(listed(folder.parent))]
+
+
+def strays(folder: Path = NOTEBOOKS) -> list[str]:
+    """Notebooks in the folder that the book does not list."""
+    return sorted(path.name for path in folder.glob("*.ipynb") if path.with_suffix(".py") not in texts(folder))
+
+
+def convert(text: Path) -> str:
+    """The ``.ipynb`` of a ``.py``: no outputs, and cell ids that only depend on the order of the cells."""
+    notebook = jupytext.read(text)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+    notebook.metadata["kernelspec"] = KERNEL
+    notebook.metadata["jupytext"] = {"formats": "ipynb,py:percent"}
+    return nbformat.writes(notebook) + "\n"
+
+
+def drifted(folder: Path = NOTEBOOKS) -> list[str]:
+    """Names of the notebooks whose two halves differ, or that lack one half."""
+    def differ(path: Path) -> bool:
+        notebook = path.with_suffix(".ipynb")
+        return not (path.exists() and notebook.exists()) or notebook.read_text(encoding="utf-8") != convert(path)
+
+    return [path.stem for path in texts(folder) if differ(path)]
+
+
+if __name__ == "__main__":
+    for path in texts():
+        path.with_suffix(".ipynb").write_text(convert(path), encoding="utf-8")
+        print("wrote", path.with_suffix(".ipynb").name)
+    if found := strays():
+        print("left alone, because _toc.yml does not list them:", ", ".join(found))

@@ -1,0 +1,288 @@
+"""Run notebooks with papermill, and publish into the book those runs that finished.
+
+    python -m press.run                                         every notebook on the embedded models
+    python -m press.run --notebook sec4_heads --model smol -p n 4
+    python -m press.run --full                                  with the parameters of full.json: hours
+
+A run whose source, code, data and parameters are those of the published one is not repeated.
+"""
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the rest is imported ends this without a traceback
+
+import argparse
+import ast
+import difflib
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import papermill
+
+from arbitration.commands import status
+from arbitration.files.folders import EXECUTED, ROOT
+from press.publish import Run, fingerprint, inputs, is_current, listed, publish, seen, staged
+
+NOTEBOOKS = ROOT / "notebooks"
+PROGRAM = ("-m", "press.run")
+KEPT = "what is published stays, and what has been measured is kept; the same command goes on from there"
+KERNEL = {  # what a notebook's kernel finds in its environment
+    "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, also when the user has another python3 kernel
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger warns about frozen modules at every start
+    "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm looks for a widget; here its text bar is meant
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait make a busy machine ten times slower
+}
+
+
+def pick(given: str, valid: list[str], what: str) -> str:
+    """The name given, or a ValueError that restates it and tells the nearest valid one."""
+    if given in valid:
+        return given
+    near = difflib.get_close_matches(given, valid, n=1, cutoff=0)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"unknown {what} {given!r}{hint} Valid: {', '.join(valid) or 'none'}")
+
+
+def full_parameters(folder=NOTEBOOKS) -> dict[str, dict]:
+    """The parameters of every notebook's full run, from ``full.json``."""
+    return json.loads((Path(folder) / "full.json").read_text(encoding="utf-8"))
+
+
+def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run]:
+    """Every requested run, checked before any of them starts.
+
+    Parameters
+    ----------
+    notebooks : list of str
+        Names without ending; empty means all that the book lists.
+    models : list of str
+        As `arbitration.load` takes them.
+    parameters : dict
+        Values for names of the notebooks' parameters cells, also as typed text; `model` is set from `models`.
+    full : dict of str to dict, optional
+        For each notebook (`full_parameters`) what holds where `parameters` says nothing.
+
+    Raises
+    ------
+    ValueError
+        On a notebook, model or parameter name that does not exist, and on a value that a parameter cannot have; the message names the nearest
+        that is right. Also if `full` leaves a notebook out.
+    """
+    from arbitration.models import (
+        hub,  # only now, because it imports torch: --help and usage errors come at once
+    )
+
+    # In the book's order sections come before appendices and controls, which read what a section has measured.
+    sources = {name: Path(folder) / f"{name}.ipynb" for name in listed(Path(folder).parent)}
+    chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
+    for name in models:
+        hub.entry_of(name)
+    if "model" in parameters:
+        raise ValueError(f"the parameter model is set by --model {parameters['model']}")
+    for name in full or {}:
+        pick(name, list(sources), "notebook of full.json")
+    if lacking := [name for name in chosen if full is not None and name not in full]:
+        raise ValueError(f"full.json says nothing about {', '.join(lacking)}; add its full parameters, {{}} if the defaults are full")
+    given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
+    return [Run(sources[name], model, settled(sources[name], {**given[name], "model": model})) for model in models for name in chosen]
+
+
+def settled(source: Path, given: dict) -> dict:
+    """A notebook's parameters as it will use them.
+
+    Raises
+    ------
+    ValueError
+        As `plan`.
+    """
+    from reproduction import parameters
+
+    declared = {name: ast.literal_eval(one["default"]) for name, one in papermill.inspect_notebook(source).items()}
+    for name in ("model", *given):
+        pick(name, list(declared), f"parameter of {source.stem}")
+    try:
+        found = parameters.checked(declared | given)
+    except ValueError as error:
+        why = f"{source.stem}: {error}"
+        raise ValueError(why) from error
+    return {name: found[name] for name in given}
+
+
+def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
+    """Run one notebook in a staging folder of its own and publish it.
+
+    The kernel works in the folder that the command was typed in, from which relative paths start.
+    The notebook writes its tables and figures where `arbitration.folders.output` says, which is the
+    staging folder here; so a run that breaks off leaves the book with the last one that finished.
+
+    Raises
+    ------
+    papermill.PapermillExecutionError
+        When a cell raises; the message holds the cell and the traceback.
+    RuntimeError
+        When the run ended without finishing, or another one was published meanwhile.
+    """
+    # Taken now: what is edited while the notebook runs makes its result stale.
+    made_from, before = fingerprint(run, shared), seen(run, executed)
+    environment = dict(os.environ)
+    with staged(run, executed) as staging:
+        os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
+        try:
+            papermill.execute_notebook(
+                run.source, staging / run.source.name, run.parameters, kernel_name="python3",
+                progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+                shutdown_kernel="immediate",  # one that is asked to end prints how it was interrupted; its files are written whole
+                iopub_timeout=300,  # a cell that glues hundreds of numbers on a busy machine needs more than the default 4 s
+                extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+        if not publish(run, staging, executed, made_from, before):
+            print(f"{run.title}: another run of the same was published meanwhile; the book has that one", flush=True)
+
+
+def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
+    """Execute the runs that are not current, one after the other, saying which and since when."""
+    shared, start = inputs(root), time.monotonic()
+    for number, run in enumerate(runs, 1):
+        minutes, seconds = divmod(int(time.monotonic() - start), 60)
+        current = is_current(run, executed, shared)
+        print(f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
+              f"({minutes}:{seconds:02d} elapsed)", flush=True)
+        if not current:
+            execute(run, executed, shared)
+
+
+def side_by_side(models: list[str], options: list[str]) -> int:
+    """Run this program once for each model at the same time, the cores shared among them.
+
+    Two cores are kept busier by two models than by one: half of a notebook's time is single-threaded. What the processes print comes
+    out line by line under the model's name; of a progress bar, which rewrites its line, a state every ten seconds.
+
+    Returns
+    -------
+    int
+        The worst exit status.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // len(models)))
+    running, stopped = {}, threading.Event()
+    width = max(map(len, models))
+    try:
+        for model in models:
+            command = [sys.executable, *PROGRAM, "--model", model, *options]
+            environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+            # In a group of its own, so that Ctrl-C reaches it once, from here.
+            running[model] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, process_group=0)
+        readers = [threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped)) for model, process in running.items()]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        return max(process.wait() for process in running.values())
+    except BaseException:
+        stopped.set()
+        end(list(running.values()))
+        raise
+
+
+def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:
+    """Interrupt processes, so that they end their kernels and clean up, and kill those that have not ended after some seconds."""
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    until = time.monotonic() + patience
+    for process in processes:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -> None:
+    """Print a process's lines under a label, and its progress bars now and then; read on in silence when `stopped`, so that it can end."""
+    shown = float("-inf")
+    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):  # a line ends at \r too
+        bar = line.endswith("\r")
+        if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
+            print(f"{label}{line.strip()}", flush=True)
+            shown = time.monotonic() if bar else shown
+
+
+def parser(about: str) -> argparse.ArgumentParser:
+    """The command line, which `press.parallel` shares."""
+    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
+    options.add_argument("--model", action="append", default=[], help="default: the embedded models")
+    options.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    options.add_argument("--full", action="store_true", help="with the parameters of full.json; -p goes before them")
+    options.add_argument("--into", type=Path, default=EXECUTED, help="folder of the published runs")
+    return options
+
+
+def asked(given: argparse.Namespace) -> list[Run]:
+    """The runs that a command line asks for.
+
+    Raises
+    ------
+    ValueError
+        As `plan`.
+    """
+    from arbitration.models import (
+        embedded,  # only now, because it imports torch: --help and usage errors come at once
+    )
+
+    full = full_parameters() if given.full else None
+    return plan(given.notebook, given.model or list(embedded.NAMES), dict(given.parameter), full=full)
+
+
+def main(arguments=None) -> int:
+    return conclude(lambda: command(arguments))
+
+
+def conclude(work: Callable[[], int | None]) -> int:
+    """The exit status of some work (`status`); 1, after what was wrong, when a run breaks off."""
+    interruptible()
+    try:
+        return status(work, KEPT)
+    except (papermill.PapermillExecutionError, RuntimeError) as error:
+        print(f"{error}\nerror: the run above broke off; the book keeps the last run that finished.", file=sys.stderr)
+        return 1
+
+
+def interruptible() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt from here on, unless it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def command(arguments) -> int:
+    """What the command does; its exit status."""
+    given = parser(__doc__).parse_args(arguments)
+    try:
+        runs = asked(given)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    from arbitration.models import embedded
+
+    chosen = list(dict.fromkeys(run.model for run in runs))
+    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):  # small enough for a machine to hold several
+        start = time.monotonic()
+        options = [f"--notebook={name}" for name in given.notebook] + [part for pair in given.parameter for part in ("-p", *pair)]
+        failed = side_by_side(chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"])
+        print(f"all runs {'ended, some broke off' if failed else 'are current'} after {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+        return failed
+    run_all(runs, given.into.resolve())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The paper, measured again with the primitives of `arbitration`."""

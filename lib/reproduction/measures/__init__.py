@@ -1,0 +1,13 @@
+"""One prompt in, rows of a table out; one file a family of tables. Neither stores nor reads what is stored."""
+
+from reproduction.measures import (
+    ability,
+    answers,
+    beliefs,
+    components,
+    heads,
+    paths,
+    readings,
+    steering,
+    tokens,
+)

@@ -1,0 +1,42 @@
+"""What a model answers to a prompt, and which modality the answer follows (the outcome, §4.2.2)."""
+
+import pandas as pd
+import torch
+
+from arbitration.dataset import words
+from arbitration.engine import generation
+from arbitration.engine.plain import decision, next_token_logits
+from reproduction.measures.rows import identified, identity
+
+
+def outcome_of(answer: str, prompt, dictionary) -> str:
+    """The outcome of an answer to a prompt, by the dictionary's surface forms of both answers."""
+    forms = dict(zip(("vision", "text"), dictionary.sample_forms(prompt.sample)))
+    return words.outcome(answer, forms.pop(prompt.following), *forms.values())
+
+
+def ask(subject, prompt, dictionary) -> pd.DataFrame:
+    answer, token = generation.first_answer(subject, prompt)
+    outcome = outcome_of(answer, prompt, dictionary)
+    record = {
+        "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome, "kept": outcome == "follow",
+        "first": {prompt.y_p: "follow", prompt.y_c: "competitor"}.get(token, "other"),
+        "y_p": prompt.y_p, "y_c": prompt.y_c, "spelling": subject.spelling,
+    }
+    return identified(pd.DataFrame([record]), subject, prompt)
+
+
+@torch.no_grad()
+def read_first_token(subject, prompt) -> pd.DataFrame:
+    """What the first answer token alone says: one row.
+
+    Returns
+    -------
+    DataFrame
+        model, sample, following, first ("follow", "competitor" or "other": which answer the most likely token begins), prefers (whether
+        the compliant token is likelier than the competitor's).
+    """
+    found = decision(next_token_logits(subject, prompt), prompt)
+    first = {prompt.y_p: "follow", prompt.y_c: "competitor"}.get(int(found.tokens[0]), "other")
+    p, c = found.log_probabilities[0].tolist()
+    return pd.DataFrame([{**identity(subject, prompt), "first": first, "prefers": p > c}])

@@ -1,0 +1,43 @@
+"""Φ_f and Φ_c in every layer (Eq. 8), from which the LDAR (Eq. 9) is counted."""
+
+import pandas as pd
+
+from arbitration.dataset.sample import Sample
+from arbitration.equations.attribution import signals
+from arbitration.equations.trace import trace
+from reproduction.measures.rows import identified, to_numbers
+
+OWN, SHUFFLED = "own", "shuffled"
+
+
+def measure_beliefs(subject, prompt, dictionary, stranger: Sample, **options) -> pd.DataFrame:
+    """Φ_f and Φ_c in every layer (Eq. 8), at the instruction tokens and the last position.
+
+    Parameters
+    ----------
+    stranger : Sample or None
+        Whose answers the control reads (see `borrowed`); no control for None.
+    **options
+        ``top_k``, ``pooling``, ``norm`` of `lens.phi`.
+
+    Returns
+    -------
+    DataFrame
+        layer (−1 is the embedding), positions, dictionary ("own" or "shuffled"), phi_f, phi_c (logits).
+    """
+    residual = trace(subject, prompt).residual
+    frames = []
+    for source, sample in list_dictionaries(prompt, stranger):
+        for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
+            place = prompt.groups.positions(name).to(residual.device)
+            followed, competitor = signals(subject, prompt, dictionary, sample=sample, **own_options)
+            frames.append(pd.DataFrame({
+                "layer": range(-1, subject.n_layers), "positions": name, "dictionary": source,
+                "phi_f": to_numbers(followed(residual[:, place])), "phi_c": to_numbers(competitor(residual[:, place])),
+            }))
+    return identified(pd.concat(frames, ignore_index=True), subject, prompt)
+
+
+def list_dictionaries(prompt, stranger: Sample | None) -> list[tuple[str, Sample]]:
+    """Whose answers are read of a prompt: its own, and as a control the stranger's, if there is one."""
+    return [(OWN, prompt.sample)] + ([] if stranger is None else [(SHUFFLED, stranger)])

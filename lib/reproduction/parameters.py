@@ -1,0 +1,215 @@
+"""What the notebooks' parameters may be: every one is checked by its name before anything is loaded.
+
+Values come as Python has them, or as text that was typed on a shell line: papermill reads numbers, ``True`` and ``False`` there by itself and leaves
+``true``, ``false`` and lists as text; the runner leaves everything as text. Both mean what they say.
+"""
+
+import ast
+import difflib
+import json
+import math
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from arbitration.dataset import sample, sets
+from arbitration.equations.lens import POOLINGS
+from arbitration.models.prompt import TOKEN_GROUPS
+from reproduction.measures.steering import PLACES
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words, a name or a path, as they were typed."""
+
+    empty: bool = False
+    wants: str = "text"
+
+    def read(self, value) -> str:
+        """The value as the notebooks use it; ValueError with what would be right."""
+        if not isinstance(value, str):
+            raise ValueError("text; what looks like a number or a truth value is given to papermill as -r NAME VALUE")
+        if not value.strip() and not self.empty:
+            raise ValueError(f"{self.wants} that is not empty")
+        return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words."""
+
+    names: tuple[str, ...]
+
+    def read(self, value) -> str:
+        if value in self.names:
+            return value
+        near = difflib.get_close_matches(str(value).lower(), self.names, n=1, cutoff=0.0)
+        raise ValueError(f"one of {', '.join(self.names)}; nearest: {near[0] if near else self.names[0]}")
+
+
+@dataclass(frozen=True)
+class Switch:
+    """True or false."""
+
+    def read(self, value) -> bool:
+        if isinstance(value, bool):
+            return value
+        words = {"true": True, "false": False}
+        if isinstance(value, str) and value.strip().lower() in words:
+            return words[value.strip().lower()]
+        guess = {"1": ": true", "0": ": false", "yes": ": true", "no": ": false", "on": ": true", "off": ": false"}.get(str(value).strip().lower(), "")
+        raise ValueError(f"true or false{f'; nearest{guess}' if guess else ''}")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number between bounds; with `step`, a whole one: `least`, and so on by steps.
+
+    Attributes
+    ----------
+    least, most : float
+    step : int
+        0 for any number.
+    open : bool
+        Whether `least` itself is too small.
+    """
+
+    least: float = 0
+    most: float = math.inf
+    step: int = 0
+    open: bool = False
+
+    def __str__(self) -> str:
+        kind = {0: "a number", 1: "a whole number"}.get(self.step, "an odd number")
+        low = f"above {self.least}" if self.open else f"of at least {self.least}"
+        return f"{kind} {low}" + (f" and at most {self.most}" if self.most < math.inf else "")
+
+    def read(self, value) -> int | float:
+        number = _literal(value) if isinstance(value, str) else value
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+            raise ValueError(str(self))
+        nearest = self.nearest(number)
+        if nearest != number:
+            raise ValueError(f"{self}; nearest: {nearest}" if nearest is not None else str(self))
+        return int(number) if self.step else number
+
+    def nearest(self, number: float) -> float | None:
+        """The value that is allowed and next to a number; None if there is no next one."""
+        if number < self.least or (self.open and number == self.least):
+            return None if self.open else self.least
+        if number > self.most:
+            return self.most
+        return self.least + (round(number) - self.least + self.step // 2) // self.step * self.step if self.step else number
+
+
+@dataclass(frozen=True)
+class Several:
+    """A list of values that all follow one rule."""
+
+    rule: Text | Number | Choice
+    example: str
+    empty: bool = False
+
+    def read(self, value) -> list:
+        listed = _literal(value) if isinstance(value, str) else value
+        if not isinstance(listed, (list, tuple)):
+            raise ValueError(f"a list, such as {self.example}")
+        if not listed and not self.empty:
+            raise ValueError(f"a list that is not empty, such as {self.example}")
+        if isinstance(self.rule, Text):
+            listed = [str(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else one for one in listed]
+        try:
+            return [self.rule.read(one) for one in listed]
+        except ValueError as error:
+            why = f"a list such as {self.example}, each of its values {error}"
+            raise ValueError(why) from None
+
+
+_COUNT = Number(least=1, step=1)
+_SHARE = Number(least=0, most=1, open=True)
+_PATHS = tuple(f"{source}→{target}" for source in TOKEN_GROUPS for target in TOKEN_GROUPS)
+#: What each parameter of the notebooks may be, whichever notebook it belongs to.
+RULES = {
+    **dict.fromkeys(("n", "n_controls", "n_weights", "few", "tries", "singles", "draws", "elsewhere", "stride", "top_k"), _COUNT),
+    **dict.fromkeys(("model", "data", "split"), Text(wants="a name")),
+    **dict.fromkeys(("image", "question", "context", "instruction"), Text(empty=True)),
+    **dict.fromkeys(("norm", "only_following"), Switch()),
+    "seed": Number(step=1),
+    "width": Number(least=1, step=2),
+    "widths": Several(Number(least=1, step=2), "[1, 3, 5]"),
+    "share": _SHARE,
+    "shares": Several(_SHARE, "[0.05, 0.1]"),
+    "factor": Number(),
+    "factors": Several(Number(), "[1.5, 2.0]"),
+    "pathways": Several(Choice(_PATHS), "['vision→text', 'text→last']"),
+    "answers": Several(Text(), "['apple', 'pear']", empty=True),
+    "weights": Choice(("trained", "random")),
+    "pooling": Choice(POOLINGS),
+    "positions": Choice(TOKEN_GROUPS),
+    "place": Choice(PLACES),
+    "following": Choice(sample.MODALITIES),
+}
+
+
+def checked(given: Mapping) -> dict:
+    """Parameters as the notebooks use them: typed text read as what it says, and each within its range.
+
+    Parameters
+    ----------
+    given : mapping
+        Names to values. A name without a rule is passed on as it is.
+
+    Raises
+    ------
+    ValueError
+        With every parameter that is not what it may be, and the nearest that would be; also for a data set, a split of the scenes or a picture that
+        does not exist. Whether a model does is `load`'s to say, at once.
+    """
+    found, faults = {}, []
+    rules = RULES | ({"split": Choice(sets.SPLITS)} if given.get("data") == "scenes" else {})
+    for name, value in given.items():
+        try:
+            found[name] = rules[name].read(value) if name in rules else value
+        except ValueError as error:
+            faults.append(f"{name} is {value!r}; it must be {error}")
+    faults += _absent(found)
+    if faults:
+        raise ValueError(". ".join(faults))
+    return found
+
+
+def settle(names: MutableMapping) -> None:
+    """`checked` for a notebook's own names, ``globals()``: each parameter among them is as it should be from here on, or nothing more is run.
+
+    What cannot be typed, such as a table under the name of another notebook's parameter, is none of them.
+    """
+    names.update(checked({name: value for name, value in names.items() if name in RULES and _typed(value)}))
+
+
+def _absent(given: Mapping) -> list[str]:
+    """What is said about names of things that do not exist."""
+    faults = []
+    try:
+        sets.source(given.get("data", "scenes"))
+    except (ValueError, FileNotFoundError) as error:
+        faults.append(f"data: {error}")
+    if given.get("image") and not Path(given["image"]).expanduser().is_file():
+        faults.append(f"image: there is no picture {given['image']!r}; relative paths start from {Path.cwd()}")
+    return faults
+
+
+def _typed(value) -> bool:
+    """Whether a value is one that can be typed on a shell line."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_typed, value))
+    return value is None or isinstance(value, (bool, int, float, str, dict))
+
+
+def _literal(text: str):
+    """What a text says as Python or JSON writes it; the text itself if it is neither."""
+    for read in (ast.literal_eval, json.loads):
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return text

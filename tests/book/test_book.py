@@ -1,0 +1,125 @@
+"""The book, built from a tiny run and opened in a browser that has no network."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+import by_hand
+from arbitration.files.folders import ROOT
+from chromium import browser, visit
+from press.publish import listed
+from reproduction.claims import predicted
+
+pytestmark = pytest.mark.browser
+
+
+#: Parameters, beside two samples, of the notebooks that would otherwise take minutes.
+SMALLEST = {
+    "sec4_sensitivity": {"singles": 1, "draws": 2, "shares": [0.05], "factors": [2.0], "tries": 8},
+    "controls": {"n_weights": 1, "stride": 15},
+}
+
+
+def measure(source, *options, **given):
+    """Run notebooks on two samples, and return what was printed."""
+    parameters = [word for name, value in {"n": 2, **given}.items() for word in ("-p", name, str(value))]
+    command = [sys.executable, ROOT / "notebooks" / "run.py", *options, *parameters, "--into", source / "book" / "_executed"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def html(chromium, tmp_path_factory):
+    """The folder of the book's pages, measured on very few samples, away from the reader's own book."""
+    source = tmp_path_factory.mktemp("tiny")
+    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__"))
+    shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, source)
+    for name, given in SMALLEST.items():
+        measure(source, f"--notebook={name}", **given)
+    others = [f"--notebook={name}" for name in listed() if name not in SMALLEST]
+    measure(source, *others)
+    assert measure(source, *others).count("unchanged") == 2 * len(others), "runs repeat themselves although nothing changed"
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--all", "-W", "-n", "--keep-going"]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return source / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def visits(chromium, html):
+    """What each of the book's pages did, by its name."""
+    pages = sorted((html / "book").rglob("*.html"))
+    listed = {f"{name}.html" for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())}
+    assert {page.relative_to(html).as_posix() for page in pages} >= listed and len(listed) > 35
+    return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
+
+
+def test_the_visitor_notices_what_these_tests_forbid(chromium, tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text('<script src="http://example.invalid/a.js"></script><script>throw new Error("broken")</script>'
+                    '<span class="math">x^2</span><img src="none.png">')
+    seen = visit(chromium, page)
+    assert seen.requests == ["http://example.invalid/a.js"]
+    assert any("broken" in message for message in seen.errors)
+    assert seen.formulas == [["x^2", False]]
+    assert seen.pictures == [[(tmp_path / "none.png").as_uri(), "", False]]
+
+
+def test_no_page_has_a_script_error_or_a_missing_file(visits):
+    assert {page: seen.errors for page, seen in visits.items() if seen.errors} == {}
+
+
+def test_no_request_leaves_the_machine(visits):
+    assert {page: seen.requests for page, seen in visits.items() if seen.requests} == {}
+
+
+def test_every_formula_is_drawn(visits):
+    assert sum(len(seen.formulas) for seen in visits.values()) >= 12, "the paper's twelve equations, at least"
+    assert {page: formula for page, seen in visits.items() for formula in seen.formulas if not formula[1]} == {}
+
+
+def test_every_picture_is_drawn_and_described(visits):
+    assert sum(len(seen.pictures) for seen in visits.values()) >= 88, "twenty-two figures on two models in two themes"
+    assert [page for page, seen in visits.items() if "_executed" in page and not seen.pictures] == [], "no figure shown"
+    assert [(page, *picture) for page, seen in visits.items() for picture in seen.pictures if not all(picture)] == []
+
+
+def test_every_page_is_in_the_table_of_contents(html, visits):
+    pages = {(html / page).as_uri() for page in visits}
+    assert pages - set(visits["book/index.html"].contents) == set()
+
+
+def test_the_front_page_leads_to_the_book(chromium, html):
+    visit(chromium, html / "index.html")
+    chromium.implicitly_wait(5)
+    assert chromium.find_elements("css selector", "nav.bd-links, .bd-sidebar-primary")
+
+
+def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
+    page = BeautifulSoup((html / "book" / "claims.html").read_text(encoding="utf-8"), "html.parser")
+    measured = [by_hand.numbers(html.parents[1] / "book" / "_executed" / model) for model in ("smol", "smol-relay")]
+    read = 0
+    for claim in predicted.predicted_claims():
+        rows = page.select(f"#verdict-{claim.id} tbody tr")
+        assert len(rows) == len(claim.predictions)
+        for row, prediction in zip(rows, claim.predictions):
+            what, _, *cells = (cell.get_text() for cell in row.select("td"))
+            assert what.replace("’", "'") == prediction.what
+            for cell, numbers in zip(cells, measured, strict=True):
+                if not cell.startswith("–"):  # the share of a lead that is not there, a plateau where nothing is restored
+                    assert float(cell.split(" [")[0]) == pytest.approx(numbers[prediction.key], abs=0.000501), (claim.id, prediction.key)
+                    read += 1
+    assert read > 170

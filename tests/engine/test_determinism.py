@@ -1,0 +1,70 @@
+"""Two runs on one machine give the same tables to the last bit.
+
+Whole, identical runs are compared: the same prompts in the same order. That single prompts give the same bits in other company is *not*
+promised and not true, for which variants and prompts travel in one pass decides how a matrix product is cut, and so its rounding
+(`arbitration.engine.plan`; the workspace is a column of the table). A run that was interrupted and resumed may therefore differ in the last digits.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+HELPERS = Path(__file__).resolve().parents[1] / "helpers"
+PROGRAM = """
+import sys
+import torch, tiny
+import arbitration as arb
+from reproduction import cohorts, measures, results
+
+seed = int(sys.argv[1])
+subject = tiny.subject("internvl", dtype=torch.float32)
+samples = arb.dataset.shuffled(arb.dataset.load("scenes", "held"), seed)[:8]
+dictionary = arb.entities.load("scenes")
+strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed)
+prompts = [subject.encode(sample, way) for way in ("text", "vision") for sample in samples[:3]]
+
+def each(rows):
+    return lambda missing: map(rows, missing)
+
+pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("vision", "last", control=seed)]
+results.collect("sweep", subject, prompts, lambda missing: arb.knockout_tables(subject, missing, pathways))
+results.collect("beliefs", subject, prompts, each(lambda p: measures.beliefs.measure_beliefs(subject, p, dictionary, strangers[p.sample.id])))
+scores = results.collect("heads", subject, prompts, each(lambda p: measures.heads.score_heads(subject, p, dictionary)))
+rankings = {way: arb.heads.ranking(scores[scores["following"] == way], by="eq12") for way in ("text", "vision")}
+cases = [measures.heads.Case(0.1, 0.0, 3), measures.heads.Case(0.1, 3.0, 1)]
+
+def scaled(p):
+    sets = measures.heads.list_paper_settings(subject, cases, rankings, p.following, seed)
+    return measures.heads.scale_sets(subject, p, dictionary, sets, "blocking", "both")
+
+results.collect("interventions", subject, prompts, each(scaled))
+"""
+TABLES = ["beliefs", "heads", "interventions", "sweep"]
+
+
+def tables(folder: Path, seed: int) -> dict[str, Path]:
+    """The tables of one run from nothing: its own process, cache and output."""
+    paths = [HELPERS, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "ARBITRATION_CACHE": str(folder / "cache"), "ARBITRATION_OUTPUT": str(folder / "out"), "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(seed)], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((folder / "cache" / "parts").glob("*/*.parquet"))) == 6 * len(TABLES), "nothing was read from another run"
+    return {path.stem: path for path in sorted((folder / "out" / "tiny-internvl" / "tables").glob("*.parquet"))}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return [tables(tmp_path_factory.mktemp(name), seed) for name, seed in (("first", 3), ("again", 3), ("other", 4))]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_two_runs_write_the_same_bytes(runs, name):
+    first, again, other = (run[name] for run in runs)
+    assert [*runs[0]] == TABLES and len(pd.read_parquet(first)) > 6
+    pd.testing.assert_frame_equal(pd.read_parquet(first), pd.read_parquet(again), check_exact=True)
+    assert first.read_bytes() == again.read_bytes()
+    assert first.read_bytes() != other.read_bytes(), "another seed asks other samples"
