@@ -1,11 +1,13 @@
-"""What each section's notebook costs on the paper's models at their true size, with random weights: seconds per sample and GPU memory.
+"""What each section's notebook costs on the paper's models at their true size, with random weights:
+seconds per sample and GPU memory.
 
     python benchmarks/sections.py --gpu                                    all notebooks on the three models, 4 samples per direction
     python benchmarks/sections.py --gpu --models qwen2.5-vl --samples 8
     python benchmarks/sections.py --gpu --device auto                      each model spread over all GPUs
 
-It needs a GPU and no weights. The scenes are enlarged to photographs' size, so that a prompt is as long as a real one. Every notebook runs
-whole, from an empty cache; what a sample costs is the time in which the parts of its tables are measured. The numbers go to ``data/benchmarks``.
+It needs a GPU and no weights. The scenes are enlarged to photographs' size, so that a prompt is as
+long as a real one. Every notebook runs whole, from an empty cache; what a sample costs is the time
+in which the parts of its tables are measured. The numbers go to ``data/benchmarks``.
 """
 
 import argparse
@@ -41,21 +43,38 @@ def enlarged(folder: Path, count: int) -> Path:
     lines = []
     for sample in arb.dataset.shuffled(arb.dataset.load("scenes", "held"), 0)[:count]:
         pictures.read(sample.image).resize(PICTURE).save(folder / f"{sample.id}.png")
-        lines.append(json.dumps({name: value for name, value in dataclasses.asdict(sample).items() if name != "dictionary"} | {"image": f"{sample.id}.png"}))
+        lines.append(
+            json.dumps(
+                {
+                    name: value
+                    for name, value in dataclasses.asdict(sample).items()
+                    if name != "dictionary"
+                }
+                | {"image": f"{sample.id}.png"}
+            )
+        )
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 
 
 def parameters(notebook: str, data: Path, samples: int) -> dict:
-    """What a notebook is run with: so many samples per direction, none of which a model without training follows; else its defaults."""
+    """What a notebook is run with: so many samples per direction, none of which a model without
+    training follows; else its defaults.
+    """
     declared = run.papermill.inspect_notebook(run.NOTEBOOKS / f"{notebook}.ipynb")
     wanted = {"n": samples, "data": str(data), "weights": "random", "only_following": False}
     return {name: value for name, value in wanted.items() if name in declared}
 
 
 def measured(subject, notebook: str, data: Path, samples: int) -> dict:
-    """One notebook on a model that is loaded already: seconds in all and for each sample, and each device's peak memory in GiB."""
-    one = parallel.Run(run.NOTEBOOKS / f"{notebook}.ipynb", subject.name, {**parameters(notebook, data, samples), "model": subject.name})
+    """One notebook on a model that is loaded already: seconds in all and for each sample, and each
+    device's peak memory in GiB.
+    """
+    one = parallel.Run(
+        run.NOTEBOOKS / f"{notebook}.ipynb",
+        subject.name,
+        {**parameters(notebook, data, samples), "model": subject.name},
+    )
     cards, spent, fill = range(torch.cuda.device_count()), [], store.fill
     for card in cards:
         torch.cuda.reset_peak_memory_stats(card)
@@ -68,18 +87,27 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
 
     started = time.perf_counter()
     try:
-        with mock.patch.object(arb, "load", lambda *_, **__: subject), mock.patch.object(store, "fill", timed):
+        with (
+            mock.patch.object(arb, "load", lambda *_, **__: subject),
+            mock.patch.object(store, "fill", timed),
+        ):
             parallel.here(one)
     except torch.cuda.OutOfMemoryError:
         return {"notebook": notebook, "seconds": None, "seconds_per_sample": None, "peak_gib": None}
     peaks = [torch.cuda.max_memory_allocated(card) / 2**30 for card in cards]
-    return {"notebook": notebook, "seconds": time.perf_counter() - started, "seconds_per_sample": sum(spent) / samples, "peak_gib": peaks or None}
+    return {
+        "notebook": notebook,
+        "seconds": time.perf_counter() - started,
+        "seconds_per_sample": sum(spent) / samples,
+        "peak_gib": peaks or None,
+    }
 
 
 def fits(line: dict, weights: float) -> dict[str, bool | None]:
     """Whether a notebook's peak would do on each of `CARDS`.
 
-    For two cards, from a peak measured on one: half of the weights on each, and everything else on one of them.
+    For two cards, from a peak measured on one: half of the weights on each, and everything else on
+    one of them.
     """
     if not line["peak_gib"]:
         return dict.fromkeys(CARDS)
@@ -91,44 +119,84 @@ def fits(line: dict, weights: float) -> dict[str, bool | None]:
 
 def all_sections(subject, notebooks: list[str], samples: int) -> dict:
     """Every notebook on one model."""
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in subject.model.parameters()) / 2**30
+    weights = (
+        sum(
+            parameter.numel() * parameter.element_size() for parameter in subject.model.parameters()
+        )
+        / 2**30
+    )
     with tempfile.TemporaryDirectory() as folder:
         data, lines = enlarged(Path(folder) / "scenes", 8 * samples), []
         for notebook in tqdm(notebooks, desc=subject.name):
-            own = {"ARBITRATION_CACHE": f"{folder}/{notebook}", "ARBITRATION_OUTPUT": f"{folder}/output"}
+            own = {
+                "ARBITRATION_CACHE": f"{folder}/{notebook}",
+                "ARBITRATION_OUTPUT": f"{folder}/output",
+            }
             with mock.patch.dict(os.environ, own):
                 lines.append(measured(subject, notebook, data, samples))
         prompt = subject.encode(arb.dataset.load(data)[0], "vision")
-    groups = {group: len(prompt.groups.positions(group)) for group in ("vision", "context", "instruction", "last", "template")}
+    groups = {
+        group: len(prompt.groups.positions(group))
+        for group in ("vision", "context", "instruction", "last", "template")
+    }
     return {
-        "model": subject.name, "parameters": sum(parameter.numel() for parameter in subject.model.parameters()), "weights_gib": weights, "samples": samples,
-        "dtype": str(subject.model.dtype).removeprefix("torch."), "tokens": prompt.groups.length, "groups": groups,
+        "model": subject.name,
+        "parameters": sum(parameter.numel() for parameter in subject.model.parameters()),
+        "weights_gib": weights,
+        "samples": samples,
+        "dtype": str(subject.model.dtype).removeprefix("torch."),
+        "tokens": prompt.groups.length,
+        "groups": groups,
         "sections": [line | {"fits": fits(line, weights)} for line in lines],
     }
 
 
 def table(models: list[dict]) -> str:
-    """Two columns for each model: seconds per sample (under both instructions), and the peak of all cards together."""
+    """Two columns for each model: seconds per sample (under both instructions), and the peak of all
+    cards together.
+    """
     head = [f"{one['model']}, s per sample | peak, GiB" for one in models]
     rows = ["|  | " + " | ".join(head) + " |", "|---|" + "---|---|" * len(models)]
-    rows.append("| weights | " + " | ".join(f" | {one['weights_gib']:.1f}" for one in models) + " |")
+    rows.append(
+        "| weights | " + " | ".join(f" | {one['weights_gib']:.1f}" for one in models) + " |"
+    )
     for sections in zip(*(one["sections"] for one in models)):
         cells = []
         for line in sections:
-            seconds = "out of memory" if line["seconds"] is None else f"{line['seconds_per_sample']:.1f}"
-            cells.append(f"{seconds} | {'–' if not line['peak_gib'] else format(sum(line['peak_gib']), '.1f')}")
+            seconds = (
+                "out of memory" if line["seconds"] is None else f"{line['seconds_per_sample']:.1f}"
+            )
+            cells.append(
+                (
+                    f"{seconds} | "
+                    f"{'–' if not line['peak_gib'] else format(sum(line['peak_gib']), '.1f')}"
+                )
+            )
         rows.append(f"| {sections[0]['notebook']} | " + " | ".join(cells) + " |")
     for card in CARDS:
         verdicts = [[line["fits"][card] for line in one["sections"]] for one in models]
-        words = [f"{'yes' if all(found) else 'not known' if None in found else 'no'} | " for found in verdicts]
+        words = [
+            f"{'yes' if all(found) else 'not known' if None in found else 'no'} | "
+            for found in verdicts
+        ]
         rows.append(f"| everything fits {card} | " + " | ".join(words) + " |")
-    tokens = "; ".join(f"{one['model']}: {one['tokens']} tokens, {one['groups']['vision']} of them picture" for one in models)
-    return "\n".join(rows) + f"\n\nA prompt with a picture of {PICTURE[0]} × {PICTURE[1]} pixels. {tokens}. {models[0]['samples']} samples per direction, {models[0]['dtype']}."
+    tokens = "; ".join(
+        f"{one['model']}: {one['tokens']} tokens, {one['groups']['vision']} of them picture"
+        for one in models
+    )
+    return "\n".join(rows) + (
+        f"\n\nA prompt with a picture of {PICTURE[0]} × {PICTURE[1]} pixels. {tokens}. "
+        f"{models[0]['samples']} samples per direction, {models[0]['dtype']}."
+    )
 
 
 def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpu", action="store_true", help="must be given: on processors this takes days")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--gpu", action="store_true", help="must be given: on processors this takes days"
+    )
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--notebooks", nargs="+", default=sorted(run.listed()))
     parser.add_argument("--samples", type=int, default=4)
@@ -145,9 +213,19 @@ def main(arguments=None) -> None:
     machine = f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
     written = table(found)
     print(written)
-    origin = {"machine": machine, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d"), "device": chosen.device or "cuda"}
-    (RESULTS / "sections_gpu.json").write_text(json.dumps({**origin, "models": found}, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "sections_gpu.md").write_text(f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{written}\n", encoding="utf-8")
+    origin = {
+        "machine": machine,
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+        "device": chosen.device or "cuda",
+    }
+    (RESULTS / "sections_gpu.json").write_text(
+        json.dumps({**origin, "models": found}, indent=1) + "\n", encoding="utf-8"
+    )
+    (RESULTS / "sections_gpu.md").write_text(
+        f"Measured on {machine}, torch {torch.__version__}, {origin['date']}.\n\n{written}\n",
+        encoding="utf-8",
+    )
     print("written: data/benchmarks/sections_gpu.json")
 
 

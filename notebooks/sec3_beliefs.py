@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Section 3.2: where the decision forms
 #
-# The logit lens (Eq. 2) reads the answers' words from the residual stream of the instruction tokens (Φ, Eq. 8). Where the
-# followed modality's signal exceeds its competitor's, the latent state is aligned with the instruction (LDAR, Eq. 9).
-# The control reads the words of another sample's answers.
+# The logit lens (Eq. 2) reads the answers' words from the residual stream of the
+# instruction tokens (Φ, Eq. 8). Where the followed modality's signal exceeds its
+# competitor's, the latent state is aligned with the instruction (LDAR, Eq. 9). The
+# control reads the words of another sample's answers.
 
 # %% tags=["parameters"]
 model = "smol"
@@ -24,7 +25,9 @@ import arbitration as arb
 from arbitration.dataset import entities
 from reproduction import cohorts, figures, measures, numbers, parameters, results
 
-parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(
+    globals()
+)  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = entities.of(data, everything)
@@ -37,15 +40,29 @@ prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_fol
 # ## Signals in every layer
 
 # %%
-strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed, subject.tokenizer)
+strangers = cohorts.strangers.borrow_answers(
+    dictionary, samples, seed, subject.tokenizer
+)
 options = {"top_k": top_k, "pooling": pooling, "norm": norm}
 
 
 def rows(prompt):
-    return measures.beliefs.measure_beliefs(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
+    return measures.beliefs.measure_beliefs(
+        subject, prompt, dictionary, strangers[prompt.sample.id], **options
+    )
 
 
-beliefs = results.collect("beliefs", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split, **options)
+beliefs = results.collect(
+    "beliefs",
+    subject,
+    prompts,
+    lambda missing: map(rows, missing),
+    seed=seed,
+    n=n,
+    data=data,
+    split=split,
+    **options,
+)
 
 # %% [markdown]
 # ## Fig. 5a: latent decision alignment
@@ -57,8 +74,9 @@ figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 # %% [markdown]
 # ## Fig. 5b: closing the way out of the instruction
 #
-# The paths into the last prompt token and every generated one are closed in the layers that the paper calls critical
-# (20–25 of 28, here as the same part of the model's depth), and the model answers.
+# The paths into the last prompt token and every generated one are closed in the layers
+# that the paper calls critical (20–25 of 28, here as the same part of the model's
+# depth), and the model answers.
 
 # %%
 layers = measures.paths.critical_layers(subject.n_layers)
@@ -68,7 +86,14 @@ def blocked(prompt):
     return measures.paths.measure_paths(subject, prompt, dictionary, layers, seed)
 
 
-paths = results.collect("paths", subject, prompts, lambda missing: map(blocked, missing), layers=list(layers), seed=seed)
+paths = results.collect(
+    "paths",
+    subject,
+    prompts,
+    lambda missing: map(blocked, missing),
+    layers=list(layers),
+    seed=seed,
+)
 alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
 figures.publish(figures.fig5b(paths), "fig5b", subject.name, alt=alt)
 

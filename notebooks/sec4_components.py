@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Section 4.1: what attention and MLP add
 #
-# Each sublayer's increment (Eqs. 10 and 11) of the followed modality's signal and of the arbitration margin, at the
-# instruction tokens. The increments telescope: they sum to what the last layer has more than the embedding.
+# Each sublayer's increment (Eqs. 10 and 11) of the followed modality's signal and of
+# the arbitration margin, at the instruction tokens. The increments telescope: they sum
+# to what the last layer has more than the embedding.
 
 # %% tags=["parameters"]
 model = "smol"
@@ -24,7 +25,9 @@ import arbitration as arb
 from arbitration.dataset import entities
 from reproduction import cohorts, figures, measures, numbers, parameters, results
 
-parameters.settle(globals())  # a value that a parameter cannot have is refused here, before anything is loaded
+parameters.settle(
+    globals()
+)  # a value that a parameter cannot have is refused here, before anything is loaded
 subject = arb.load(model, weights)
 everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
 dictionary = entities.of(data, everything)
@@ -37,15 +40,29 @@ prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_fol
 # ## Increments in every layer
 
 # %%
-strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed, subject.tokenizer)
+strangers = cohorts.strangers.borrow_answers(
+    dictionary, samples, seed, subject.tokenizer
+)
 options = {"positions": positions, "top_k": top_k, "pooling": pooling, "norm": norm}
 
 
 def rows(prompt):
-    return measures.components.measure_components(subject, prompt, dictionary, strangers[prompt.sample.id], **options)
+    return measures.components.measure_components(
+        subject, prompt, dictionary, strangers[prompt.sample.id], **options
+    )
 
 
-components = results.collect("components", subject, prompts, lambda missing: map(rows, missing), seed=seed, n=n, data=data, split=split, **options)
+components = results.collect(
+    "components",
+    subject,
+    prompts,
+    lambda missing: map(rows, missing),
+    seed=seed,
+    n=n,
+    data=data,
+    split=split,
+    **options,
+)
 
 # %% [markdown]
 # ## Fig. 6a: both modalities' signals
@@ -58,7 +75,9 @@ figures.publish(figures.fig6a(components), "fig6a", subject.name, alt=alt)
 # ## Fig. 6b: what each sublayer adds to the followed modality's signal
 
 # %%
-alt = "Increment of the followed modality's signal by attention and by MLP in every layer"
+alt = (
+    "Increment of the followed modality's signal by attention and by MLP in every layer"
+)
 figures.publish(figures.fig6b(components), "fig6b", subject.name, alt=alt)
 
 # %% [markdown]

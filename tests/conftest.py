@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# A shell that starts a program in the background lets it ignore Ctrl-C, and with it every program that a test starts.
+# A shell that starts a program in the background lets it ignore Ctrl-C, and with it every program
+# that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -17,4 +18,6 @@ def pytest_collection_modifyitems(items):
         return
     for item in items:
         if item.get_closest_marker("shared"):
-            item.add_marker(pytest.mark.skip(reason="needs the folder 'shared' of the project's own machines"))
+            item.add_marker(
+                pytest.mark.skip(reason="needs the folder 'shared' of the project's own machines")
+            )

@@ -24,7 +24,11 @@ def text(name):
 
 
 def pins():
-    return dict(line.split("==") for line in text("constraints.txt").splitlines() if not line.startswith("#"))
+    return dict(
+        line.split("==")
+        for line in text("constraints.txt").splitlines()
+        if not line.startswith("#")
+    )
 
 
 def plain(name):
@@ -32,7 +36,9 @@ def plain(name):
 
 
 def committed():
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -44,10 +50,13 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows():
 
 def test_the_pinned_versions_are_those_installed_here():
     from importlib.metadata import version
+
     names = [Requirement(line).name for line in PROJECT["dependencies"]]
     installed = {name: version(name) for name in names}
     pinned = {plain(name): release for name, release in pins().items()}
-    assert {name: pinned[plain(name)] for name in names} == {k: v.split("+")[0] for k, v in installed.items()}
+    assert {name: pinned[plain(name)] for name in names} == {
+        k: v.split("+")[0] for k, v in installed.items()
+    }
 
 
 def test_conda_gets_the_same_environment():
@@ -74,40 +83,83 @@ def test_every_make_command_named_there_exists(name):
 
 def test_make_refuses_an_old_python_with_a_sentence(tmp_path):
     old = tmp_path / "old"
-    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 10); sys.version = \'3.10.9\'; '
-                   'exec(sys.argv[2])" "$@"\n')
+    old.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 10); sys.version = \'3.10.9\'; '
+        'exec(sys.argv[2])" "$@"\n'
+    )
     old.chmod(0o755)
-    stamp = ".venv/installed-never"  # a stamp that does not exist, so that make asks the interpreter
-    done = subprocess.run(["make", f"PYTHON={old}", f"INSTALLED={stamp}", "test"], cwd=ROOT, capture_output=True, text=True)
+    stamp = (
+        ".venv/installed-never"  # a stamp that does not exist, so that make asks the interpreter
+    )
+    done = subprocess.run(
+        ["make", f"PYTHON={old}", f"INSTALLED={stamp}", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode != 0
     assert "is Python 3.10.9; 3.11 or later is needed" in done.stderr
 
 
 def test_the_table_of_contents_lists_every_page_and_every_run():
     toc = yaml.safe_load(text("_toc.yml"))
-    listed = [toc["root"]] + [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    pages = {path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "book").glob("*.md")}
-    notebooks = [Path(name).stem for name in committed() if re.fullmatch(r"notebooks/\w+\.ipynb", name)]
-    runs = {f"book/_executed/{model}/{name}" for model in ("smol", "smol-relay") for name in notebooks}
+    listed = [toc["root"]] + [
+        chapter["file"] for part in toc["parts"] for chapter in part["chapters"]
+    ]
+    pages = {
+        path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "book").glob("*.md")
+    }
+    notebooks = [
+        Path(name).stem for name in committed() if re.fullmatch(r"notebooks/\w+\.ipynb", name)
+    ]
+    runs = {
+        f"book/_executed/{model}/{name}" for model in ("smol", "smol-relay") for name in notebooks
+    }
     assert sorted(listed) == sorted(pages | runs)
 
 
 def test_nothing_committed_names_a_folder_of_this_machine_or_a_registry():
     # Written in halves, because this file is committed too.
-    forbidden = re.compile("|".join(["/wo" + "rk/", "/opt/" + "pypi", "/ho" + "me/", "pypi" + r"\.org", "pythonhosted" + r"\.org"]))
+    forbidden = re.compile(
+        "|".join(
+            [
+                "/wo" + "rk/",
+                "/opt/" + "pypi",
+                "/ho" + "me/",
+                "pypi" + r"\.org",
+                "pythonhosted" + r"\.org",
+            ]
+        )
+    )
     kinds = {".py", ".md", ".toml", ".txt", ".yml", ".cff", ".ipynb", ".bib", ".json", ".jsonl", ""}
-    found = [name for name in committed() if Path(name).suffix in kinds and name != "LICENSE" and forbidden.search(text(name))]
+    found = [
+        name
+        for name in committed()
+        if Path(name).suffix in kinds and name != "LICENSE" and forbidden.search(text(name))
+    ]
     assert found == []
 
 
 def test_the_package_is_not_ignored():
-    done = subprocess.run(["git", "check-ignore", "lib/arbitration/equations/metrics.py", "data/scenes/samples.jsonl"], cwd=ROOT)
+    done = subprocess.run(
+        [
+            "git",
+            "check-ignore",
+            "lib/arbitration/equations/metrics.py",
+            "data/scenes/samples.jsonl",
+        ],
+        cwd=ROOT,
+    )
     assert done.returncode == 1
 
 
 def test_the_book_is_measured_once():
-    """A prerequisite that names the folder `book` would make the target of that name run again, and again."""
-    done = subprocess.run(["make", "-n", "-W", "README.md", "book"], cwd=ROOT, capture_output=True, text=True)
+    """A prerequisite that names the folder `book` would make the target of that name run again, and
+    again.
+    """
+    done = subprocess.run(
+        ["make", "-n", "-W", "README.md", "book"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("-m press.run") == 1
 
@@ -115,27 +167,48 @@ def test_the_book_is_measured_once():
 def unsaid(path):
     """Lines of a program that read or write text in whatever encoding the machine has."""
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(call, ast.Call) or any(keyword.arg == "encoding" for keyword in call.keywords):
+        if not isinstance(call, ast.Call) or any(
+            keyword.arg == "encoding" for keyword in call.keywords
+        ):
             continue
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         owner = getattr(getattr(call.func, "value", None), "id", "")
-        modes = [one.value for one in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(one, ast.Constant)]
-        opened = name == "open" and owner not in ("Image", "tarfile") and not any("b" in mode for mode in modes if isinstance(mode, str) and len(mode) < 4)
-        piped = owner == "subprocess" and any(keyword.arg in ("text", "universal_newlines") for keyword in call.keywords)
+        modes = [
+            one.value
+            for one in [*call.args, *(keyword.value for keyword in call.keywords)]
+            if isinstance(one, ast.Constant)
+        ]
+        opened = (
+            name == "open"
+            and owner not in ("Image", "tarfile")
+            and not any("b" in mode for mode in modes if isinstance(mode, str) and len(mode) < 4)
+        )
+        piped = owner == "subprocess" and any(
+            keyword.arg in ("text", "universal_newlines") for keyword in call.keywords
+        )
         if name in ("read_text", "write_text") or opened or piped:
             yield f"{path.relative_to(ROOT)}:{call.lineno}"
 
 
 def test_every_text_file_is_read_and_written_as_utf_8():
-    programs = [ROOT / name for name in committed() if name.endswith(".py") and name.startswith(("lib/", "notebooks/", "book/", "benchmarks/"))]
+    programs = [
+        ROOT / name
+        for name in committed()
+        if name.endswith(".py") and name.startswith(("lib/", "notebooks/", "book/", "benchmarks/"))
+    ]
     assert len(programs) > 60
     assert [line for path in programs for line in unsaid(path)] == []
 
 
-@pytest.mark.parametrize("module, argument, reached", [
-    ("arbitration.checks.conformance", ["smol"], "arbitration.models.load.load"), ("arbitration.dictionary", ["scenes"], "arbitration.dataset.sets.source"),
-    ("recipe.evaluate", ["smol"], "arbitration.models.embedded.build"), ("recipe.train", [], "recipe.build.toy"),
-])
+@pytest.mark.parametrize(
+    "module, argument, reached",
+    [
+        ("arbitration.checks.conformance", ["smol"], "arbitration.models.load.load"),
+        ("arbitration.dictionary", ["scenes"], "arbitration.dataset.sets.source"),
+        ("recipe.evaluate", ["smol"], "arbitration.models.embedded.build"),
+        ("recipe.train", [], "recipe.build.toy"),
+    ],
+)
 def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, module, argument, reached):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -146,23 +219,51 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, module, a
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(module, run_name="__main__")
     assert ended.value.code == 130
-    assert re.fullmatch(r"stopped: .*(run it again|the same command goes on) from (the start|there)\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"stopped: .*(run it again|the same command goes on) from (the start|there)\n",
+        capsys.readouterr().err,
+    )
 
 
 def test_what_the_contents_do_not_list_does_not_stop_the_build(tmp_path):
-    """Runs on another model, of a notebook that is gone, and of a copy; what the build does with the pages is not looked at."""
+    """Runs on another model, of a notebook that is gone, and of a copy; what the build does with
+    the pages is not looked at.
+    """
     settings = yaml.safe_load(text("_config.yml"))
     kept = {name: settings["sphinx"]["config"][name] for name in ("include_patterns",)}
     settings |= {"sphinx": {"config": kept}, "bibtex_bibfiles": ["none.bib"]}
     (tmp_path / "none.bib").touch()
     (tmp_path / "_config.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/_executed/smol/sec}]\n", encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters: [{file: book/_executed/smol/sec}]\n",
+        encoding="utf-8",
+    )
     for name in ("smol/sec", "smol/gone", "smol/sec-Copy1", "org/name/sec", "local/net/sec"):
         path = tmp_path / "book" / "_executed" / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# A run · {name}")]), path)
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# A run · {name}")]),
+            path,
+        )
     (tmp_path / "book" / "index.md").write_text("# The book → ·\n", encoding="utf-8")
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", tmp_path, "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"})
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        tmp_path,
+        "--all",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted(path.relative_to(tmp_path / "_build/html/book").as_posix() for path in (tmp_path / "_build/html/book").rglob("*.html")) == ["_executed/smol/sec.html", "index.html"]
+    assert sorted(
+        path.relative_to(tmp_path / "_build/html/book").as_posix()
+        for path in (tmp_path / "_build/html/book").rglob("*.html")
+    ) == ["_executed/smol/sec.html", "index.html"]

@@ -1,14 +1,17 @@
-"""The directive ``claims``: each claim of a section, with the paper's numbers beside those measured on each model.
+"""The directive ``claims``: each claim of a section, with the paper's numbers beside those measured
+on each model.
 
     ```{claims} 3.1
     :models: smol, smol-relay
     :only: relay, compensation
     ```
 
-``questions`` does the same for what is asked in this book beside the paper's claims (`arbitration.paper.questions`).
+``questions`` does the same for what is asked in this book beside the paper's claims
+(`arbitration.paper.questions`).
 
-It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed notebook, and one that is
-missing is a warning like any other; the claims themselves are `arbitration.paper.claims`.
+It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed
+notebook, and one that is missing is a warning like any other; the claims themselves are
+`arbitration.paper.claims`.
 """
 
 import re
@@ -39,10 +42,15 @@ def cell(quantity, model, notebook):
     """A measured number with its interval and layer, as MyST."""
     text = glued(model, notebook, quantity.key, quantity.format)
     if quantity.interval:
-        text += f" [{glued(model, notebook, quantity.key + '_low', quantity.format)},\N{NO-BREAK SPACE}"
+        text += (
+            f" [{glued(model, notebook, quantity.key + '_low', quantity.format)},\N{NO-BREAK SPACE}"
+        )
         text += f"{glued(model, notebook, quantity.key + '_high', quantity.format)}]"
     if quantity.layer:
-        text += f" at\N{NO-BREAK SPACE}layer\N{NO-BREAK SPACE}{glued(model, notebook, quantity.key + '_layer', '.0f')}"
+        text += (
+            f" "
+            f"at\N{NO-BREAK SPACE}layer\N{NO-BREAK SPACE}{glued(model, notebook, quantity.key + '_layer', '.0f')}"
+        )
     return text
 
 
@@ -57,10 +65,26 @@ def judged(key, model, notebook):
 def table(claim, models):
     """One claim's table: a line for each quantity, the numbers of samples, and the verdicts."""
     rows = [["measured", "paper", *map(heading, models)]]
-    rows += [[q.label, q.reported, *(cell(q, model, claim.notebook) for model in models)] for q in claim.quantities]
-    rows += [["samples, " + " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples) + " following", "–",
-              *(" / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples) for model in models)]]
-    rows += [[f"*{rule}?*", "", *(judged(key, model, claim.notebook) for model in models)] for rule, key in claim.verdicts]
+    rows += [
+        [q.label, q.reported, *(cell(q, model, claim.notebook) for model in models)]
+        for q in claim.quantities
+    ]
+    rows += [
+        [
+            "samples, "
+            + " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples)
+            + " following",
+            "–",
+            *(
+                " / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples)
+                for model in models
+            ),
+        ]
+    ]
+    rows += [
+        [f"*{rule}?*", "", *(judged(key, model, claim.notebook) for model in models)]
+        for rule, key in claim.verdicts
+    ]
     return markdown(rows)
 
 
@@ -74,11 +98,18 @@ class Claims(SphinxDirective):
     def run(self):
         models = re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip())
         found = reported.of_section(self.arguments[0], self.known)
-        only = re.split(r"[,\s]+", self.options["only"].strip()) if "only" in self.options else [claim.id for claim in found]
+        only = (
+            re.split(r"[,\s]+", self.options["only"].strip())
+            if "only" in self.options
+            else [claim.id for claim in found]
+        )
         unknown = sorted(set(only) - {claim.id for claim in found})
         if unknown:
-            raise self.error(f"section {self.arguments[0]} has none called {', '.join(unknown)}; "
-                             f"it has {', '.join(claim.id for claim in found)}")
+            why = (
+                f"section {self.arguments[0]} has none called {', '.join(unknown)}; "
+                f"it has {', '.join(claim.id for claim in found)}"
+            )
+            raise self.error(why)
         for file in ("paper_reported.json", "questions.json"):
             self.env.note_dependency(str(folders.DATA / file))
         boxes = []
@@ -89,8 +120,12 @@ class Claims(SphinxDirective):
             lines = [f"**{self.lead}{figure}.** {claim.statement}", "", *table(claim, models), ""]
             name = f"claim-{claim.id}"
             box = nodes.container(classes=["claim"], ids=[name])
-            self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, f"claim {claim.id}")
-            self.state.nested_parse(StringList(lines, source=self.get_source_info()[0]), self.content_offset, box)
+            self.env.domains["std"].note_hyperlink_target(
+                name, self.env.docname, name, f"claim {claim.id}"
+            )
+            self.state.nested_parse(
+                StringList(lines, source=self.get_source_info()[0]), self.content_offset, box
+            )
             boxes.append(box)
         return boxes
 

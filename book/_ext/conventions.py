@@ -1,10 +1,11 @@
-"""The directives ``conventions`` and ``controls``: the tables of these names as one model's run measured them.
+"""The directives ``conventions`` and ``controls``: the tables of these names as one model's run
+measured them.
 
     ```{conventions} smol
     ```
 
-They read ``_executed/<model>/tables/<name>.parquet``; a table that is missing is a warning, and the book is built with
-warnings as errors.
+They read ``_executed/<model>/tables/<name>.parquet``; a table that is missing is a warning, and the
+book is built with warnings as errors.
 """
 
 from pathlib import Path
@@ -28,14 +29,30 @@ class Conventions(SphinxDirective):
 
     def run(self):
         model = self.arguments[0]
-        path = Path(self.env.doc2path(self.env.docname)).parent / "_executed" / model / "tables" / f"{self.table}.parquet"
+        path = (
+            Path(self.env.doc2path(self.env.docname)).parent
+            / "_executed"
+            / model
+            / "tables"
+            / f"{self.table}.parquet"
+        )
         if not path.is_file():
-            LOG.warning(f"the table of {self.table} of model {model!r} is not there ({path.name}): run {self.notebook}",
-                        location=self.get_location(), type="measured")
+            LOG.warning(
+                (
+                    f"the table of {self.table} of model {model!r} is not there ({path.name}): "
+                    f"run {self.notebook}"
+                ),
+                location=self.get_location(),
+                type="measured",
+            )
             return [nodes.paragraph(text=f"The {self.table} have not been measured on {model}.")]
         self.env.note_dependency(str(path))
         box = nodes.container(classes=["claim", "conventions"])
-        self.state.nested_parse(StringList(self.lines(pd.read_parquet(path)), source=self.get_source_info()[0]), self.content_offset, box)
+        self.state.nested_parse(
+            StringList(self.lines(pd.read_parquet(path)), source=self.get_source_info()[0]),
+            self.content_offset,
+            box,
+        )
         return [box]
 
 

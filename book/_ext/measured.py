@@ -1,13 +1,15 @@
-"""The directive ``measured``: a figure of the paper, drawn from this machine's runs, one picture per model and theme.
+"""The directive ``measured``: a figure of the paper, drawn from this machine's runs, one picture
+per model and theme.
 
     ```{measured} fig3
     :models: smol, smol-relay
     What the figure shows.
     ```
 
-Each model's picture is ``_executed/<model>/figures/<name>-light.svg`` with its sister ``-dark.svg``, described by the
-alternative text in ``<name>.json``. The pictures in the notebooks' own pages get the same text. What is missing is a warning,
-and the book is built with warnings as errors.
+Each model's picture is ``_executed/<model>/figures/<name>-light.svg`` with its sister
+``-dark.svg``, described by the alternative text in ``<name>.json``. The pictures in the notebooks'
+own pages get the same text. What is missing is a warning, and the book is built with warnings as
+errors.
 """
 
 import json
@@ -24,7 +26,9 @@ EXECUTED = "_executed"
 
 
 def number(name: str) -> str:
-    """The paper's number of a figure, from its name: ``fig5b`` is ``5b``, ``fig9_blocking`` is ``9``."""
+    """The paper's number of a figure, from its name: ``fig5b`` is ``5b``, ``fig9_blocking`` is
+    ``9``.
+    """
     found = re.match(r"fig(\d+[a-z]?)", name)
     return found[1] if found else name
 
@@ -32,7 +36,11 @@ def number(name: str) -> str:
 def description(figures: Path, name: str) -> str:
     """The alternative text stored beside a figure; empty when there is none."""
     record = figures / f"{name}.json"
-    return json.loads(record.read_text(encoding="utf-8")).get("alt", "").strip() if record.is_file() else ""
+    return (
+        json.loads(record.read_text(encoding="utf-8")).get("alt", "").strip()
+        if record.is_file()
+        else ""
+    )
 
 
 class Measured(SphinxDirective):
@@ -46,7 +54,9 @@ class Measured(SphinxDirective):
         name = self.arguments[0]
         label = f"Figure {self.options.get('number', number(name))}"
         box = nodes.container(classes=["measured"], ids=[nodes.make_id(name)])
-        self.env.domains["std"].note_hyperlink_target(name.lower(), self.env.docname, nodes.make_id(name), label)
+        self.env.domains["std"].note_hyperlink_target(
+            name.lower(), self.env.docname, nodes.make_id(name), label
+        )
         for model in re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip()):
             box += self.pictures(name, model)
         caption = nodes.paragraph(classes=["measured-caption"])
@@ -63,24 +73,38 @@ class Measured(SphinxDirective):
         figures = folder / EXECUTED / model / "figures"
         alt = description(figures, name)
         files = {theme: figures / f"{name}-{theme}.svg" for theme in ("light", "dark")}
-        missing = [path.name for path in files.values() if not path.is_file()] + ([] if alt else [f"{name}.json with alt"])
+        missing = [path.name for path in files.values() if not path.is_file()] + (
+            [] if alt else [f"{name}.json with alt"]
+        )
         if missing:
-            LOG.warning(f"figure {name!r} of model {model!r} is not there ({', '.join(missing)}): run its notebook",
-                        location=self.get_location(), type="measured")
+            LOG.warning(
+                (
+                    f"figure {name!r} of model {model!r} is not there ({', '.join(missing)}): "
+                    f"run its notebook"
+                ),
+                location=self.get_location(),
+                type="measured",
+            )
             return [nodes.paragraph(text=f"{name} has not been measured on {model}.")]
         for path in (*files.values(), figures / f"{name}.json"):
             self.env.note_dependency(str(path))
-        return [nodes.image(uri=path.relative_to(folder).as_posix(), alt=alt, classes=[f"only-{theme}"])
-                for theme, path in files.items()]
+        return [
+            nodes.image(uri=path.relative_to(folder).as_posix(), alt=alt, classes=[f"only-{theme}"])
+            for theme, path in files.items()
+        ]
 
 
 def describe_outputs(app, doctree):
-    """Give the pictures that a notebook shows the text of the figure that their cell publishes by name."""
+    """Give the pictures that a notebook shows the text of the figure that their cell publishes by
+    name.
+    """
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".ipynb":
         return
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    for box in doctree.findall(lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"):
+    for box in doctree.findall(
+        lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
+    ):
         source = "".join(cells[box["cell_index"]]["source"])
         named = re.findall(r"""["'](fig\w+)["']""", source)
         alts = list(filter(None, (description(path.parent / "figures", name) for name in named)))
@@ -88,8 +112,13 @@ def describe_outputs(app, doctree):
             if not image.get("alt") and alts:
                 image["alt"] = alts.pop(0)
             if not image.get("alt"):
-                LOG.warning("a picture without alternative text: publish it as a figure, or give the cell the metadata "
-                            f"mystnb={{\"image\": {{\"alt\": …}}}}. The cell: {source[:80]!r}", location=box, type="measured")
+                LOG.warning(
+                    "a picture without alternative text: publish it as a figure, or give "
+                    "the cell the metadata "
+                    f'mystnb={{"image": {{"alt": …}}}}. The cell: {source[:80]!r}',
+                    location=box,
+                    type="measured",
+                )
 
 
 def setup(app):

@@ -23,8 +23,9 @@ Eq. 12          `attribution.head_increments`                  ``equations/attri
 
 from importlib import import_module
 
-#: The face: each name and the module that it is written in, or that it is. A module is imported when its name is first
-#: asked for, so that a command which only looks for files does not wait for torch.
+#: The face: each name and the module that it is written in, or that it is. A module is imported
+#: when its name is first asked for, so that a command which only looks for files does not wait for
+#: torch.
 FACE = {
     "dataset": "dataset",
     "entities": "dataset.entities",
@@ -55,7 +56,8 @@ __all__ = list(FACE)
 
 def __getattr__(name: str):
     if name not in FACE:
-        raise AttributeError(f"arbitration has no {name!r}; it has {', '.join(FACE)}")
+        why = f"arbitration has no {name!r}; it has {', '.join(FACE)}"
+        raise AttributeError(why)
     module = import_module(f"arbitration.{FACE[name]}")
     return getattr(module, name, module)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 
 def status(main: Callable[[], int | None], onward: str) -> int:
-    """The exit status of a command: its own, or 130 and a line that says how to go on when it is interrupted.
+    """The exit status of a command: its own, or 130 and a line that says how to go on when it is
+    interrupted.
 
     Parameters
     ----------
@@ -23,6 +24,8 @@ def status(main: Callable[[], int | None], onward: str) -> int:
 
 
 def make_printable() -> None:
-    """Let nothing that is printed raise, whatever the terminal's encoding: a letter that it lacks becomes a question mark."""
+    """Let nothing that is printed raise, whatever the terminal's encoding: a letter that it lacks
+    becomes a question mark.
+    """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")

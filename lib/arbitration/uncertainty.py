@@ -15,7 +15,8 @@ def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.nda
     seed, draws : int
         Seed of the resampling, number of resamples.
     clusters : array_like, optional, (n_samples,)
-        Labels, such as the samples' images. Samples that share one are drawn together, as many clusters as there are.
+        Labels, such as the samples' images. Samples that share one are drawn together, as many
+        clusters as there are.
 
     Returns
     -------
@@ -27,9 +28,12 @@ def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.nda
     ValueError
         If there is not one label for each sample.
     """
-    _, members = np.unique(np.arange(n) if clusters is None else np.asarray(clusters), return_inverse=True)
+    _, members = np.unique(
+        np.arange(n) if clusters is None else np.asarray(clusters), return_inverse=True
+    )
     if len(members) != n:
-        raise ValueError(f"clusters need one label for each of the {n} samples; got {len(members)}")
+        why = f"clusters need one label for each of the {n} samples; got {len(members)}"
+        raise ValueError(why)
     if not n:
         return np.zeros((draws, 0), dtype=int)
     found = members.max(initial=-1) + 1
@@ -39,17 +43,22 @@ def resamples(n: int, seed: int = 0, draws: int = 2000, clusters=None) -> np.nda
 
 
 def _means(values: np.ndarray, seed, draws: int, clusters) -> np.ndarray:
-    """Means of resampled samples, (draws, ...); NaN for a single sample or cluster, which says nothing about how others would differ."""
+    """Means of resampled samples, (draws, ...); NaN for a single sample or cluster, which says
+    nothing about how others would differ.
+    """
     counts = resamples(len(values), seed, draws, clusters)
     if len(values) == 1 or (clusters is not None and len(np.unique(clusters)) == 1):
         return np.full((draws, *values.shape[1:]), np.nan)
-    return (counts @ values.reshape(len(values), -1) / counts.sum(axis=1, keepdims=True)).reshape(draws, *values.shape[1:])
+    return (counts @ values.reshape(len(values), -1) / counts.sum(axis=1, keepdims=True)).reshape(
+        draws, *values.shape[1:]
+    )
 
 
 def _samples(values) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim == 0 or len(values) == 0:
-        raise ValueError("bootstrap needs at least one sample along the first axis; got none")
+        why = "bootstrap needs at least one sample along the first axis; got none"
+        raise ValueError(why)
     return values
 
 
@@ -59,7 +68,8 @@ def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95
     Parameters
     ----------
     values : array_like, (n_samples, ...)
-        Resampled along the first axis; rows stay whole, so curves keep their correlation over layers.
+        Resampled along the first axis; rows stay whole, so curves keep their correlation over
+        layers.
     seed, draws, confidence
         Seed of the resampling, number of resamples, coverage of the interval.
     clusters : array_like, optional, (n_samples,)
@@ -68,8 +78,8 @@ def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95
     Returns
     -------
     mean, low, high : ndarray, (...)
-        Pointwise: each interval for itself. `simultaneous` covers all at once. The interval of a single sample, or of samples of one
-        cluster, is NaN.
+        Pointwise: each interval for itself. `simultaneous` covers all at once. The interval of a
+        single sample, or of samples of one cluster, is NaN.
 
     Raises
     ------
@@ -83,22 +93,25 @@ def bootstrap(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95
 
 
 def simultaneous(values, seed: int = 0, draws: int = 2000, confidence: float = 0.95, clusters=None):
-    """Mean over samples with a band that covers all its points together, so that looking for the most extreme one is allowed.
+    """Mean over samples with a band that covers all its points together, so that looking for the
+    most extreme one is allowed.
 
-    Every point's distance from its mean is divided by its bootstrap standard error; the largest of these in each resample gives one
-    critical value for all points (the sup-t band, Montiel Olea and Plagborg-Møller, Journal of Applied Econometrics 34, 2019). For
-    a single point it is the symmetric bootstrap interval.
+    Every point's distance from its mean is divided by its bootstrap standard error; the largest of
+    these in each resample gives one critical value for all points (the sup-t band, Montiel Olea and
+    Plagborg-Møller, Journal of Applied Econometrics 34, 2019). For a single point it is the
+    symmetric bootstrap interval.
 
     Parameters
     ----------
     values, seed, draws, confidence, clusters
-        As in `bootstrap`; a point that is NaN in some sample, or the same in all, does not count for the others.
+        As in `bootstrap`; a point that is NaN in some sample, or the same in all, does not count
+        for the others.
 
     Returns
     -------
     mean, low, high : ndarray, (...)
-        NaN where the mean is NaN, and the band of a single sample or cluster; without width where all samples are equal, about which
-        resampling knows no more.
+        NaN where the mean is NaN, and the band of a single sample or cluster; without width where
+        all samples are equal, about which resampling knows no more.
 
     Raises
     ------
@@ -111,12 +124,15 @@ def simultaneous(values, seed: int = 0, draws: int = 2000, confidence: float = 0
     # Rounding leaves equal samples an error of 1e-17, whose multiples mean nothing.
     told = error > 1e-12 * np.abs(values).reshape(len(values), -1).max(axis=0)
     largest = (np.abs(means - mean.reshape(-1))[:, told] / error[told]).max(axis=1, initial=0.0)
-    margin = np.where(told | np.isnan(error), np.quantile(largest, confidence) * error, 0.0).reshape(mean.shape)
+    margin = np.where(
+        told | np.isnan(error), np.quantile(largest, confidence) * error, 0.0
+    ).reshape(mean.shape)
     return mean, mean - margin, mean + margin
 
 
 def rank_correlation(one, other) -> float:
-    """Spearman's correlation of two lists of scores, equal scores sharing their mean rank; NaN where one list is constant.
+    """Spearman's correlation of two lists of scores, equal scores sharing their mean rank; NaN
+    where one list is constant.
 
     Parameters
     ----------
@@ -124,7 +140,9 @@ def rank_correlation(one, other) -> float:
     """
     ranks = []
     for values in (one, other):
-        _, group, sizes = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+        _, group, sizes = np.unique(
+            np.asarray(values, dtype=float), return_inverse=True, return_counts=True
+        )
         ranks.append((sizes.cumsum() - (sizes - 1) / 2)[group])
     if min(map(np.ptp, ranks)) == 0:
         return float("nan")
@@ -132,7 +150,8 @@ def rank_correlation(one, other) -> float:
 
 
 def at_least_as_strong(strength: float, draws) -> float:
-    """Share of random draws at least as strong as a target, the target counted as one of them: a Monte Carlo p-value.
+    """Share of random draws at least as strong as a target, the target counted as one of them: a
+    Monte Carlo p-value.
 
     Parameters
     ----------
@@ -160,11 +179,14 @@ def wilson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     return middle - reach, middle + reach
 
 
-def difference(hits: int, n: int, other_hits: int, other_n: int, confidence: float = 0.95) -> tuple[float, float]:
+def difference(
+    hits: int, n: int, other_hits: int, other_n: int, confidence: float = 0.95
+) -> tuple[float, float]:
     """Interval of the difference of two independent shares, the first minus the second.
 
-    Newcombe's method 10, which puts the two score intervals together (Newcombe 1998, Statistics in Medicine 17, 873). It
-    stays honest for shares near 0 and 1, where the familiar normal interval shrinks to nothing.
+    Newcombe's method 10, which puts the two score intervals together (Newcombe 1998, Statistics in
+    Medicine 17, 873). It stays honest for shares near 0 and 1, where the familiar normal interval
+    shrinks to nothing.
 
     Parameters
     ----------
@@ -179,4 +201,6 @@ def difference(hits: int, n: int, other_hits: int, other_n: int, confidence: flo
     other_low, other_high = wilson(other_hits, other_n, confidence)
     share, other = hits / n, other_hits / other_n
     gap = share - other
-    return gap - sqrt((share - low) ** 2 + (other_high - other) ** 2), gap + sqrt((high - share) ** 2 + (other - other_low) ** 2)
+    return gap - sqrt((share - low) ** 2 + (other_high - other) ** 2), gap + sqrt(
+        (high - share) ** 2 + (other - other_low) ** 2
+    )

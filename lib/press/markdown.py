@@ -1,8 +1,6 @@
 """Tables as lines of Markdown, for the book's pages."""
 
 
-
-
 def markdown(rows: list[list[str]]) -> list[str]:
     """Lines of a Markdown table, (n_rows + 1,), the first of `rows` its head."""
     written = ["| " + " | ".join(row) + " |" for row in rows]

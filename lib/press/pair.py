@@ -1,6 +1,7 @@
 """Write each notebook's .ipynb from its .py (percent format), the text that people edit.
 
-The notebooks are those that the book lists (`press.publish.listed`); whatever else lies here, such as what JupyterLab makes, is left alone. Converting always goes from ``.py`` to ``.ipynb``:
+The notebooks are those that the book lists (`press.publish.listed`); whatever else lies here, such
+as what JupyterLab makes, is left alone. Converting always goes from ``.py`` to ``.ipynb``:
 jupytext's own ``--sync`` trusts modification times, which a clone scrambles.
 """
 
@@ -22,11 +23,15 @@ def texts(folder: Path = NOTEBOOKS) -> list[Path]:
 
 def strays(folder: Path = NOTEBOOKS) -> list[str]:
     """Notebooks in the folder that the book does not list."""
-    return sorted(path.name for path in folder.glob("*.ipynb") if path.with_suffix(".py") not in texts(folder))
+    return sorted(
+        path.name for path in folder.glob("*.ipynb") if path.with_suffix(".py") not in texts(folder)
+    )
 
 
 def convert(text: Path) -> str:
-    """The ``.ipynb`` of a ``.py``: no outputs, and cell ids that only depend on the order of the cells."""
+    """The ``.ipynb`` of a ``.py``: no outputs, and cell ids that only depend on the order of the
+    cells.
+    """
     notebook = jupytext.read(text)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
@@ -37,9 +42,12 @@ def convert(text: Path) -> str:
 
 def drifted(folder: Path = NOTEBOOKS) -> list[str]:
     """Names of the notebooks whose two halves differ, or that lack one half."""
+
     def differ(path: Path) -> bool:
         notebook = path.with_suffix(".ipynb")
-        return not (path.exists() and notebook.exists()) or notebook.read_text(encoding="utf-8") != convert(path)
+        return not (path.exists() and notebook.exists()) or notebook.read_text(
+            encoding="utf-8"
+        ) != convert(path)
 
     return [path.stem for path in texts(folder) if differ(path)]
 

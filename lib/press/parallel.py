@@ -1,18 +1,24 @@
-"""Measure with several processes, each on a GPU of its own, and publish as `press.run` does: the same tables, sooner.
+"""Measure with several processes, each on a GPU of its own, and publish as `press.run` does: the
+same tables, sooner.
 
-    accelerate launch --num_processes 4 -m press.parallel --notebook sec3_knockout --model qwen2.5-vl
+    accelerate launch --num_processes 4 -m press.parallel --notebook sec3_knockout --model
+    qwen2.5-vl
     torchrun --nproc_per_node 2 -m press.parallel --model smol                              without GPUs
 
-The arguments are those of `press.run`. Every process runs the notebooks' cells, and measures those prompts of each table that are its
-own (`reproduction.results.team`); all parts go into the same cache. What is no table by prompts, such as a search that goes on until it has found
-enough, each process does for itself, with the answers that the others have left. When all are done, the first process becomes `press.run`, which
-finds every part at hand. If a process breaks off, the launcher ends the others; the same command then goes on where they stopped.
+The arguments are those of `press.run`. Every process runs the notebooks' cells, and measures those
+prompts of each table that are its own (`reproduction.results.team`); all parts go into the same
+cache. What is no table by prompts, such as a search that goes on until it has found enough, each
+process does for itself, with the answers that the others have left. When all are done, the first
+process becomes `press.run`, which finds every part at hand. If a process breaks off, the launcher
+ends the others; the same command then goes on where they stopped.
 """
 
 import signal
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the rest is imported ends this without a traceback
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # Ctrl-C while the rest is imported ends this without a traceback
 
 import gc
 import os
@@ -28,11 +34,24 @@ from press import run
 from press.publish import Run, inputs, is_current
 
 #: What a launcher puts into a process's environment; `press.run` is one process again.
-LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+LAUNCHED = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+    "GROUP_WORLD_SIZE",
+    "ROLE_RANK",
+    "ROLE_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 
 
 def here(one: Run) -> None:
-    """Run a notebook's cells in this very process, without an output: what they measure stays in the cache."""
+    """Run a notebook's cells in this very process, without an output: what they measure stays in
+    the cache.
+    """
     scope: dict = {}
     with mock.patch("myst_nb.glue"):
         for cell in nbformat.read(one.source, as_version=4).cells:
@@ -58,19 +77,29 @@ def together(runs: list[Run]) -> None:
 
     rank, size = team.join()
     place = os.environ.get("ARBITRATION_OUTPUT")
-    with tempfile.TemporaryDirectory() as folder:  # figures and whole tables: `press.run` makes them again, and publishes them
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # figures and whole tables: `press.run` makes them again, and publishes them
         os.environ["ARBITRATION_OUTPUT"] = folder
         try:
             for number, one in enumerate(runs, 1):
                 if rank == 0:
-                    print(f"[{number}/{len(runs)}] {one.title}: measuring, {size} processes", flush=True)
+                    print(
+                        f"[{number}/{len(runs)}] {one.title}: measuring, {size} processes",
+                        flush=True,
+                    )
                 here(one)
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
         except Exception:
             traceback.print_exc()
-            print(f"error: process {rank + 1} of {size} broke off in {one.title}; the others are ended. "
-                  "What has been measured is kept: the same command goes on from there.", file=sys.stderr, flush=True)
+            print(
+                f"error: process {rank + 1} of {size} broke off in {one.title}; the others "
+                f"are ended. "
+                "What has been measured is kept: the same command goes on from there.",
+                file=sys.stderr,
+                flush=True,
+            )
             sys.exit(1)
         finally:
             os.environ.pop("ARBITRATION_OUTPUT")
@@ -101,7 +130,11 @@ def command(arguments: list[str]) -> int:
     shared = inputs(run.ROOT)
     together([one for one in runs if not is_current(one, given.into.resolve(), shared)])
     if first:
-        environment = {name: value for name, value in os.environ.items() if name not in LAUNCHED and not name.startswith("TORCHELASTIC_")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in LAUNCHED and not name.startswith("TORCHELASTIC_")
+        }
         os.execve(sys.executable, [sys.executable, *run.PROGRAM, *arguments], environment)
     return 0
 

@@ -1,6 +1,8 @@
-"""Which notebooks the book has, which of their runs are current, and how a finished run gets into the book: whole or not at all.
+"""Which notebooks the book has, which of their runs are current, and how a finished run gets into
+the book: whole or not at all.
 
-Any number of runs may go on at the same time, also of one notebook on one model: each writes into a folder of its own, and one at a time publishes.
+Any number of runs may go on at the same time, also of one notebook on one model: each writes into a
+folder of its own, and one at a time publishes.
 """
 
 import hashlib
@@ -23,10 +25,22 @@ from arbitration.files import atomic
 from arbitration.files.folders import ROOT
 from arbitration.files.web import digest
 
-# What a result depends on besides its notebook; constraints.txt stands for the versions of everything installed.
+# What a result depends on besides its notebook; constraints.txt stands for the versions of
+# everything installed.
 ALIVE = "alive.lock"
-UNFINISHED = ""  # stands in a stamp's place for the inputs while files are being published, and if that was broken off
-INPUTS = ("lib/arbitration/**/*.py", "lib/reproduction/**/*.py", "data/models/**/*", "data/scenes/**/*", "data/architectures/*", "data/text/*", "data/authors_curves.json", "constraints.txt")
+# stands in a stamp's place for the inputs while files are being published, and if that was broken
+# off
+UNFINISHED = ""
+INPUTS = (
+    "lib/arbitration/**/*.py",
+    "lib/reproduction/**/*.py",
+    "data/models/**/*",
+    "data/scenes/**/*",
+    "data/architectures/*",
+    "data/text/*",
+    "data/authors_curves.json",
+    "constraints.txt",
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,22 @@ class Run:
 
 
 def listed(root: Path = ROOT) -> list[str]:
-    """The book's notebooks, in the order of its table of contents: what else lies in the folder of notebooks, such as a copy, is none of them."""
+    """The book's notebooks, in the order of its table of contents: what else lies in the folder of
+    notebooks, such as a copy, is none of them.
+    """
     contents = (root / "_toc.yml").read_text(encoding="utf-8")
-    chapters = [chapter["file"] for part in yaml.safe_load(contents)["parts"] for chapter in part["chapters"]]
-    return list(dict.fromkeys(found[1] for chapter in chapters if (found := re.fullmatch(r"book/_executed/.+/(\w+)", chapter))))
+    chapters = [
+        chapter["file"]
+        for part in yaml.safe_load(contents)["parts"]
+        for chapter in part["chapters"]
+    ]
+    return list(
+        dict.fromkeys(
+            found[1]
+            for chapter in chapters
+            if (found := re.fullmatch(r"book/_executed/.+/(\w+)", chapter))
+        )
+    )
 
 
 def inputs(root: Path = ROOT) -> dict[str, str]:
@@ -65,17 +91,28 @@ def inputs(root: Path = ROOT) -> dict[str, str]:
 def fingerprint(run: Run, shared: dict[str, str]) -> str:
     """Hash of all that a run's result depends on."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    parts = {"source": digest(run.source), "parameters": run.parameters | brought(run), "python": python, "inputs": shared}
+    parts = {
+        "source": digest(run.source),
+        "parameters": run.parameters | brought(run),
+        "python": python,
+        "inputs": shared,
+    }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def brought(run: Run) -> dict:
-    """What a reader's own things that a run is given by their path contain: the data set, the model, and the picture."""
+    """What a reader's own things that a run is given by their path contain: the data set, the
+    model, and the picture.
+    """
     from arbitration import dataset
 
     found = {"data": dataset.content(run.parameters["data"])} if "data" in run.parameters else {}
     if run.named != run.model:
-        weights = [path for path in sorted(Path(run.model).iterdir()) if path.suffix in (".safetensors", ".json")]
+        weights = [
+            path
+            for path in sorted(Path(run.model).iterdir())
+            if path.suffix in (".safetensors", ".json")
+        ]
         found["model"] = {path.name: digest(path) for path in weights}
     if (image := Path(run.parameters.get("image") or "none").expanduser()).is_file():
         found["image"] = digest(image)
@@ -105,14 +142,17 @@ def is_current(run: Run, executed: Path, shared: dict[str, str]) -> bool:
     """Whether the published run has these inputs and its files are as they were published."""
     known, folder = told(seen(run, executed)), stamp_of(run, executed).parent
     return known["inputs"] == fingerprint(run, shared) and all(
-        (folder / name).is_file() and digest(folder / name) == content for name, content in known["files"].items())
+        (folder / name).is_file() and digest(folder / name) == content
+        for name, content in known["files"].items()
+    )
 
 
 def finished(notebook) -> bool:
     """Whether papermill ran every cell to its end without an exception.
 
-    papermill 2.7 sets the notebook's own `exception` to True on a failure and otherwise leaves it at None, also when the
-    kernel died; so the cells are asked too: each one that started says False, each one that did not says None.
+    papermill 2.7 sets the notebook's own `exception` to True on a failure and otherwise leaves it
+    at None, also when the kernel died; so the cells are asked too: each one that started says
+    False, each one that did not says None.
     """
     record = notebook.metadata.get("papermill", {})
     ran = (cell.metadata.get("papermill", {}).get("exception") is False for cell in notebook.cells)
@@ -120,7 +160,9 @@ def finished(notebook) -> bool:
 
 
 def without_paths(notebook, run: Run):
-    """The notebook without the folders of this machine, in papermill's metadata and in printed text."""
+    """The notebook without the folders of this machine, in papermill's metadata and in printed
+    text.
+    """
     notebook.metadata.papermill.input_path = f"notebooks/{run.source.name}"
     notebook.metadata.papermill.output_path = f"book/_executed/{run.named}/{run.source.name}"
     for cell in notebook.cells:
@@ -134,7 +176,8 @@ def without_paths(notebook, run: Run):
 def staged(run: Run, executed: Path) -> Iterator[Path]:
     """A folder of its own for one run; those that killed runs have left are removed.
 
-    Each folder holds a lock for as long as its run lives, so that the folder of a living run is told from one that was left.
+    Each folder holds a lock for as long as its run lives, so that the folder of a living run is
+    told from one that was left.
     """
     rooms = executed / ".running"
     rooms.mkdir(parents=True, exist_ok=True)
@@ -156,7 +199,8 @@ def staged(run: Run, executed: Path) -> Iterator[Path]:
 
 
 def publish(run: Run, staging: Path, executed: Path, inputs: str, before: bytes) -> bool:
-    """Move a finished run's files into the book, one run at a time; the stamp says that this is going on, and comes last.
+    """Move a finished run's files into the book, one run at a time; the stamp says that this is
+    going on, and comes last.
 
     Parameters
     ----------
@@ -168,20 +212,27 @@ def publish(run: Run, staging: Path, executed: Path, inputs: str, before: bytes)
     Returns
     -------
     bool
-        False if another run of the same inputs was published meanwhile: then this one is not needed.
+        False if another run of the same inputs was published meanwhile: then this one is not
+        needed.
 
     Raises
     ------
     RuntimeError
-        When papermill's record in the staged notebook does not say that the run finished, or if a run of other inputs was published meanwhile.
+        When papermill's record in the staged notebook does not say that the run finished, or if a
+        run of other inputs was published meanwhile.
     """
     notebook = nbformat.read(staging / run.source.name, as_version=4)
     if not finished(notebook):
-        raise RuntimeError(f"{run.title} did not finish: nothing was published. Run it again.")
+        why = f"{run.title} did not finish: nothing was published. Run it again."
+        raise RuntimeError(why)
     produced = staging / "output" / run.named
     produced.mkdir(parents=True, exist_ok=True)
     nbformat.write(without_paths(notebook, run), produced / run.source.name)
-    files = {path.relative_to(produced).as_posix(): digest(path) for path in sorted(produced.rglob("*")) if path.is_file()}
+    files = {
+        path.relative_to(produced).as_posix(): digest(path)
+        for path in sorted(produced.rglob("*"))
+        if path.is_file()
+    }
 
     (executed / ".running").mkdir(parents=True, exist_ok=True)
     with FileLock(executed / ".running" / "publishing.lock"):
@@ -190,9 +241,15 @@ def publish(run: Run, staging: Path, executed: Path, inputs: str, before: bytes)
         if now != before and known["inputs"] == inputs:
             return False
         if now != before and known["inputs"] != UNFINISHED:
-            raise RuntimeError(f"{run.title}: another run, with other parameters, code or data, was published while this one ran. The book keeps that one;"
-                               " nothing of this one was published. To have this one, run it again.")
-        atomic.write(stamp, json.dumps({"inputs": UNFINISHED, "files": known["files"] | files}, indent=1))
+            why = (
+                f"{run.title}: another run, with other parameters, code or data, was "
+                f"published while this one ran. The book keeps that one;"
+                " nothing of this one was published. To have this one, run it again."
+            )
+            raise RuntimeError(why)
+        atomic.write(
+            stamp, json.dumps({"inputs": UNFINISHED, "files": known["files"] | files}, indent=1)
+        )
         for name in known["files"].keys() - files.keys():
             (stamp.parent / name).unlink(missing_ok=True)
         for name in files:

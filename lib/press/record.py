@@ -1,8 +1,10 @@
-"""Keep the numbers of finished full runs: ``data/results/<model>/<notebook>.json``, which the book shows beside a reader's own.
+"""Keep the numbers of finished full runs: ``data/results/<model>/<notebook>.json``, which the book
+shows beside a reader's own.
 
     python -m press.record                  every full run of the embedded models that is published in the book
 
-A run that was not made with the parameters of ``full.json``, or whose code or data have changed since, is named and left out.
+A run that was not made with the parameters of ``full.json``, or whose code or data have changed
+since, is named and left out.
 """
 
 import argparse
@@ -31,7 +33,9 @@ def glued(notebook) -> dict[str, float | str]:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
-                text = next(value for kind, value in output.data.items() if kind.endswith("text/plain"))
+                text = next(
+                    value for kind, value in output.data.items() if kind.endswith("text/plain")
+                )
                 found[name] = value(text)
     return found
 
@@ -50,29 +54,53 @@ def record(run: Run, executed: Path, shared: dict[str, str]) -> dict:
     Raises
     ------
     ValueError
-        If the run is not published, was not made with these parameters, or is no longer what its code and data would give.
+        If the run is not published, was not made with these parameters, or is no longer what its
+        code and data would give.
     """
     path = executed / run.named / run.source.name
     if not path.is_file():
-        raise ValueError("not there; make book FULL=1 runs it")
+        why = "not there; make book FULL=1 runs it"
+        raise ValueError(why)
     notebook = nbformat.read(path, as_version=4)
     about = notebook.metadata.get("papermill", {})
     if about.get("parameters") != run.parameters or not finished(notebook):
-        raise ValueError(f"no full run: it was made with {about.get('parameters')}, a full run has {run.parameters}")
+        why = (
+            f"no full run: it was made with {about.get('parameters')}, a full run has "
+            f"{run.parameters}"
+        )
+        raise ValueError(why)
     if not is_current(run, executed, shared):
-        raise ValueError("out of date: its code, data or files have changed since")
-    numbers = {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in glued(notebook).items()}
-    stamp = json.loads((executed / run.named / f"{run.source.stem}.stamp.json").read_text(encoding="utf-8"))
+        why = "out of date: its code, data or files have changed since"
+        raise ValueError(why)
+    numbers = {
+        name: None if isinstance(one, float) and math.isnan(one) else one
+        for name, one in glued(notebook).items()
+    }
+    stamp = json.loads(
+        (executed / run.named / f"{run.source.stem}.stamp.json").read_text(encoding="utf-8")
+    )
     origin = {
-        "parameters": run.parameters, "inputs": stamp["inputs"], "python": sys.version.split()[0],
-        "packages": {name: version(name) for name in PACKAGES}, "ended": about["end_time"], "seconds": about.get("duration"),
+        "parameters": run.parameters,
+        "inputs": stamp["inputs"],
+        "python": sys.version.split()[0],
+        "packages": {name: version(name) for name in PACKAGES},
+        "ended": about["end_time"],
+        "seconds": about.get("duration"),
     }
     return {"provenance": origin, "numbers": numbers}
 
 
-def main(arguments=None, executed: Path = EXECUTED, into: Path = DATA / "results", folder: Path = NOTEBOOKS, root: Path = ROOT) -> int:
+def main(
+    arguments=None,
+    executed: Path = EXECUTED,
+    into: Path = DATA / "results",
+    folder: Path = NOTEBOOKS,
+    root: Path = ROOT,
+) -> int:
     make_printable()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
     given = parser.parse_args(arguments)
     from arbitration.models import embedded
@@ -90,7 +118,9 @@ def main(arguments=None, executed: Path = EXECUTED, into: Path = DATA / "results
             print(f"{run.title}: not recorded: {error}")
             continue
         target = into / run.named / f"{run.source.stem}.json"
-        atomic.write(target, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        atomic.write(
+            target, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
         print(f"{run.title}: {len(found['numbers'])} numbers recorded")
     return 0
 

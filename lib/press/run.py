@@ -10,7 +10,9 @@ A run whose source, code, data and parameters are those of the published one is 
 import signal
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the rest is imported ends this without a traceback
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # Ctrl-C while the rest is imported ends this without a traceback
 
 import argparse
 import ast
@@ -33,12 +35,19 @@ from press.publish import Run, fingerprint, inputs, is_current, listed, publish,
 
 NOTEBOOKS = ROOT / "notebooks"
 PROGRAM = ("-m", "press.run")
-KEPT = "what is published stays, and what has been measured is kept; the same command goes on from there"
+KEPT = (
+    "what is published stays, and what has been measured is kept; the same command goes on "
+    "from there"
+)
 KERNEL = {  # what a notebook's kernel finds in its environment
-    "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, also when the user has another python3 kernel
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger warns about frozen modules at every start
-    "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm looks for a widget; here its text bar is meant
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait make a busy machine ten times slower
+    # this interpreter's kernel, also when the user has another python3 kernel
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    # ipykernel's debugger warns about frozen modules at every start
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    # tqdm looks for a widget; here its text bar is meant
+    "PYTHONWARNINGS": "ignore:IProgress not found",
+    # threads that spin while they wait make a busy machine ten times slower
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 
@@ -48,7 +57,8 @@ def pick(given: str, valid: list[str], what: str) -> str:
         return given
     near = difflib.get_close_matches(given, valid, n=1, cutoff=0)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown {what} {given!r}{hint} Valid: {', '.join(valid) or 'none'}")
+    why = f"unknown {what} {given!r}{hint} Valid: {', '.join(valid) or 'none'}"
+    raise ValueError(why)
 
 
 def full_parameters(folder=NOTEBOOKS) -> dict[str, dict]:
@@ -66,33 +76,45 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
     models : list of str
         As `arbitration.load` takes them.
     parameters : dict
-        Values for names of the notebooks' parameters cells, also as typed text; `model` is set from `models`.
+        Values for names of the notebooks' parameters cells, also as typed text; `model` is set from
+        `models`.
     full : dict of str to dict, optional
         For each notebook (`full_parameters`) what holds where `parameters` says nothing.
 
     Raises
     ------
     ValueError
-        On a notebook, model or parameter name that does not exist, and on a value that a parameter cannot have; the message names the nearest
-        that is right. Also if `full` leaves a notebook out.
+        On a notebook, model or parameter name that does not exist, and on a value that a parameter
+        cannot have; the message names the nearest that is right. Also if `full` leaves a notebook
+        out.
     """
     from arbitration.models import (
         hub,  # only now, because it imports torch: --help and usage errors come at once
     )
 
-    # In the book's order sections come before appendices and controls, which read what a section has measured.
+    # In the book's order sections come before appendices and controls, which read what a section
+    # has measured.
     sources = {name: Path(folder) / f"{name}.ipynb" for name in listed(Path(folder).parent)}
     chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
     for name in models:
         hub.entry_of(name)
     if "model" in parameters:
-        raise ValueError(f"the parameter model is set by --model {parameters['model']}")
+        why = f"the parameter model is set by --model {parameters['model']}"
+        raise ValueError(why)
     for name in full or {}:
         pick(name, list(sources), "notebook of full.json")
     if lacking := [name for name in chosen if full is not None and name not in full]:
-        raise ValueError(f"full.json says nothing about {', '.join(lacking)}; add its full parameters, {{}} if the defaults are full")
+        why = (
+            f"full.json says nothing about {', '.join(lacking)}; add its full parameters, {{}} "
+            f"if the defaults are full"
+        )
+        raise ValueError(why)
     given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
-    return [Run(sources[name], model, settled(sources[name], {**given[name], "model": model})) for model in models for name in chosen]
+    return [
+        Run(sources[name], model, settled(sources[name], {**given[name], "model": model}))
+        for model in models
+        for name in chosen
+    ]
 
 
 def settled(source: Path, given: dict) -> dict:
@@ -105,7 +127,10 @@ def settled(source: Path, given: dict) -> dict:
     """
     from reproduction import parameters
 
-    declared = {name: ast.literal_eval(one["default"]) for name, one in papermill.inspect_notebook(source).items()}
+    declared = {
+        name: ast.literal_eval(one["default"])
+        for name, one in papermill.inspect_notebook(source).items()
+    }
     for name in ("model", *given):
         pick(name, list(declared), f"parameter of {source.stem}")
     try:
@@ -137,16 +162,32 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
         os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
         try:
             papermill.execute_notebook(
-                run.source, staging / run.source.name, run.parameters, kernel_name="python3",
-                progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
-                shutdown_kernel="immediate",  # one that is asked to end prints how it was interrupted; its files are written whole
-                iopub_timeout=300,  # a cell that glues hundreds of numbers on a busy machine needs more than the default 4 s
-                extra_arguments=["--log-level=ERROR"])  # each kernel would warn that it speaks TCP, on this machine only
+                run.source,
+                staging / run.source.name,
+                run.parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                # one that is asked to end prints how it was interrupted; its files are written
+                # whole
+                shutdown_kernel="immediate",
+                # a cell that glues hundreds of numbers on a busy machine needs more than the
+                # default 4 s
+                iopub_timeout=300,
+                extra_arguments=["--log-level=ERROR"],
+            )  # each kernel would warn that it speaks TCP, on this machine only
         finally:
             os.environ.clear()
             os.environ.update(environment)
         if not publish(run, staging, executed, made_from, before):
-            print(f"{run.title}: another run of the same was published meanwhile; the book has that one", flush=True)
+            print(
+                (
+                    f"{run.title}: another run of the same was published meanwhile; the book "
+                    f"has that one"
+                ),
+                flush=True,
+            )
 
 
 def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
@@ -155,8 +196,11 @@ def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
     for number, run in enumerate(runs, 1):
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
         current = is_current(run, executed, shared)
-        print(f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
-              f"({minutes}:{seconds:02d} elapsed)", flush=True)
+        print(
+            f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
+            f"({minutes}:{seconds:02d} elapsed)",
+            flush=True,
+        )
         if not current:
             execute(run, executed, shared)
 
@@ -164,8 +208,9 @@ def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
 def side_by_side(models: list[str], options: list[str]) -> int:
     """Run this program once for each model at the same time, the cores shared among them.
 
-    Two cores are kept busier by two models than by one: half of a notebook's time is single-threaded. What the processes print comes
-    out line by line under the model's name; of a progress bar, which rewrites its line, a state every ten seconds.
+    Two cores are kept busier by two models than by one: half of a notebook's time is
+    single-threaded. What the processes print comes out line by line under the model's name; of a
+    progress bar, which rewrites its line, a state every ten seconds.
 
     Returns
     -------
@@ -178,11 +223,25 @@ def side_by_side(models: list[str], options: list[str]) -> int:
     try:
         for model in models:
             command = [sys.executable, *PROGRAM, "--model", model, *options]
-            environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+            environment = {
+                **os.environ,
+                "OMP_NUM_THREADS": threads,
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONIOENCODING": "utf-8",
+            }
             # In a group of its own, so that Ctrl-C reaches it once, from here.
             running[model] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, process_group=0)
-        readers = [threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped)) for model, process in running.items()]
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                process_group=0,
+            )
+        readers = [
+            threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped))
+            for model, process in running.items()
+        ]
         for reader in readers:
             reader.start()
         for reader in readers:
@@ -195,7 +254,9 @@ def side_by_side(models: list[str], options: list[str]) -> int:
 
 
 def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:
-    """Interrupt processes, so that they end their kernels and clean up, and kill those that have not ended after some seconds."""
+    """Interrupt processes, so that they end their kernels and clean up, and kill those that have
+    not ended after some seconds.
+    """
     for process in processes:
         process.send_signal(signal.SIGINT)
     until = time.monotonic() + patience
@@ -207,9 +268,13 @@ def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:
 
 
 def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -> None:
-    """Print a process's lines under a label, and its progress bars now and then; read on in silence when `stopped`, so that it can end."""
+    """Print a process's lines under a label, and its progress bars now and then; read on in silence
+    when `stopped`, so that it can end.
+    """
     shown = float("-inf")
-    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):  # a line ends at \r too
+    for line in io.TextIOWrapper(
+        stream, encoding="utf-8", errors="replace", newline=""
+    ):  # a line ends at \r too
         bar = line.endswith("\r")
         if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
             print(f"{label}{line.strip()}", flush=True)
@@ -218,11 +283,21 @@ def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -
 
 def parser(about: str) -> argparse.ArgumentParser:
     """The command line, which `press.parallel` shares."""
-    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--notebook", action="append", default=[], help="name without ending; default: all")
-    options.add_argument("--model", action="append", default=[], help="default: the embedded models")
-    options.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    options.add_argument("--full", action="store_true", help="with the parameters of full.json; -p goes before them")
+    options = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--notebook", action="append", default=[], help="name without ending; default: all"
+    )
+    options.add_argument(
+        "--model", action="append", default=[], help="default: the embedded models"
+    )
+    options.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
+    )
+    options.add_argument(
+        "--full", action="store_true", help="with the parameters of full.json; -p goes before them"
+    )
     options.add_argument("--into", type=Path, default=EXECUTED, help="folder of the published runs")
     return options
 
@@ -240,7 +315,9 @@ def asked(given: argparse.Namespace) -> list[Run]:
     )
 
     full = full_parameters() if given.full else None
-    return plan(given.notebook, given.model or list(embedded.NAMES), dict(given.parameter), full=full)
+    return plan(
+        given.notebook, given.model or list(embedded.NAMES), dict(given.parameter), full=full
+    )
 
 
 def main(arguments=None) -> int:
@@ -253,7 +330,10 @@ def conclude(work: Callable[[], int | None]) -> int:
     try:
         return status(work, KEPT)
     except (papermill.PapermillExecutionError, RuntimeError) as error:
-        print(f"{error}\nerror: the run above broke off; the book keeps the last run that finished.", file=sys.stderr)
+        print(
+            f"{error}\nerror: the run above broke off; the book keeps the last run that finished.",
+            file=sys.stderr,
+        )
         return 1
 
 
@@ -274,11 +354,23 @@ def command(arguments) -> int:
     from arbitration.models import embedded
 
     chosen = list(dict.fromkeys(run.model for run in runs))
-    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):  # small enough for a machine to hold several
+    if len(chosen) > 1 and set(chosen) <= set(
+        embedded.NAMES
+    ):  # small enough for a machine to hold several
         start = time.monotonic()
-        options = [f"--notebook={name}" for name in given.notebook] + [part for pair in given.parameter for part in ("-p", *pair)]
-        failed = side_by_side(chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"])
-        print(f"all runs {'ended, some broke off' if failed else 'are current'} after {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+        options = [f"--notebook={name}" for name in given.notebook] + [
+            part for pair in given.parameter for part in ("-p", *pair)
+        ]
+        failed = side_by_side(
+            chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"]
+        )
+        print(
+            (
+                f"all runs {'ended, some broke off' if failed else 'are current'} after "
+                f"{(time.monotonic() - start) / 60:.1f} minutes"
+            ),
+            flush=True,
+        )
         return failed
     run_all(runs, given.into.resolve())
     return 0

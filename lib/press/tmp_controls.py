@@ -22,4 +22,8 @@ def lines(table: pd.DataFrame) -> list[str]:
 
 
 def _cell(one):
-    return "{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**one) if one["n"] else "not measured, n = 0"
+    return (
+        "{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**one)
+        if one["n"]
+        else "not measured, n = 0"
+    )

@@ -8,7 +8,9 @@ from reproduction.claims import predicted, rules
 from reproduction.claims.recorded import NUMBERLESS
 
 
-def lines(claims: Iterable, records: dict[str, dict], glued: Callable[[str, str, str], str]) -> list[str]:
+def lines(
+    claims: Iterable, records: dict[str, dict], glued: Callable[[str, str, str], str]
+) -> list[str]:
     """A table of verdicts: this machine's run beside the recorded full run.
 
     Parameters
@@ -23,8 +25,8 @@ def lines(claims: Iterable, records: dict[str, dict], glued: Callable[[str, str,
     Returns
     -------
     list of str
-        Markdown: for each claim a line with its numbers of samples and one line for each verdict; "not recorded" where the notebook has no record,
-        "–" where its record lacks the number.
+        Markdown: for each claim a line with its numbers of samples and one line for each verdict;
+        "not recorded" where the notebook has no record, "–" where its record lacks the number.
     """
     rows = [["claim", "verdict on", "this machine's run", "recorded full run"]]
     for claim in claims:
@@ -34,14 +36,19 @@ def lines(claims: Iterable, records: dict[str, dict], glued: Callable[[str, str,
         record = records.get(claim.notebook)
         full = partial(_written, record["numbers"]) if record else None
         told = [("*samples, text / vision following*", partial(_samples, claim.samples))]
-        told += [(rule, partial(_cell, key.removesuffix("_verdict"))) for rule, key in claim.verdicts]
+        told += [
+            (rule, partial(_cell, key.removesuffix("_verdict"))) for rule, key in claim.verdicts
+        ]
         for place, (rule, cell) in enumerate(told):
-            rows.append(["" if place else claim.id, rule, cell(own), cell(full) if full else "not recorded"])
+            rows.append(
+                ["" if place else claim.id, rule, cell(own), cell(full) if full else "not recorded"]
+            )
     return markdown(rows)
 
 
 def judged(records: dict[str, dict[str, dict]]) -> list[str]:
-    """A table of the verdicts on the paper's claims, by the rule of `verdicts`, from recorded full runs alone.
+    """A table of the verdicts on the paper's claims, by the rule of `verdicts`, from recorded full
+    runs alone.
 
     Parameters
     ----------
@@ -51,11 +58,17 @@ def judged(records: dict[str, dict[str, dict]]) -> list[str]:
     Returns
     -------
     list of str
-        Markdown: one line for each claim of `predicted.predicted_claims`, linked to its tests; "not recorded" where the records of a model lack a number that the claim needs.
+        Markdown: one line for each claim of `predicted.predicted_claims`, linked to its tests; "not
+        recorded" where the records of a model lack a number that the claim needs.
     """
     rows = [["claim", *records]]
     for claim in predicted.predicted_claims():
-        rows.append([f"[{claim.statement}](#verdict-{claim.id})", *(_word(claim, found) for found in records.values())])
+        rows.append(
+            [
+                f"[{claim.statement}](#verdict-{claim.id})",
+                *(_word(claim, found) for found in records.values()),
+            ]
+        )
     return markdown(rows)
 
 
@@ -76,9 +89,22 @@ def origins(records: dict[str, dict]) -> list[str]:
     rows = [["notebook", "parameters", "ended", "versions", "inputs (hash)"]]
     for notebook, record in records.items():
         about = record["provenance"]
-        parameters = ", ".join(f"{name} = {value}" for name, value in about["parameters"].items() if name != "model")
-        versions = ", ".join(f"{name} {version}" for name, version in {"python": about["python"], **about["packages"]}.items())
-        rows.append([f"`{notebook}`", parameters, about["ended"][:10], versions, f"`{about['inputs'][:12]}`"])
+        parameters = ", ".join(
+            f"{name} = {value}" for name, value in about["parameters"].items() if name != "model"
+        )
+        versions = ", ".join(
+            f"{name} {version}"
+            for name, version in {"python": about["python"], **about["packages"]}.items()
+        )
+        rows.append(
+            [
+                f"`{notebook}`",
+                parameters,
+                about["ended"][:10],
+                versions,
+                f"`{about['inputs'][:12]}`",
+            ]
+        )
     return markdown(rows)
 
 

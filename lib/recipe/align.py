@@ -26,9 +26,14 @@ def icon_words() -> tuple[tuple[str, ...], dict[int, tuple[int, ...]]]:
 
 
 def vocabulary_embeddings(model, tokenizer) -> torch.Tensor:
-    """The language model's embedding of each word (the mean over its tokens); shape (words, hidden)."""
+    """The language model's embedding of each word (the mean over its tokens); shape (words,
+    hidden).
+    """
     table = model.get_input_embeddings().weight.detach()
-    rows = [table[tokenizer(f" {word}", add_special_tokens=False)["input_ids"]].mean(0) for word in icon_words()[0]]
+    rows = [
+        table[tokenizer(f" {word}", add_special_tokens=False)["input_ids"]].mean(0)
+        for word in icon_words()[0]
+    ]
     return torch.stack(rows).float()
 
 
@@ -53,20 +58,26 @@ def patch_words(scenes: list[Scene], side: int, rng: Random) -> torch.Tensor:
     labels = torch.full((len(scenes), side, side), NOTHING)
     for index, scene in enumerate(scenes):
         for item in scene.items:
-            # Icons are round rather than square: a tenth of their width at the edges is mostly empty.
+            # Icons are round rather than square: a tenth of their width at the edges is mostly
+            # empty.
             reach = 0.4 * item.size
-            near = ((centre - item.y).abs()[:, None] < reach) & ((centre - item.x).abs()[None, :] < reach)
+            near = ((centre - item.y).abs()[:, None] < reach) & (
+                (centre - item.x).abs()[None, :] < reach
+            )
             labels[index][near] = rng.choice(meanings[item.row])
     return labels.flatten(1)
 
 
 def patch_outputs(model, pictures: torch.Tensor) -> torch.Tensor:
-    """What the language model is given for pictures of values 0..1; shape (pictures, patches, hidden)."""
+    """What the language model is given for pictures of values 0..1; shape (pictures, patches,
+    hidden).
+    """
     return torch.stack(list(model.get_image_features(2 * pictures - 1).pooler_output))
 
 
 def alignment_loss(seen: torch.Tensor, labels: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the right word among all, plus a penalty that keeps the outputs as long as embeddings are.
+    """Cross-entropy of the right word among all, plus a penalty that keeps the outputs as long as
+    embeddings are.
 
     Parameters
     ----------

@@ -20,32 +20,50 @@ def fresh(seed: int):
     processor : LlavaProcessor
     """
     model, processor = embedded.build("smol", weights="random", seed=seed)
-    base = {key.removeprefix("model."): value for key, value in load_file(embedded.dequantised()).items()}
+    base = {
+        key.removeprefix("model."): value
+        for key, value in load_file(embedded.dequantised()).items()
+    }
     model.model.language_model.load_state_dict(base)
     return model, processor
 
 
 def toy(seed: int):
-    """A tiny model of the same make, from random numbers: two layers, 32 wide, pictures as large, words as many."""
+    """A tiny model of the same make, from random numbers: two layers, 32 wide, pictures as large,
+    words as many.
+    """
     config = LlavaConfig.from_pretrained(embedded.MODELS).to_dict()
     config["text_config"] |= {
-        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "num_key_value_heads": 1, "head_dim": 16,
-    }  # fmt: skip
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+    }
     config["vision_config"] |= {
-        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-    }  # fmt: skip
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(LlavaConfig.from_dict(config))
-        # As far apart as pretrained embeddings are: otherwise no word is easier to say than another.
+        # As far apart as pretrained embeddings are: otherwise no word is easier to say than
+        # another.
         torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.3)
     return model.eval(), LlavaProcessor.from_pretrained(embedded.MODELS)
 
 
 def save(model, folder: Path) -> None:
-    """Write the trained parts as `arbitration.models.embedded` reads them: deltas in float16, vision half in int8 rows."""
-    adapter = {name: value.half().contiguous() for name, value in deltas(model.model.language_model).items()}
+    """Write the trained parts as `arbitration.models.embedded` reads them: deltas in float16,
+    vision half in int8 rows.
+    """
+    adapter = {
+        name: value.half().contiguous()
+        for name, value in deltas(model.model.language_model).items()
+    }
     rank = next(value.shape[0] for name, value in adapter.items() if name.endswith("lora_A"))
     about = {"rank": str(rank), "scale": str(SCALE), "merge": "W + scale * lora_B @ lora_A"}
     vision = {

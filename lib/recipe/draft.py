@@ -33,7 +33,9 @@ class Draft:
     def stated(self, rng: Random, answer: str, held: bool) -> str:
         """A text context that claims `answer`."""
         other = self.answer_text if answer == self.answer_vision else self.answer_vision
-        return wording.context(rng, self.sentences, held, x=answer, y=other, o=self.about or answer, p=self.relation)
+        return wording.context(
+            rng, self.sentences, held, x=answer, y=other, o=self.about or answer, p=self.relation
+        )
 
 
 def words(kind: str, style: int) -> list[str]:
@@ -49,7 +51,9 @@ def item(rng, kind, word, style, x, y, size, tint=-1, flip=None):
 
 def thing(rng, style, kinds=OBJECTS, without=()):
     """A kind and a word of it; every word equally likely."""
-    return rng.choice([(kind, word) for kind in kinds for word in words(kind, style) if word not in without])
+    return rng.choice(
+        [(kind, word) for kind in kinds for word in words(kind, style) if word not in without]
+    )
 
 
 def middle(rng):
@@ -60,5 +64,6 @@ def middle(rng):
 def towards(rng, direction, low, high):
     """A place towards a side, a little off its axis."""
     return tuple(
-        0.5 + step * rng.uniform(low, high) if step else 0.5 + rng.uniform(-0.09, 0.09) for step in direction
+        0.5 + step * rng.uniform(low, high) if step else 0.5 + rng.uniform(-0.09, 0.09)
+        for step in direction
     )

@@ -37,22 +37,30 @@ def fresh(ability: str, following: str, n: int, seed: int = 0) -> list[Example]:
     seed : int
     """
     rng, tasks = Random(f"{seed} {ability} {following}"), list(TASKS)
-    return [example(rng, task=tasks[i % len(tasks)], following=following, **ABILITIES[ability]) for i in range(n)]
+    return [
+        example(rng, task=tasks[i % len(tasks)], following=following, **ABILITIES[ability])
+        for i in range(n)
+    ]
 
 
 @torch.no_grad()
 def first_tokens(model, processor, examples: list[Example], batch: int = 16) -> list[int]:
     """The most likely next token after each prompt.
 
-    Prompts of similar length share a batch: padding on the right costs time, and a causal model ignores it.
+    Prompts of similar length share a batch: padding on the right costs time, and a causal model
+    ignores it.
     """
     tokenizer, image = processor.tokenizer, processor.image_token
     patches = model.config.image_seq_length
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].context) + len(examples[i].request))
+    order = sorted(
+        range(len(examples)), key=lambda i: len(examples[i].context) + len(examples[i].request)
+    )
     found = [0] * len(examples)
     for start in tqdm(range(0, len(order), batch), desc="answers", leave=False):
         chosen = order[start : start + batch]
-        inputs, _, _ = encode([examples[i] for i in chosen], tokenizer, image, patches, model.device, answers=False)
+        inputs, _, _ = encode(
+            [examples[i] for i in chosen], tokenizer, image, patches, model.device, answers=False
+        )
         inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
         last = inputs["attention_mask"].sum(1) - 1
         hidden = model.model(**inputs).last_hidden_state[torch.arange(len(chosen)), last]
@@ -72,7 +80,10 @@ def scored(model, processor, examples: list[Example], batch: int = 16) -> pd.Dat
     tokenizer = processor.tokenizer
     rows = []
     for each, token in zip(examples, first_tokens(model, processor, examples, batch)):
-        right, other = (tokenizer(f" {word}", add_special_tokens=False)["input_ids"][:1] for word in (each.answer, each.other))
+        right, other = (
+            tokenizer(f" {word}", add_special_tokens=False)["input_ids"][:1]
+            for word in (each.answer, each.other)
+        )
         rows.append((each.task, [token] == right, bool(each.other) and [token] == other))
     return pd.DataFrame(rows, columns=["task", "exact", "competitor"])
 
@@ -83,7 +94,8 @@ def abilities(model, processor, n: int = 128, seed: int = 0) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per ability and modality followed: ability, following, n, exact, competitor (shares).
+        One row per ability and modality followed: ability, following, n, exact, competitor
+        (shares).
     """
     rows = []
     for ability, drawn in ABILITIES.items():
@@ -106,7 +118,13 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for name in options.models:
         model, processor = build(name)
-        print(name, abilities(model.to(device), processor, options.n, options.seed).round(3).to_string(index=False), sep="\n")
+        print(
+            name,
+            abilities(model.to(device), processor, options.n, options.seed)
+            .round(3)
+            .to_string(index=False),
+            sep="\n",
+        )
 
 
 if __name__ == "__main__":

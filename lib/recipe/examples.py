@@ -1,4 +1,6 @@
-"""One thing to answer: a picture, a prompt and the right word. What training sees, and what the abilities are measured on."""
+"""One thing to answer: a picture, a prompt and the right word. What training sees, and what the
+abilities are measured on.
+"""
 
 from dataclasses import dataclass
 from random import Random
@@ -30,15 +32,23 @@ class Example:
     other: str = ""
 
 
-def example(rng: Random, kind: str, task: str | None = None, following: str | None = None, held=False, held_style=False, order=True):
+def example(
+    rng: Random,
+    kind: str,
+    task: str | None = None,
+    following: str | None = None,
+    held=False,
+    held_style=False,
+    order=True,
+):
     """Draw an example.
 
     Parameters
     ----------
     rng : random.Random
     kind : {"conflict", "agreeing", "vision only", "text only"}
-        Whether the text claims another answer than the picture, the same one, nothing about the question, or whether
-        the picture is empty.
+        Whether the text claims another answer than the picture, the same one, nothing about the
+        question, or whether the picture is empty.
     task : str, optional
         A task type; drawn if not given.
     following : {"vision", "text"}, optional
@@ -55,15 +65,21 @@ def example(rng: Random, kind: str, task: str | None = None, following: str | No
     Example
     """
     draft, scene = draw(rng, task or rng.choice(list(TASKS)), held_style)
-    following = {"vision only": "vision", "text only": "text"}.get(kind, following or rng.choice(("vision", "text")))
+    following = {"vision only": "vision", "text only": "text"}.get(
+        kind, following or rng.choice(("vision", "text"))
+    )
     claimed = draft.answer_vision if kind == "agreeing" else draft.answer_text
-    context = wording.fillers(rng, held) if kind == "vision only" else draft.stated(rng, claimed, held)
+    context = (
+        wording.fillers(rng, held) if kind == "vision only" else draft.stated(rng, claimed, held)
+    )
     if kind == "text only":
         scene = Scene((), scene.background)
     instruction = wording.instruction(rng, following, held)
     first = rng.random() < INSTRUCTION_FIRST if order is None else order
     request = f"{instruction} {draft.question}" if first else f"{draft.question} {instruction}"
-    right, other = (draft.answer_vision, claimed) if following == "vision" else (claimed, draft.answer_vision)
+    right, other = (
+        (draft.answer_vision, claimed) if following == "vision" else (claimed, draft.answer_vision)
+    )
     return Example(task or "", scene, context, request, right, other if kind == "conflict" else "")
 
 
@@ -78,7 +94,15 @@ def prompt(example: Example, image: str) -> str:
     return f"USER:{image}\n{example.context}\n{example.request}\nASSISTANT:"
 
 
-def encode(examples: list[Example], tokenizer, image: str, patches: int, device="cpu", answers=True, noise=None):
+def encode(
+    examples: list[Example],
+    tokenizer,
+    image: str,
+    patches: int,
+    device="cpu",
+    answers=True,
+    noise=None,
+):
     """Model inputs for examples, padded on the right.
 
     Parameters
@@ -97,7 +121,8 @@ def encode(examples: list[Example], tokenizer, image: str, patches: int, device=
     Returns
     -------
     inputs : dict of str to Tensor
-        input_ids and attention_mask (rows, length), pixel_values (rows, 3, 96, 96) in −1..1, labels if asked for.
+        input_ids and attention_mask (rows, length), pixel_values (rows, 3, 96, 96) in −1..1, labels
+        if asked for.
     cue, late : BoolTensor
         Shape (rows, length): tokens of picture and text context; tokens after the request.
     """
@@ -113,7 +138,8 @@ def encode(examples: list[Example], tokenizer, image: str, patches: int, device=
         rows.append(
             (
                 tokens["input_ids"] + [tokenizer.eos_token_id] * answers,
-                [len("USER:") <= a < context - 1 or context <= a < request - 1 for a, _ in spans] + [False] * answers,
+                [len("USER:") <= a < context - 1 or context <= a < request - 1 for a, _ in spans]
+                + [False] * answers,
                 [a >= ends for a, _ in spans] + [True] * answers,
                 [a >= answer for a, _ in spans] + [True] * answers,
             )
@@ -130,8 +156,18 @@ def encode(examples: list[Example], tokenizer, image: str, patches: int, device=
     pictures = render([each.scene for each in examples], device)
     if noise is not None:
         light = 1 + 0.15 * (torch.rand(len(rows), 1, 1, 1, generator=noise, device=device) - 0.5)
-        pictures = pictures * light + 0.03 * torch.randn(pictures.shape, generator=noise, device=device)
-    inputs = {"input_ids": ids, "attention_mask": there.long(), "pixel_values": pictures.clamp(0, 1) * 2 - 1}
+        pictures = pictures * light + 0.03 * torch.randn(
+            pictures.shape, generator=noise, device=device
+        )
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": there.long(),
+        "pixel_values": pictures.clamp(0, 1) * 2 - 1,
+    }
     if answers:
         inputs["labels"] = ids.where(trained, IGNORED)
-    return {name: value.to(device) for name, value in inputs.items()}, cue.to(device), late.to(device)
+    return (
+        {name: value.to(device) for name, value in inputs.items()},
+        cue.to(device),
+        late.to(device),
+    )

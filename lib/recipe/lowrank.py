@@ -28,7 +28,9 @@ def adapt(language_model: nn.Module, rank: int) -> None:
 
 
 def deltas(language_model: nn.Module) -> dict[str, torch.Tensor]:
-    """The deltas as ``<layer>.lora_A`` and ``<layer>.lora_B``, as `arbitration.embedded.assemble` takes them."""
+    """The deltas as ``<layer>.lora_A`` and ``<layer>.lora_B``, as `arbitration.embedded.assemble`
+    takes them.
+    """
     return {
         name.replace(".parametrizations.weight.0", ""): parameter.detach().cpu()
         for name, parameter in language_model.named_parameters()

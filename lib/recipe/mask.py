@@ -6,7 +6,8 @@ import torch
 def closed(there: torch.Tensor, cue: torch.Tensor, late: torch.Tensor) -> torch.Tensor:
     """Attention mask in which nothing after the request sees picture or text context.
 
-    What the answer needs to know about them can then only reach it through the tokens of instruction and question.
+    What the answer needs to know about them can then only reach it through the tokens of
+    instruction and question.
 
     Parameters
     ----------

@@ -44,7 +44,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows: items, later ones in front, and seven numbers in 0..1 that set the background."""
+    """What a picture shows: items, later ones in front, and seven numbers in 0..1 that set the
+    background.
+    """
 
     items: tuple[Item, ...]
     background: tuple[float, ...]
@@ -76,7 +78,8 @@ def tiles() -> torch.Tensor:
         grid = pixels.view(rows, side, columns, side, 4).permute(0, 2, 4, 1, 3)
         sheets.append(grid.reshape(-1, 4, side, side))
     every = torch.stack(sheets)
-    # Sampling between an icon's edge and the empty tile around it must not mix in the colour of emptiness.
+    # Sampling between an icon's edge and the empty tile around it must not mix in the colour of
+    # emptiness.
     every[:, :, :3] *= every[:, :, 3:]
     return every
 
@@ -84,8 +87,8 @@ def tiles() -> torch.Tensor:
 def render(scenes: list[Scene], device="cpu") -> torch.Tensor:
     """Draw scenes.
 
-    The background runs linearly from c₁ = 0.45 + 0.5·b₀₋₂ to c₂ = c₁ + 0.3·(b₃₋₅ − 0.5), both cut to 0..1, along
-    b₆·x + (1 − b₆)·y.
+    The background runs linearly from c₁ = 0.45 + 0.5·b₀₋₂ to c₂ = c₁ + 0.3·(b₃₋₅ − 0.5), both cut
+    to 0..1, along b₆·x + (1 − b₆)·y.
 
     Parameters
     ----------
@@ -112,15 +115,22 @@ def render(scenes: list[Scene], device="cpu") -> torch.Tensor:
 
 
 def _sampled(items: list[Item], where: torch.Tensor) -> torch.Tensor:
-    """Each item where it lies in an otherwise empty picture; (items, 4, 96, 96), colours multiplied by opacity."""
+    """Each item where it lies in an otherwise empty picture; (items, 4, 96, 96), colours multiplied
+    by opacity.
+    """
     device = where.device
     source = tiles()[[item.style for item in items], [item.row for item in items]].to(device)
     tint = torch.tensor([item.tint for item in items], device=device)
-    source = torch.where((tint >= 0)[:, None, None, None], _tinted(source, tint.clamp(min=0)), source)
+    source = torch.where(
+        (tint >= 0)[:, None, None, None], _tinted(source, tint.clamp(min=0)), source
+    )
     x, y, size = torch.tensor([(item.x, item.y, item.size) for item in items], device=device).T
     across = 2 * (where - x[:, None]) / size[:, None]
     down = 2 * (where - y[:, None]) / size[:, None]
-    across = across * torch.tensor([-1.0 if item.flip else 1.0 for item in items], device=device)[:, None]
+    across = (
+        across
+        * torch.tensor([-1.0 if item.flip else 1.0 for item in items], device=device)[:, None]
+    )
     grid = torch.stack(torch.broadcast_tensors(across[:, None, :], down[:, :, None]), -1)
     return grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
@@ -129,7 +139,9 @@ def _tinted(source: torch.Tensor, tint: torch.Tensor) -> torch.Tensor:
     """The icons in one colour each; light and dark parts stay apart."""
     opacity = source[:, 3:]
     light = (source[:, :3] / opacity.clamp(min=1e-6)).mean(1, keepdim=True)
-    colours = torch.tensor(list(icons()["colours"].values()), device=source.device)[tint][..., None, None]
+    colours = torch.tensor(list(icons()["colours"].values()), device=source.device)[tint][
+        ..., None, None
+    ]
     painted = (colours * (0.55 + 0.6 * light) + 0.12 * (light - 0.5)).clamp(0, 1)
     return torch.cat([painted * opacity, opacity], 1)
 

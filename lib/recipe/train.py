@@ -1,7 +1,8 @@
 """Training of the embedded models: first the eyes alone, then everything together.
 
-``python -m recipe.train --model smol --full`` trains at full size on a GPU; without ``--full`` a toy of the same
-shape runs on any machine in seconds. A run that was interrupted goes on where it was saved.
+``python -m recipe.train --model smol --full`` trains at full size on a GPU; without ``--full`` a
+toy of the same shape runs on any machine in seconds. A run that was interrupted goes on where it
+was saved.
 """
 
 import argparse
@@ -60,9 +61,17 @@ class Recipe:
 
 RECIPES = {"smol": Recipe(seed=1), "smol-relay": Recipe(relay=True, seed=2)}
 TOY = {
-    "rank": 4, "align_steps": 30, "align_batch": 16, "align_rate": 1e-2, "steps": 30, "batch": 16, "vision_rate": 1e-2,
-    "delta_rate": 3e-2, "warmup": 3, "save_every": 15,
-}  # fmt: skip
+    "rank": 4,
+    "align_steps": 30,
+    "align_batch": 16,
+    "align_rate": 1e-2,
+    "steps": 30,
+    "batch": 16,
+    "vision_rate": 1e-2,
+    "delta_rate": 3e-2,
+    "warmup": 3,
+    "save_every": 15,
+}
 
 
 def train(model, processor, recipe: Recipe, folder: Path) -> list[tuple[str, int, float]]:
@@ -99,15 +108,22 @@ def train(model, processor, recipe: Recipe, folder: Path) -> list[tuple[str, int
 
     words = vocabulary_embeddings(model, processor.tokenizer)
     first = [{"params": eyes, "lr": recipe.align_rate}]
-    second = [{"params": eyes, "lr": recipe.vision_rate}, {"params": deltas, "lr": recipe.delta_rate}]
+    second = [
+        {"params": eyes, "lr": recipe.vision_rate},
+        {"params": deltas, "lr": recipe.delta_rate},
+    ]
     log = _stage("align", accelerator, model, first, recipe.align_steps, aligned, recipe, folder)
-    return log + _stage("answer", accelerator, model, second, recipe.steps, answered, recipe, folder)
+    return log + _stage(
+        "answer", accelerator, model, second, recipe.steps, answered, recipe, folder
+    )
 
 
 def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
     """One stage: AdamW, a warm-up and a cosine, saved now and then and resumed from what was saved."""
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.warmup, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _rate(step, recipe.warmup, steps)
+    )
     _, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
     saved = folder / name
     done = int((saved / "step").read_text(encoding="utf-8")) if (saved / "step").exists() else 0
@@ -141,7 +157,9 @@ def _rate(step, warmup, steps):
 
 
 def _alignment(model, processor, words, recipe, step, device):
-    """Stage 1's loss on fresh scenes. Each step has its own seed, so a resumed run sees what it would have seen."""
+    """Stage 1's loss on fresh scenes. Each step has its own seed, so a resumed run sees what it
+    would have seen.
+    """
     rng = Random(f"{recipe.seed} align {step}")
     examples = training_batch(rng, recipe.align_batch)
     scenes = [each.scene for each in examples if each.scene.items]
@@ -156,7 +174,12 @@ def _answers(model, processor, recipe, step, device):
     noise = torch.Generator(device).manual_seed(rng.getrandbits(32))
     tokenizer, image = processor.tokenizer, processor.image_token
     inputs, cue, late = encode(
-        training_batch(rng, recipe.batch), tokenizer, image, model.config.image_seq_length, device, noise=noise
+        training_batch(rng, recipe.batch),
+        tokenizer,
+        image,
+        model.config.image_seq_length,
+        device,
+        noise=noise,
     )
     if recipe.relay:
         inputs["attention_mask"] = closed(inputs["attention_mask"].bool(), cue, late)
@@ -171,14 +194,18 @@ def _answers(model, processor, recipe, step, device):
 def main():
     from recipe.build import fresh, save, toy
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", choices=list(RECIPES), default="smol")
     parser.add_argument("--full", action="store_true", help="full size: the pretrained base, a GPU")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     options = parser.parse_args()
     recipe = RECIPES[options.model]
     if options.full and not torch.cuda.is_available():
-        parser.error("--full needs a GPU (minutes on a large one, days without); leave it out for the toy")
+        parser.error(
+            "--full needs a GPU (minutes on a large one, days without); leave it out for the toy"
+        )
     if not options.full:
         recipe = replace(recipe, **TOY)
     model, processor = fresh(recipe.seed) if options.full else toy(recipe.seed)
@@ -189,4 +216,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(commands.status(main, "the last saved step is kept; the same command goes on from there"))
+    sys.exit(
+        commands.status(main, "the last saved step is kept; the same command goes on from there")
+    )

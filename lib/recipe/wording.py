@@ -1,4 +1,6 @@
-"""What is said about a scene: instructions, context sentences and fillers, with some held back from training."""
+"""What is said about a scene: instructions, context sentences and fillers, with some held back from
+training.
+"""
 
 import json
 from functools import cache
@@ -6,7 +8,8 @@ from random import Random
 
 from recipe.render import SCENES
 
-#: Share of training instructions in the paper's own wording, and of held-out ones with held-out names of the modalities.
+#: Share of training instructions in the paper's own wording, and of held-out ones with held-out
+#: names of the modalities.
 PAPER_SHARE, HELD_NOUN_SHARE = 0.07, 0.3
 #: Weights of 0, 1, 2 and 3 filler sentences around the one that matters.
 FILLERS = (0.17, 0.41, 0.33, 0.09)
@@ -34,7 +37,11 @@ def instruction(rng: Random, following: str, held: bool) -> str:
     unseen = "_held_out" if held and rng.random() < HELD_NOUN_SHARE else ""
     names = [rng.choice(known[f"{modality}_nouns{unseen}"]) for modality in ("image", "text")]
     wanted, other = names if following == "vision" else names[::-1]
-    return rng.choice(known["held_out" if held else "train"]).replace("{A}", wanted).replace("{B}", other)
+    return (
+        rng.choice(known["held_out" if held else "train"])
+        .replace("{A}", wanted)
+        .replace("{B}", other)
+    )
 
 
 def context(rng: Random, sentences: str, held: bool, **words: str) -> str:
@@ -47,8 +54,8 @@ def context(rng: Random, sentences: str, held: bool, **words: str) -> str:
         Which list of sentences, a key of ``context`` in ``templates.json``.
     held : bool
     **words : str
-        What fills the sentence's gaps: ``x`` the answer stated, and as needed ``o`` what the question is about, ``p`` a
-        relation in space, ``y`` the other answer.
+        What fills the sentence's gaps: ``x`` the answer stated, and as needed ``o`` what the
+        question is about, ``p`` a relation in space, ``y`` the other answer.
     """
     every, last = templates()["context"][sentences], templates()["context_held_out_last"]
     sentence = rng.choice(every[-last:] if held else every[:-last])
@@ -56,7 +63,9 @@ def context(rng: Random, sentences: str, held: bool, **words: str) -> str:
     for letter in ("x", "o"):
         if letter in words:
             gaps[f"a{letter}"] = with_article(words[letter])
-    gaps |= {letter.capitalize(): capitalised(gaps[letter]) for letter in ("ax", "p") if letter in gaps}
+    gaps |= {
+        letter.capitalize(): capitalised(gaps[letter]) for letter in ("ax", "p") if letter in gaps
+    }
     return _among_fillers(rng, [sentence.format(**gaps)], held)
 
 
@@ -82,8 +91,21 @@ def capitalised(text: str) -> str:
 
 
 def plural(word: str) -> str:
-    """The plural as the questions spell it; words that are plural already, or have none of their own, stay."""
-    if word in {"jeans", "socks", "gloves", "scissors", "glasses", "grapes", "peanuts", "sheep", "fish", "deer"}:
+    """The plural as the questions spell it; words that are plural already, or have none of their
+    own, stay.
+    """
+    if word in {
+        "jeans",
+        "socks",
+        "gloves",
+        "scissors",
+        "glasses",
+        "grapes",
+        "peanuts",
+        "sheep",
+        "fish",
+        "deer",
+    }:
         return word
     irregular = {"mouse": "mice", "leaf": "leaves", "knife": "knives", "wolf": "wolves"}
     if word in irregular:

@@ -1,7 +1,9 @@
-"""What the notebooks' parameters may be: every one is checked by its name before anything is loaded.
+"""What the notebooks' parameters may be: every one is checked by its name before anything is
+loaded.
 
-Values come as Python has them, or as text that was typed on a shell line: papermill reads numbers, ``True`` and ``False`` there by itself and leaves
-``true``, ``false`` and lists as text; the runner leaves everything as text. Both mean what they say.
+Values come as Python has them, or as text that was typed on a shell line: papermill reads numbers,
+``True`` and ``False`` there by itself and leaves ``true``, ``false`` and lists as text; the runner
+leaves everything as text. Both mean what they say.
 """
 
 import ast
@@ -28,9 +30,14 @@ class Text:
     def read(self, value) -> str:
         """The value as the notebooks use it; ValueError with what would be right."""
         if not isinstance(value, str):
-            raise ValueError("text; what looks like a number or a truth value is given to papermill as -r NAME VALUE")
+            why = (
+                "text; what looks like a number or a truth value is given to papermill as -r "
+                "NAME VALUE"
+            )
+            raise ValueError(why)
         if not value.strip() and not self.empty:
-            raise ValueError(f"{self.wants} that is not empty")
+            why = f"{self.wants} that is not empty"
+            raise ValueError(why)
         return value
 
 
@@ -44,7 +51,8 @@ class Choice:
         if value in self.names:
             return value
         near = difflib.get_close_matches(str(value).lower(), self.names, n=1, cutoff=0.0)
-        raise ValueError(f"one of {', '.join(self.names)}; nearest: {near[0] if near else self.names[0]}")
+        why = f"one of {', '.join(self.names)}; nearest: {near[0] if near else self.names[0]}"
+        raise ValueError(why)
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,16 @@ class Switch:
         words = {"true": True, "false": False}
         if isinstance(value, str) and value.strip().lower() in words:
             return words[value.strip().lower()]
-        guess = {"1": ": true", "0": ": false", "yes": ": true", "no": ": false", "on": ": true", "off": ": false"}.get(str(value).strip().lower(), "")
-        raise ValueError(f"true or false{f'; nearest{guess}' if guess else ''}")
+        guess = {
+            "1": ": true",
+            "0": ": false",
+            "yes": ": true",
+            "no": ": false",
+            "on": ": true",
+            "off": ": false",
+        }.get(str(value).strip().lower(), "")
+        why = f"true or false{f'; nearest{guess}' if guess else ''}"
+        raise ValueError(why)
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,11 @@ class Number:
 
     def read(self, value) -> int | float:
         number = _literal(value) if isinstance(value, str) else value
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, (int, float))
+            or not math.isfinite(number)
+        ):
             raise ValueError(str(self))
         nearest = self.nearest(number)
         if nearest != number:
@@ -99,7 +119,11 @@ class Number:
             return None if self.open else self.least
         if number > self.most:
             return self.most
-        return self.least + (round(number) - self.least + self.step // 2) // self.step * self.step if self.step else number
+        return (
+            self.least + (round(number) - self.least + self.step // 2) // self.step * self.step
+            if self.step
+            else number
+        )
 
 
 @dataclass(frozen=True)
@@ -113,11 +137,16 @@ class Several:
     def read(self, value) -> list:
         listed = _literal(value) if isinstance(value, str) else value
         if not isinstance(listed, (list, tuple)):
-            raise ValueError(f"a list, such as {self.example}")
+            why = f"a list, such as {self.example}"
+            raise ValueError(why)
         if not listed and not self.empty:
-            raise ValueError(f"a list that is not empty, such as {self.example}")
+            why = f"a list that is not empty, such as {self.example}"
+            raise ValueError(why)
         if isinstance(self.rule, Text):
-            listed = [str(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else one for one in listed]
+            listed = [
+                str(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else one
+                for one in listed
+            ]
         try:
             return [self.rule.read(one) for one in listed]
         except ValueError as error:
@@ -130,7 +159,21 @@ _SHARE = Number(least=0, most=1, open=True)
 _PATHS = tuple(f"{source}→{target}" for source in TOKEN_GROUPS for target in TOKEN_GROUPS)
 #: What each parameter of the notebooks may be, whichever notebook it belongs to.
 RULES = {
-    **dict.fromkeys(("n", "n_controls", "n_weights", "few", "tries", "singles", "draws", "elsewhere", "stride", "top_k"), _COUNT),
+    **dict.fromkeys(
+        (
+            "n",
+            "n_controls",
+            "n_weights",
+            "few",
+            "tries",
+            "singles",
+            "draws",
+            "elsewhere",
+            "stride",
+            "top_k",
+        ),
+        _COUNT,
+    ),
     **dict.fromkeys(("model", "data", "split"), Text(wants="a name")),
     **dict.fromkeys(("image", "question", "context", "instruction"), Text(empty=True)),
     **dict.fromkeys(("norm", "only_following"), Switch()),
@@ -152,7 +195,8 @@ RULES = {
 
 
 def checked(given: Mapping) -> dict:
-    """Parameters as the notebooks use them: typed text read as what it says, and each within its range.
+    """Parameters as the notebooks use them: typed text read as what it says, and each within its
+    range.
 
     Parameters
     ----------
@@ -162,8 +206,9 @@ def checked(given: Mapping) -> dict:
     Raises
     ------
     ValueError
-        With every parameter that is not what it may be, and the nearest that would be; also for a data set, a split of the scenes or a picture that
-        does not exist. Whether a model does is `load`'s to say, at once.
+        With every parameter that is not what it may be, and the nearest that would be; also for a
+        data set, a split of the scenes or a picture that does not exist. Whether a model does is
+        `load`'s to say, at once.
     """
     found, faults = {}, []
     rules = RULES | ({"split": Choice(sets.SPLITS)} if given.get("data") == "scenes" else {})
@@ -179,11 +224,15 @@ def checked(given: Mapping) -> dict:
 
 
 def settle(names: MutableMapping) -> None:
-    """`checked` for a notebook's own names, ``globals()``: each parameter among them is as it should be from here on, or nothing more is run.
+    """`checked` for a notebook's own names, ``globals()``: each parameter among them is as it
+    should be from here on, or nothing more is run.
 
-    What cannot be typed, such as a table under the name of another notebook's parameter, is none of them.
+    What cannot be typed, such as a table under the name of another notebook's parameter, is none of
+    them.
     """
-    names.update(checked({name: value for name, value in names.items() if name in RULES and _typed(value)}))
+    names.update(
+        checked({name: value for name, value in names.items() if name in RULES and _typed(value)})
+    )
 
 
 def _absent(given: Mapping) -> list[str]:
@@ -194,7 +243,9 @@ def _absent(given: Mapping) -> list[str]:
     except (ValueError, FileNotFoundError) as error:
         faults.append(f"data: {error}")
     if given.get("image") and not Path(given["image"]).expanduser().is_file():
-        faults.append(f"image: there is no picture {given['image']!r}; relative paths start from {Path.cwd()}")
+        faults.append(
+            f"image: there is no picture {given['image']!r}; relative paths start from {Path.cwd()}"
+        )
     return faults
 
 

@@ -27,8 +27,17 @@ SMALLEST = {
 
 def measure(source, *options, **given):
     """Run notebooks on two samples, and return what was printed."""
-    parameters = [word for name, value in {"n": 2, **given}.items() for word in ("-p", name, str(value))]
-    command = [sys.executable, ROOT / "notebooks" / "run.py", *options, *parameters, "--into", source / "book" / "_executed"]
+    parameters = [
+        word for name, value in {"n": 2, **given}.items() for word in ("-p", name, str(value))
+    ]
+    command = [
+        sys.executable,
+        ROOT / "notebooks" / "run.py",
+        *options,
+        *parameters,
+        "--into",
+        source / "book" / "_executed",
+    ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -42,9 +51,13 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def html(chromium, tmp_path_factory):
-    """The folder of the book's pages, measured on very few samples, away from the reader's own book."""
+    """The folder of the book's pages, measured on very few samples, away from the reader's own
+    book.
+    """
     source = tmp_path_factory.mktemp("tiny")
-    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__"))
+    shutil.copytree(
+        ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__")
+    )
     shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
@@ -52,8 +65,18 @@ def html(chromium, tmp_path_factory):
         measure(source, f"--notebook={name}", **given)
     others = [f"--notebook={name}" for name in listed() if name not in SMALLEST]
     measure(source, *others)
-    assert measure(source, *others).count("unchanged") == 2 * len(others), "runs repeat themselves although nothing changed"
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--all", "-W", "-n", "--keep-going"]
+    assert measure(source, *others).count("unchanged") == 2 * len(others), (
+        "runs repeat themselves although nothing changed"
+    )
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        source,
+        "--all",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return source / "_build" / "html"
 
@@ -62,15 +85,20 @@ def html(chromium, tmp_path_factory):
 def visits(chromium, html):
     """What each of the book's pages did, by its name."""
     pages = sorted((html / "book").rglob("*.html"))
-    listed = {f"{name}.html" for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())}
+    listed = {
+        f"{name}.html"
+        for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    }
     assert {page.relative_to(html).as_posix() for page in pages} >= listed and len(listed) > 35
     return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
 
 
 def test_the_visitor_notices_what_these_tests_forbid(chromium, tmp_path):
     page = tmp_path / "bad.html"
-    page.write_text('<script src="http://example.invalid/a.js"></script><script>throw new Error("broken")</script>'
-                    '<span class="math">x^2</span><img src="none.png">')
+    page.write_text(
+        '<script src="http://example.invalid/a.js"></script><script>throw new Error("broken")</script>'
+        '<span class="math">x^2</span><img src="none.png">'
+    )
     seen = visit(chromium, page)
     assert seen.requests == ["http://example.invalid/a.js"]
     assert any("broken" in message for message in seen.errors)
@@ -87,14 +115,30 @@ def test_no_request_leaves_the_machine(visits):
 
 
 def test_every_formula_is_drawn(visits):
-    assert sum(len(seen.formulas) for seen in visits.values()) >= 12, "the paper's twelve equations, at least"
-    assert {page: formula for page, seen in visits.items() for formula in seen.formulas if not formula[1]} == {}
+    assert sum(len(seen.formulas) for seen in visits.values()) >= 12, (
+        "the paper's twelve equations, at least"
+    )
+    assert {
+        page: formula
+        for page, seen in visits.items()
+        for formula in seen.formulas
+        if not formula[1]
+    } == {}
 
 
 def test_every_picture_is_drawn_and_described(visits):
-    assert sum(len(seen.pictures) for seen in visits.values()) >= 88, "twenty-two figures on two models in two themes"
-    assert [page for page, seen in visits.items() if "_executed" in page and not seen.pictures] == [], "no figure shown"
-    assert [(page, *picture) for page, seen in visits.items() for picture in seen.pictures if not all(picture)] == []
+    assert sum(len(seen.pictures) for seen in visits.values()) >= 88, (
+        "twenty-two figures on two models in two themes"
+    )
+    assert [
+        page for page, seen in visits.items() if "_executed" in page and not seen.pictures
+    ] == [], "no figure shown"
+    assert [
+        (page, *picture)
+        for page, seen in visits.items()
+        for picture in seen.pictures
+        if not all(picture)
+    ] == []
 
 
 def test_every_page_is_in_the_table_of_contents(html, visits):
@@ -110,7 +154,10 @@ def test_the_front_page_leads_to_the_book(chromium, html):
 
 def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
     page = BeautifulSoup((html / "book" / "claims.html").read_text(encoding="utf-8"), "html.parser")
-    measured = [by_hand.numbers(html.parents[1] / "book" / "_executed" / model) for model in ("smol", "smol-relay")]
+    measured = [
+        by_hand.numbers(html.parents[1] / "book" / "_executed" / model)
+        for model in ("smol", "smol-relay")
+    ]
     read = 0
     for claim in predicted.predicted_claims():
         rows = page.select(f"#verdict-{claim.id} tbody tr")
@@ -119,7 +166,11 @@ def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
             what, _, *cells = (cell.get_text() for cell in row.select("td"))
             assert what.replace("’", "'") == prediction.what
             for cell, numbers in zip(cells, measured, strict=True):
-                if not cell.startswith("–"):  # the share of a lead that is not there, a plateau where nothing is restored
-                    assert float(cell.split(" [")[0]) == pytest.approx(numbers[prediction.key], abs=0.000501), (claim.id, prediction.key)
+                if not cell.startswith(
+                    "–"
+                ):  # the share of a lead that is not there, a plateau where nothing is restored
+                    assert float(cell.split(" [")[0]) == pytest.approx(
+                        numbers[prediction.key], abs=0.000501
+                    ), (claim.id, prediction.key)
                     read += 1
     assert read > 170

@@ -1,4 +1,6 @@
-"""The book's directive for measured figures: what it shows, and that what is missing breaks the build."""
+"""The book's directive for measured figures: what it shows, and that what is missing breaks the
+build.
+"""
 
 import json
 import os
@@ -11,7 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
-PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PAGE = """# Toy
 
 ```{measured} fig5b
@@ -30,7 +32,9 @@ def toy(tmp_path):
     figures = tmp_path / "_executed" / "smol" / "figures"
     figures.mkdir(parents=True)
     for theme in ("light", "dark"):
-        (figures / f"fig5b-{theme}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
+        (figures / f"fig5b-{theme}.svg").write_text(
+            '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+        )
     (figures / "fig5b.json").write_text(json.dumps({"alt": "A flat line."}))
     cell = nbformat.v4.new_code_cell('figures.publish(figure, "fig5b", model, alt=words)')
     cell.outputs = [nbformat.v4.new_output("display_data", data={"image/png": PIXEL})]
@@ -42,9 +46,28 @@ def toy(tmp_path):
 
 
 def build(folder):
-    command = [sys.executable, "-m", "sphinx", "-C", "-D", "extensions=myst_nb,measured", "-D", "nb_execution_mode=off",
-               "-D", "root_doc=index", "-W", "--keep-going", "-q", "-b", "html", folder, folder / "html"]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(EXTENSIONS)}, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-C",
+        "-D",
+        "extensions=myst_nb,measured",
+        "-D",
+        "nb_execution_mode=off",
+        "-D",
+        "root_doc=index",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        folder,
+        folder / "html",
+    ]
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(EXTENSIONS)}, capture_output=True, text=True
+    )
 
 
 def test_a_figure_appears_in_both_themes_with_its_number_and_description(toy):
@@ -53,7 +76,9 @@ def test_a_figure_appears_in_both_themes_with_its_number_and_description(toy):
     page = BeautifulSoup((toy / "html/index.html").read_text(), "html.parser")
     pictures = {picture["class"][0]: picture for picture in page.select(".measured img")}
     assert {theme: Path(picture["src"]).name for theme, picture in pictures.items()} == {
-        "only-light": "fig5b-light.svg", "only-dark": "fig5b-dark.svg"}
+        "only-light": "fig5b-light.svg",
+        "only-dark": "fig5b-dark.svg",
+    }
     assert {picture["alt"] for picture in pictures.values()} == {"A flat line."}
     assert page.select_one(".measured-caption").text == "Figure 5b. What it shows."
     assert page.select_one('a.internal[href="#fig5b"]').text == "Figure 5b"
@@ -66,5 +91,8 @@ def test_a_missing_figure_and_an_undescribed_picture_break_the_build(toy):
     (toy / "_executed/smol/figures/fig5b.json").unlink()
     done = build(toy)
     assert done.returncode != 0
-    assert "figure 'fig5b' of model 'smol' is not there (fig5b-dark.svg, fig5b.json with alt)" in done.stderr
+    assert (
+        "figure 'fig5b' of model 'smol' is not there (fig5b-dark.svg, fig5b.json with alt)"
+        in done.stderr
+    )
     assert "a picture without alternative text" in done.stderr

@@ -1,7 +1,8 @@
-"""Known answers: from models whose mechanism was written down, every measure must name just that, with the value that it must have.
+"""Known answers: from models whose mechanism was written down, every measure must name just that,
+with the value that it must have.
 
-What must be zero is held to ZERO, not to 0: the derivative of a norm sees every channel, and the decoys' at some 1e-13 beside the loud
-one. The smallest value that a plant must show is above 1e-3.
+What must be zero is held to ZERO, not to 0: the derivative of a norm sees every channel, and the
+decoys' at some 1e-13 beside the loud one. The smallest value that a plant must show is above 1e-3.
 """
 
 import copy
@@ -51,7 +52,9 @@ def habit_of(plant, way):
 
 
 def routes(plant, way):
-    """Edges by which cue, message and habit travel, each as (layer, source, target), and whether the decision needs them."""
+    """Edges by which cue, message and habit travel, each as (layer, source, target), and whether
+    the decision needs them.
+    """
     yield plant.fetcher(way).layer, OF[way], plant.place, True
     yield plant.messenger.layer, "instruction", "last", True
     if plant.habit:
@@ -60,29 +63,48 @@ def routes(plant, way):
 
 def expected_nssd(plant, way, width):
     """Of every pathway and centre of a window that matters."""
-    contains = lambda group, tokens: group == tokens or (group == "text" and tokens in ("context", "instruction"))
+    contains = lambda group, tokens: (
+        group == tokens or (group == "text" and tokens in ("context", "instruction"))
+    )
     clean, found = STRENGTH + habit_of(plant, way), {}
-    for pathway in ("vision→text", "vision→last", "text→last", "context→instruction", "context→last", "vision→instruction", "vision→context", "instruction→last"):
+    for pathway in (
+        "vision→text",
+        "vision→last",
+        "text→last",
+        "context→instruction",
+        "context→last",
+        "vision→instruction",
+        "vision→context",
+        "instruction→last",
+    ):
         for centre in range(LAYERS):
             shut = [
-                needed for layer, source, target, needed in routes(plant, way)
-                if abs(layer - centre) <= width // 2 and all(map(contains, pathway.split("→"), (source, target)))
+                needed
+                for layer, source, target, needed in routes(plant, way)
+                if abs(layer - centre) <= width // 2
+                and all(map(contains, pathway.split("→"), (source, target)))
             ]
             if shut:
                 lead = STRENGTH * (True not in shut) + habit_of(plant, way) * (False not in shut)
                 p, q = (1 / (1 + math.exp(-value)) for value in (clean, lead))
-                found[pathway, centre] = math.copysign(p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q)), p - q)
+                found[pathway, centre] = math.copysign(
+                    p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q)), p - q
+                )
     return found
 
 
 def expected_attribution(plant, way):
     """Eq. 12 at the instruction tokens: the heads that write the answer there, read or not."""
-    found = {plant.fetcher(way): STRENGTH} if plant.place == "instruction" and plant.mlp is None else {}
+    found = (
+        {plant.fetcher(way): STRENGTH} if plant.place == "instruction" and plant.mlp is None else {}
+    )
     return found | ({plant.echo: STRENGTH} if plant.echo else {})
 
 
 def expected_sensitivity(plant, way, positions):
-    """Derivative of the decision: of everything that carries it, except a messenger whose command opens a switch that saturates."""
+    """Derivative of the decision: of everything that carries it, except a messenger whose command
+    opens a switch that saturates.
+    """
     found = {plant.fetcher(way): STRENGTH} if plant.place == positions else {}
     if positions == "last":
         if plant.place == "instruction":
@@ -118,7 +140,9 @@ def expected_increments(plant, way, positions):
 
 
 def named(scores):
-    """What stands out from zero in a table of samples (rows): the mean, after checking that all samples agree."""
+    """What stands out from zero in a table of samples (rows): the mean, after checking that all
+    samples agree.
+    """
     assert (scores.max() - scores.min()).max() < ZERO
     mean = scores.mean()
     return {key: value for key, value in mean.items() if abs(value) > ZERO}
@@ -144,7 +168,9 @@ def measured_sensitivity(subject, way, positions):
 
 
 def agree(found, expected):
-    return found.keys() == expected.keys() and all(math.isclose(found[key], expected[key], rel_tol=1e-6) for key in expected)
+    return found.keys() == expected.keys() and all(
+        math.isclose(found[key], expected[key], rel_tol=1e-6) for key in expected
+    )
 
 
 @every_plant
@@ -154,7 +180,12 @@ def test_the_model_follows(plant, way):
     for sample in planted.samples():
         prompt = planted.encode(subject, sample, way)
         assert generation.answers(subject, prompt) == [sample.answers(way)[0]]
-        assert metrics.binary_subspace(*trace(subject, prompt).log_probabilities[[prompt.y_p, prompt.y_c]])[0].exp() > 0.98
+        assert (
+            metrics.binary_subspace(
+                *trace(subject, prompt).log_probabilities[[prompt.y_p, prompt.y_c]]
+            )[0].exp()
+            > 0.98
+        )
 
 
 @every_plant
@@ -167,14 +198,19 @@ def test_knockout_names_the_paths(plant, way, width):
 @every_plant
 @both_ways
 def test_attribution_names_the_heads_that_write_the_answer(plant, way):
-    assert agree(measured_attribution(planted.subject(plant), way), expected_attribution(plant, way))
+    assert agree(
+        measured_attribution(planted.subject(plant), way), expected_attribution(plant, way)
+    )
 
 
 @every_plant
 @both_ways
 @pytest.mark.parametrize("positions", ["instruction", "last"])
 def test_sensitivity_names_the_heads_that_the_decision_hangs_on(plant, way, positions):
-    assert agree(measured_sensitivity(planted.subject(plant), way, positions), expected_sensitivity(plant, way, positions))
+    assert agree(
+        measured_sensitivity(planted.subject(plant), way, positions),
+        expected_sensitivity(plant, way, positions),
+    )
 
 
 @every_plant
@@ -183,7 +219,9 @@ def test_sensitivity_names_the_heads_that_the_decision_hangs_on(plant, way, posi
 def test_increments_name_the_sublayer_that_arbitrates(plant, way, positions):
     subject = planted.subject(plant)
     for prompt in prompts(subject, way):
-        table = components.measure_components(subject, prompt, DICTIONARY, STRANGERS[prompt.sample.id], positions)
+        table = components.measure_components(
+            subject, prompt, DICTIONARY, STRANGERS[prompt.sample.id], positions
+        )
         own, other = (table[table["dictionary"] == name] for name in ("own", "shuffled"))
         attention, mlp = expected_increments(plant, way, positions)
         assert own["attention_margin"].tolist() == pytest.approx(attention, abs=ZERO)
@@ -194,11 +232,20 @@ def test_increments_name_the_sublayer_that_arbitrates(plant, way, positions):
 @every_plant
 @both_ways
 def test_ldar_rises_where_the_decision_is_written(plant, way):
-    """From none to all in the layer that writes it, at the place where it is written: a tie is not yet an alignment."""
+    """From none to all in the layer that writes it, at the place where it is written: a tie is not
+    yet an alignment.
+    """
     subject = planted.subject(plant)
-    table = pd.concat([beliefs.measure_beliefs(subject, prompt, DICTIONARY, STRANGERS[prompt.sample.id]) for prompt in prompts(subject, way)])
+    table = pd.concat(
+        [
+            beliefs.measure_beliefs(subject, prompt, DICTIONARY, STRANGERS[prompt.sample.id])
+            for prompt in prompts(subject, way)
+        ]
+    )
     for positions in ("instruction", "last"):
-        own = table[(table["dictionary"] == "own") & (table["positions"] == positions)].groupby("layer")
+        own = table[(table["dictionary"] == "own") & (table["positions"] == positions)].groupby(
+            "layer"
+        )
         rate = [metrics.ldar(rows["phi_f"], rows["phi_c"]) for _, rows in own]
         steps = [sum(pair) for pair in zip(*expected_increments(plant, way, positions))]
         assert rate == [0.0] + [float(sum(steps[: layer + 1]) > 0) for layer in range(LAYERS)]
@@ -211,9 +258,19 @@ def test_ldar_rises_where_the_decision_is_written(plant, way):
 def test_silencing_each_head_alone_names_what_the_decision_needs(plant, way):
     """Also the messenger that the derivative misses."""
     subject = planted.subject(plant)
-    table = pd.concat([measures.heads.silence_heads(subject, prompt) for prompt in prompts(subject, way)])
-    found = named(table.pivot(index="sample", columns=["positions", "layer", "head"], values="effect"))
-    assert agree({(positions, Head(layer, head)): value for (positions, layer, head), value in found.items()}, expected_silence(plant, way))
+    table = pd.concat(
+        [measures.heads.silence_heads(subject, prompt) for prompt in prompts(subject, way)]
+    )
+    found = named(
+        table.pivot(index="sample", columns=["positions", "layer", "head"], values="effect")
+    )
+    assert agree(
+        {
+            (positions, Head(layer, head)): value
+            for (positions, layer, head), value in found.items()
+        },
+        expected_silence(plant, way),
+    )
 
 
 @every_plant
@@ -221,14 +278,26 @@ def test_silencing_each_head_alone_names_what_the_decision_needs(plant, way):
 def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     """The strongest head by sensitivity, at the place of arbitration, against every decoy."""
     subject = planted.subject(plant)
-    own = {direction: [planted.encode(subject, sample, direction) for sample in SAMPLES] for direction in MODALITIES}
-    tables = {
-        direction: pd.DataFrame({
-            "layer": [head.layer for head in EVERY_HEAD], "head": [head.index for head in EVERY_HEAD],
-            "sensitivity": gain_gradients(subject, own[direction], positions=plant.place).mean(0).flatten().numpy(),
-        }) for direction in MODALITIES
+    own = {
+        direction: [planted.encode(subject, sample, direction) for sample in SAMPLES]
+        for direction in MODALITIES
     }
-    rankings = {direction: heads.ranking(table, by="sensitivity") for direction, table in tables.items()}
+    tables = {
+        direction: pd.DataFrame(
+            {
+                "layer": [head.layer for head in EVERY_HEAD],
+                "head": [head.index for head in EVERY_HEAD],
+                "sensitivity": gain_gradients(subject, own[direction], positions=plant.place)
+                .mean(0)
+                .flatten()
+                .numpy(),
+            }
+        )
+        for direction in MODALITIES
+    }
+    rankings = {
+        direction: heads.ranking(table, by="sensitivity") for direction, table in tables.items()
+    }
     shared = heads.shared_heads(*(ranking[:1] for ranking in rankings.values()))
     strongest = {}
     for direction in MODALITIES:
@@ -237,22 +306,35 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     assert {direction: ranking[0] for direction, ranking in rankings.items()} == strongest
     assert shared == sorted({strongest["vision"]} & {strongest["text"]})
     prompt = own[way][0]
-    sets = measures.heads.list_paper_settings(subject, [measures.heads.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way)
+    sets = measures.heads.list_paper_settings(
+        subject, [measures.heads.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way
+    )
     table = measures.heads.scale_sets(subject, prompt, DICTIONARY, sets, "blocking", plant.place)
     outcomes = table.set_index("heads")["outcome"]
     undone = {0.0: "other", HABIT: "follow", -HABIT: "competitor"}[habit_of(plant, way)]
     assert outcomes["original"] == "follow" and outcomes["target"] == undone
     for head, positions in ((plant.fetcher(way), plant.place), (plant.messenger, "last")):
-        answer = generation.answers(subject, prompt, heads.gain_table(subject, [head], 0.0)[None], prompt.groups.positions(positions))[0]
+        answer = generation.answers(
+            subject,
+            prompt,
+            heads.gain_table(subject, [head], 0.0)[None],
+            prompt.groups.positions(positions),
+        )[0]
         assert answers.outcome_of(answer, prompt, DICTIONARY) == undone
     busy = {*expected_sensitivity(plant, way, plant.place), plant.messenger}
     decoys = [head for head in EVERY_HEAD if head not in busy]
-    gains = torch.stack([heads.gain_table(subject, [head], factor) for head in decoys for factor in (0.0, 5.0)])
-    assert set(generation.answers(subject, prompt, gains, prompt.groups.positions(plant.place))) == {prompt.sample.answers(way)[0]}
+    gains = torch.stack(
+        [heads.gain_table(subject, [head], factor) for head in decoys for factor in (0.0, 5.0)]
+    )
+    assert set(
+        generation.answers(subject, prompt, gains, prompt.groups.positions(plant.place))
+    ) == {prompt.sample.answers(way)[0]}
 
 
 def test_blocking_finds_the_messenger_that_the_derivative_misses():
-    """A command throws a switch as far as it goes: a little more of it changes nothing, and none of it everything."""
+    """A command throws a switch as far as it goes: a little more of it changes nothing, and none of
+    it everything.
+    """
     plant = next(plant for plant in PLANTS if plant.name == "direct")
     subject = planted.subject(plant)
     prompt = prompts(subject, "vision")[0]
@@ -262,7 +344,9 @@ def test_blocking_finds_the_messenger_that_the_derivative_misses():
 
 
 def test_amplification_wins_over_a_habit_where_arithmetic_says_so():
-    """The arbiter's share of the lead is factor · STRENGTH, the habit's −HABIT: they balance at a factor of a third."""
+    """The arbiter's share of the lead is factor · STRENGTH, the habit's −HABIT: they balance at a
+    factor of a third.
+    """
     plant = next(plant for plant in PLANTS if plant.habit)
     subject = planted.subject(plant)
     prompt = prompts(subject, "vision")[0]
@@ -270,26 +354,41 @@ def test_amplification_wins_over_a_habit_where_arithmetic_says_so():
         with scale_heads(subject, [plant.vision], factor, prompt.groups.instruction):
             log_p = trace(subject, prompt).log_probabilities
         lead = factor * STRENGTH - HABIT
-        assert (log_p[prompt.y_p] - log_p[prompt.y_c]).item() == pytest.approx(lead, abs=1e-5)  # a trace is in float32
+        assert (log_p[prompt.y_p] - log_p[prompt.y_c]).item() == pytest.approx(
+            lead, abs=1e-5
+        )  # a trace is in float32
         gains = heads.gain_table(subject, [plant.vision], factor)[None]
         answer = generation.answers(subject, prompt, gains, prompt.groups.instruction)[0]
-        assert answers.outcome_of(answer, prompt, DICTIONARY) == ("follow" if lead > 0 else "competitor")
+        assert answers.outcome_of(answer, prompt, DICTIONARY) == (
+            "follow" if lead > 0 else "competitor"
+        )
 
 
 def report(subject, plant):
     """All that is named in a model, by every measure."""
     return [
-        found for way in MODALITIES
-        for found in (measured_nssd(plant, way, 1), measured_attribution(subject, way),
-                      *(measured_sensitivity(subject, way, positions) for positions in ("instruction", "last")))
+        found
+        for way in MODALITIES
+        for found in (
+            measured_nssd(plant, way, 1),
+            measured_attribution(subject, way),
+            *(
+                measured_sensitivity(subject, way, positions)
+                for positions in ("instruction", "last")
+            ),
+        )
     ]
 
 
 def description(plant):
     return [
-        found for way in MODALITIES
-        for found in (expected_nssd(plant, way, 1), expected_attribution(plant, way),
-                      *(expected_sensitivity(plant, way, positions) for positions in ("instruction", "last")))
+        found
+        for way in MODALITIES
+        for found in (
+            expected_nssd(plant, way, 1),
+            expected_attribution(plant, way),
+            *(expected_sensitivity(plant, way, positions) for positions in ("instruction", "last")),
+        )
     ]
 
 
@@ -302,7 +401,11 @@ def test_no_plant_passes_for_another():
         assert [other.name for other, fit in zip(PLANTS, fits) if fit] == [plant.name]
 
 
-@pytest.mark.parametrize("plant", [plant for plant in PLANTS if not (plant.habit or plant.echo)], ids=lambda plant: plant.name)
+@pytest.mark.parametrize(
+    "plant",
+    [plant for plant in PLANTS if not (plant.habit or plant.echo)],
+    ids=lambda plant: plant.name,
+)
 def test_what_is_pulled_out_is_no_longer_named(plant):
     """The fetching heads' output weights are set to zero: no measure may go on naming anything."""
     whole = planted.subject(plant)
@@ -310,44 +413,88 @@ def test_what_is_pulled_out_is_no_longer_named(plant):
     with torch.no_grad():
         for head in {plant.vision, plant.text}:
             size = len(planted.ROLES)
-            subject.output_projection(head.layer).weight[:, head.index * size : (head.index + 1) * size] = 0
+            subject.output_projection(head.layer).weight[
+                :, head.index * size : (head.index + 1) * size
+            ] = 0
     for way in MODALITIES:
         several = prompts(subject, way)
         assert generation.answers(subject, several[0]) == ["unsure"]
         assert knockout_sweep(subject, several, width=1, progress=False)["nssd"].abs().max() < ZERO
         assert measured_attribution(subject, way) == {}
-        assert measured_sensitivity(subject, way, "instruction") == measured_sensitivity(subject, way, "last") == {}
+        assert (
+            measured_sensitivity(subject, way, "instruction")
+            == measured_sensitivity(subject, way, "last")
+            == {}
+        )
 
 
 @every_plant
 @both_ways
 def test_decoys_are_busy(plant, way):
-    """What scores zero is no dead weight: in every layer heads fetch the cue that decides, and write it, at the very same places."""
+    """What scores zero is no dead weight: in every layer heads fetch the cue that decides, and
+    write it, at the very same places.
+    """
     subject = planted.subject(plant)
     prompt = prompts(subject, way)[0]
     activations, place = trace(subject, prompt), prompt.groups.positions(plant.place)
-    busy = {head for table in (expected_attribution(plant, way), expected_sensitivity(plant, way, "last")) for head in table} | {plant.messenger}
-    # The command, and with it the head that looks as an arbiter does, comes to the last position with the messenger.
+    busy = {
+        head
+        for table in (expected_attribution(plant, way), expected_sensitivity(plant, way, "last"))
+        for head in table
+    } | {plant.messenger}
+    # The command, and with it the head that looks as an arbiter does, comes to the last position
+    # with the messenger.
     start = 0 if plant.place == "instruction" else plant.messenger.layer + 1
     for layer in range(start, LAYERS):
-        writes = head_writes(activations.heads[layer], subject.output_projection(layer).weight.detach())[:, place].abs().amax((1, 2))
-        loud = [index for index in range(HEADS) if writes[index] > 0.9 and Head(layer, index) not in busy]
+        writes = (
+            head_writes(activations.heads[layer], subject.output_projection(layer).weight.detach())[
+                :, place
+            ]
+            .abs()
+            .amax((1, 2))
+        )
+        loud = [
+            index
+            for index in range(HEADS)
+            if writes[index] > 0.9 and Head(layer, index) not in busy
+        ]
         assert len(loud) >= 3
 
 
 def test_the_page_tells_what_is_planted():
-    rows = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if re.match(r"\| \*\*", line)]
+    rows = [
+        [cell.strip(" *`") for cell in line.strip("|").split("|")]
+        for line in PAGE.splitlines()
+        if re.match(r"\| \*\*", line)
+    ]
     place = {"instruction": "instruction", "last": "last position"}
     assert [row[:6] for row in rows] == [
-        [plant.name, place[plant.place], str(plant.vision), str(plant.text), "the heads" if plant.mlp is None else f"MLP {plant.mlp}", str(plant.messenger)]
+        [
+            plant.name,
+            place[plant.place],
+            str(plant.vision),
+            str(plant.text),
+            "the heads" if plant.mlp is None else f"MLP {plant.mlp}",
+            str(plant.messenger),
+        ]
         for plant in PLANTS
     ]
     extras = {"habit": "a habit", "echo": "an echo"}
     for row, plant in zip(rows, PLANTS):
-        assert row[6] == ("; ".join(f"{word} {getattr(plant, name)}" for name, word in extras.items() if getattr(plant, name)) or "–")
+        assert row[6] == (
+            "; ".join(
+                f"{word} {getattr(plant, name)}"
+                for name, word in extras.items()
+                if getattr(plant, name)
+            )
+            or "–"
+        )
 
 
 def test_the_page_s_example_runs():
     names = {}
     exec(re.search(r"```python\n(.*?)```", PAGE, re.S)[1], names)
-    assert agree({key: value for key, value in names["found"].items() if value}, expected_nssd(PLANTS[0], "vision", 1))
+    assert agree(
+        {key: value for key, value in names["found"].items() if value},
+        expected_nssd(PLANTS[0], "vision", 1),
+    )

@@ -36,13 +36,23 @@ from reproduction.numbers.controls import KINDS, compare_controls
 SAMPLES = [f"s{i}" for i in range(6)]
 
 
-@pytest.mark.parametrize(("interval", "rule", "word"), [
-    ((0.2, 0.4), {"above": 0.1}, "agrees"), ((0.0, 0.05), {"above": 0.1}, "disagrees"), ((0.0, 0.4), {"above": 0.1}, "undecided"),
-    ((0.0, 0.0), {"above": 0.0}, "disagrees"), ((-0.4, -0.2), {"below": 0.0}, "agrees"), ((0.0, 0.3), {"below": 0.0}, "disagrees"),
-    ((-0.1, 0.1), {"below": 0.0}, "undecided"), ((0.4, 0.6), {"within": (0.35, 0.65)}, "agrees"),
-    ((0.7, 0.9), {"within": (0.35, 0.65)}, "disagrees"), ((0.1, 0.3), {"within": (0.35, 0.65)}, "disagrees"),
-    ((0.6, 0.9), {"within": (0.35, 0.65)}, "undecided"), ((math.nan, 1.0), {"above": 0.1}, "not measured"),
-])
+@pytest.mark.parametrize(
+    ("interval", "rule", "word"),
+    [
+        ((0.2, 0.4), {"above": 0.1}, "agrees"),
+        ((0.0, 0.05), {"above": 0.1}, "disagrees"),
+        ((0.0, 0.4), {"above": 0.1}, "undecided"),
+        ((0.0, 0.0), {"above": 0.0}, "disagrees"),
+        ((-0.4, -0.2), {"below": 0.0}, "agrees"),
+        ((0.0, 0.3), {"below": 0.0}, "disagrees"),
+        ((-0.1, 0.1), {"below": 0.0}, "undecided"),
+        ((0.4, 0.6), {"within": (0.35, 0.65)}, "agrees"),
+        ((0.7, 0.9), {"within": (0.35, 0.65)}, "disagrees"),
+        ((0.1, 0.3), {"within": (0.35, 0.65)}, "disagrees"),
+        ((0.6, 0.9), {"within": (0.35, 0.65)}, "undecided"),
+        ((math.nan, 1.0), {"above": 0.1}, "not measured"),
+    ],
+)
 def test_verdict_reads_the_whole_interval(interval, rule, word):
     assert rules.agreement(*interval, **rule) == word
 
@@ -55,7 +65,9 @@ def test_verdict_wants_one_rule():
 def test_claims_are_unique_and_found_by_section():
     found = claims()
     assert len({claim.id for claim in found}) == len(found)
-    assert [claim.id for claim in of_section("3")] == [c.id for c in found if c.section.startswith("3")]
+    assert [claim.id for claim in of_section("3")] == [
+        c.id for c in found if c.section.startswith("3")
+    ]
     with pytest.raises(ValueError, match="sections with claims: 2, 3.1"):
         of_section("9")
 
@@ -69,72 +81,197 @@ def test_every_section_reports_the_numbers_of_the_paper():
 def rows(value, **levels):
     """A table of every combination of the levels and samples; `value` gives its other columns."""
     names = [*levels, "sample"]
-    return pd.DataFrame([dict(zip(names, level)) | {"model": "toy"} | value(**dict(zip(names, level)))
-                         for level in itertools.product(*levels.values(), SAMPLES)])
+    return pd.DataFrame(
+        [
+            dict(zip(names, level)) | {"model": "toy"} | value(**dict(zip(names, level)))
+            for level in itertools.product(*levels.values(), SAMPLES)
+        ]
+    )
 
 
 DIRECTIONS = ["text", "vision"]
-PATHWAYS = ["vision→text", "vision→last", "text→last", "context→instruction", "context→last", "vision→instruction",
-            "vision→context", "instruction→last", "template→last"]
+PATHWAYS = [
+    "vision→text",
+    "vision→last",
+    "text→last",
+    "context→instruction",
+    "context→last",
+    "vision→instruction",
+    "vision→context",
+    "instruction→last",
+    "template→last",
+]
 
 
 def knockout_value(following, pathway, control, layer, sample):
-    effect = 1.0 * (pathway == "vision→text" and layer == 2 and following == "vision" and not control)
-    effect -= 0.5 * (pathway == "vision→text" and layer == 1 and following == "text" and not control)
-    return {"nssd": effect, "divergence": 2 * effect, "logp_p_blocked": -effect, "logp_c_blocked": -0.5}
+    effect = 1.0 * (
+        pathway == "vision→text" and layer == 2 and following == "vision" and not control
+    )
+    effect -= 0.5 * (
+        pathway == "vision→text" and layer == 1 and following == "text" and not control
+    )
+    return {
+        "nssd": effect,
+        "divergence": 2 * effect,
+        "logp_p_blocked": -effect,
+        "logp_c_blocked": -0.5,
+    }
 
 
 def window_value(following, pathway, control, width, layer, sample):
-    """One layer, 4, matters: a window shows it at every centre from which it reaches that layer, the more the wider it is."""
+    """One layer, 4, matters: a window shows it at every centre from which it reaches that layer,
+    the more the wider it is.
+    """
     reaches = abs(layer - 4) <= width // 2
-    effect = {"vision→text": 1.0 if following == "vision" else -0.5, "text→last": 0.3 * (width > 1), "vision→last": 0.02}[pathway]
+    effect = {
+        "vision→text": 1.0 if following == "vision" else -0.5,
+        "text→last": 0.3 * (width > 1),
+        "vision→last": 0.02,
+    }[pathway]
     return {"nssd": 0.0 if control else effect * reaches * (1 + 0.01 * width * (layer == 4))}
 
 
 def sentences():
-    """A question relays 1 nat in the plain order and the modality sentence 1 nat in the swapped one: the later of both, at layer 4."""
-    table = rows(lambda layout, path, control, layer, **level: {
-        "nssd": float((layout, path) in {("plain", "question"), ("swapped", "modality")} and layer == 4 and not control)},
-        following=DIRECTIONS, layout=["plain", "swapped", "distanced"], path=["modality", "question", "neutral"], control=[False, True], layer=[1, 4])
+    """A question relays 1 nat in the plain order and the modality sentence 1 nat in the swapped
+    one: the later of both, at layer 4.
+    """
+    table = rows(
+        lambda layout, path, control, layer, **level: {
+            "nssd": float(
+                (layout, path) in {("plain", "question"), ("swapped", "modality")}
+                and layer == 4
+                and not control
+            )
+        },
+        following=DIRECTIONS,
+        layout=["plain", "swapped", "distanced"],
+        path=["modality", "question", "neutral"],
+        control=[False, True],
+        layer=[1, 4],
+    )
     own = table["following"].map(SOURCE)
-    table = pd.concat([table.assign(pathway=own + "→" + table["path"]), table.assign(pathway=table["path"] + "→last")], ignore_index=True)
-    answers = rows(lambda sample, **level: {"outcome": "other" if sample == "s0" else "follow"}, following=DIRECTIONS, layout=["plain", "swapped", "distanced"])
+    table = pd.concat(
+        [
+            table.assign(pathway=own + "→" + table["path"]),
+            table.assign(pathway=table["path"] + "→last"),
+        ],
+        ignore_index=True,
+    )
+    answers = rows(
+        lambda sample, **level: {"outcome": "other" if sample == "s0" else "follow"},
+        following=DIRECTIONS,
+        layout=["plain", "swapped", "distanced"],
+    )
     return summarise_meaning(table, answers)
 
 
 def reviews(knockout, components):
-    """Failures whose deep attention adds 2 logits less, and heads without which the conflict is lost and nothing else."""
-    failed = components.assign(attention_margin=components["attention_margin"] - 2.0 * (components["layer"] == 23), mix=0.0)
-    able = pd.concat([
-        rows(lambda kind, heads, factor, **level: {"outcome": "other" if (kind, heads, factor) == ("conflict", "target", 0.0) else "follow"},
-             following=DIRECTIONS, kind=["conflict", "alone"], heads=[heads], factor=factors)
-        for heads, factors in (("original", [1.0]), ("target", [0.0, 2.0]), ("random", [0.0, 2.0]))], ignore_index=True)
-    reading = pd.concat([rows(lambda heads, factor, sample: {"nats": 4.0 if (heads, factor) == ("text", 0.0) else 3.0}, heads=names, factor=factors)
-                         for names, factors in ((["original"], [1.0]), (["text", "vision", "random"], [0.0, 2.0]))], ignore_index=True)
+    """Failures whose deep attention adds 2 logits less, and heads without which the conflict is
+    lost and nothing else.
+    """
+    failed = components.assign(
+        attention_margin=components["attention_margin"] - 2.0 * (components["layer"] == 23), mix=0.0
+    )
+    able = pd.concat(
+        [
+            rows(
+                lambda kind, heads, factor, **level: {
+                    "outcome": "other"
+                    if (kind, heads, factor) == ("conflict", "target", 0.0)
+                    else "follow"
+                },
+                following=DIRECTIONS,
+                kind=["conflict", "alone"],
+                heads=[heads],
+                factor=factors,
+            )
+            for heads, factors in (
+                ("original", [1.0]),
+                ("target", [0.0, 2.0]),
+                ("random", [0.0, 2.0]),
+            )
+        ],
+        ignore_index=True,
+    )
+    reading = pd.concat(
+        [
+            rows(
+                lambda heads, factor, sample: {
+                    "nats": 4.0 if (heads, factor) == ("text", 0.0) else 3.0
+                },
+                heads=names,
+                factor=factors,
+            )
+            for names, factors in (
+                (["original"], [1.0]),
+                (["text", "vision", "random"], [0.0, 2.0]),
+            )
+        ],
+        ignore_index=True,
+    )
     return summarise_reviews(knockout, components, failed, components, able, reading)
 
 
 def head_question():
-    """The five tables of the head question. Heads are numbered; effects grow with the number, Eq. 12 falls, sensitivity grows for text only."""
+    """The five tables of the head question. Heads are numbered; effects grow with the number, Eq.
+    12 falls, sensitivity grows for text only.
+    """
     number = lambda layer, head: layer * 4.0 + head
     sign = {"text": 1.0, "vision": -1.0}
     heads = {"layer": range(10), "head": range(4)}
-    scores = rows(lambda following, half, layer, head, sample: {
-        "eq12": -number(layer, head),
-        **{f"sensitivity_{at}": sign[following] * number(layer, head) for at in ("instruction", "last", "both")}},
-        following=DIRECTIONS, half=["ranked", "tested"], **heads)
-    effects = rows(lambda following, positions, layer, head, sample: {"effect": number(layer, head), "turned": number(layer, head) == 39},
-                   following=DIRECTIONS, positions=["instruction", "last"], **heads)
+    scores = rows(
+        lambda following, half, layer, head, sample: {
+            "eq12": -number(layer, head),
+            **{
+                f"sensitivity_{at}": sign[following] * number(layer, head)
+                for at in ("instruction", "last", "both")
+            },
+        },
+        following=DIRECTIONS,
+        half=["ranked", "tested"],
+        **heads,
+    )
+    effects = rows(
+        lambda following, positions, layer, head, sample: {
+            "effect": number(layer, head),
+            "turned": number(layer, head) == 39,
+        },
+        following=DIRECTIONS,
+        positions=["instruction", "last"],
+        **heads,
+    )
 
     def sets(value, **levels):
         common = {"following": DIRECTIONS, "positions": ["instruction", "last", "both"], **levels}
-        targets = rows(value, heads=["eq12", "sensitivity"], ranked_on=["other samples", "same samples", "other direction"], draw=[0], **common)
-        controls = rows(value, heads=["random", "eq12 matched", "sensitivity matched"], ranked_on=[""], draw=[0, 1], **common)
-        plain = rows(value, heads=["original"], ranked_on=[""], draw=[0], **common | {"share": [0.0], "factor": [1.0]})
+        targets = rows(
+            value,
+            heads=["eq12", "sensitivity"],
+            ranked_on=["other samples", "same samples", "other direction"],
+            draw=[0],
+            **common,
+        )
+        controls = rows(
+            value,
+            heads=["random", "eq12 matched", "sensitivity matched"],
+            ranked_on=[""],
+            draw=[0, 1],
+            **common,
+        )
+        plain = rows(
+            value,
+            heads=["original"],
+            ranked_on=[""],
+            draw=[0],
+            **common | {"share": [0.0], "factor": [1.0]},
+        )
         return pd.concat([targets, controls, plain], ignore_index=True)
 
     def blocked(heads, ranked_on, draw, sample, **level):
-        falls = {"sensitivity": ranked_on != "other direction", "sensitivity matched": draw == 1, "eq12": ranked_on == "same samples" and sample == "s0"}
+        falls = {
+            "sensitivity": ranked_on != "other direction",
+            "sensitivity matched": draw == 1,
+            "eq12": ranked_on == "same samples" and sample == "s0",
+        }
         return {"outcome": "competitor" if falls.get(heads) else "follow", "own": float(draw)}
 
     def louder(heads, ranked_on, draw, factor, **level):
@@ -142,153 +279,510 @@ def head_question():
         return {"outcome": "follow" if restored.get(heads) else "competitor", "own": float(draw)}
 
     blocking = sets(blocked, share=[0.05], factor=[0.0])
-    amplification = sets(louder, share=[0.05], factor=[2.0, 5.0]).query("following == 'text'").assign(source="weakened instruction")
-    tried = rows(lambda degree, **level: {"outcome": "competitor" if degree == 0.5 else "other", "source": "weakened instruction"},
-                 following=["text"], degree=[0.4, 0.5])
+    amplification = (
+        sets(louder, share=[0.05], factor=[2.0, 5.0])
+        .query("following == 'text'")
+        .assign(source="weakened instruction")
+    )
+    tried = rows(
+        lambda degree, **level: {
+            "outcome": "competitor" if degree == 0.5 else "other",
+            "source": "weakened instruction",
+        },
+        following=["text"],
+        degree=[0.4, 0.5],
+    )
     return summarise_sensitivity(scores, effects, blocking, amplification, tried, wanted=4)
 
 
 @pytest.fixture(scope="module")
 def measured():
     """The numbers of each notebook from tables whose answers are known."""
-    knockout = rows(knockout_value, following=DIRECTIONS, pathway=PATHWAYS, control=[False, True], layer=[0, 1, 2])
-    beliefs = rows(lambda following, layer, positions, dictionary, sample: {
-        "phi_f": float(layer >= 20 and dictionary == "own") + (sample in SAMPLES[:3]) * (layer < 20),
-        "phi_c": 0.5 * (layer < 20) + (positions == "last") * (layer == 22) * 2},
-        following=DIRECTIONS, layer=range(-1, 30), positions=["instruction", "last"], dictionary=["own", "shuffled"])
-    paths = pd.concat([
-        rows(lambda following, blocked, sample: {"outcome": "competitor" if blocked == "instruction→last" else "follow"},
-             following=[d], blocked=["none", "instruction→last", f"{SOURCE[d]}→last", "random→last"]) for d in DIRECTIONS])
-    components = rows(lambda following, layer, dictionary, sample: {
-        "signal_f": layer + 10.0 * (layer >= 20), "signal_c": float(layer), "attention_signal": 1.0, "mlp_signal": 0.5,
-        "attention_margin": 2.0 * (layer == 23), "mlp_margin": -1.0 * (layer >= 28)},
-        following=DIRECTIONS, layer=range(30), dictionary=["own", "shuffled"])
-    heads = rows(lambda following, layer, head, sample: {
-        "margin": 5.0 * ((layer, head) == (29, 1)) + 4.0 * ((layer, head) == (28, 0) and following == "text")},
-        following=DIRECTIONS, layer=range(30), head=range(2))
-    parts = [rows(lambda sample, **level: {"outcome": "follow" if level["heads"] == "random" and level["draw"] else "competitor"},
-                  following=DIRECTIONS, setting=["blocking"], heads=["target", "random", "matched", "shared"], draw=[0, 1], share=[0.05],
-                  factor=[0.0], positions=["instruction", "last", "both"]),
-             rows(lambda sample, **level: {"outcome": "follow"}, following=DIRECTIONS, setting=["blocking"], heads=["original"],
-                  draw=[0], share=[0.0], factor=[1.0], positions=["instruction"]),
-             rows(lambda sample, **level: {"outcome": "follow" if level["heads"] in ("target", "matched") and level["factor"] == 2 else "other"},
-                  following=["text"], setting=["amplification"], heads=["target", "random", "matched", "shared"], draw=[0], share=[0.05],
-                  factor=[2.0, 5.0], positions=["instruction"])]
+    knockout = rows(
+        knockout_value,
+        following=DIRECTIONS,
+        pathway=PATHWAYS,
+        control=[False, True],
+        layer=[0, 1, 2],
+    )
+    beliefs = rows(
+        lambda following, layer, positions, dictionary, sample: {
+            "phi_f": float(layer >= 20 and dictionary == "own")
+            + (sample in SAMPLES[:3]) * (layer < 20),
+            "phi_c": 0.5 * (layer < 20) + (positions == "last") * (layer == 22) * 2,
+        },
+        following=DIRECTIONS,
+        layer=range(-1, 30),
+        positions=["instruction", "last"],
+        dictionary=["own", "shuffled"],
+    )
+    paths = pd.concat(
+        [
+            rows(
+                lambda following, blocked, sample: {
+                    "outcome": "competitor" if blocked == "instruction→last" else "follow"
+                },
+                following=[d],
+                blocked=["none", "instruction→last", f"{SOURCE[d]}→last", "random→last"],
+            )
+            for d in DIRECTIONS
+        ]
+    )
+    components = rows(
+        lambda following, layer, dictionary, sample: {
+            "signal_f": layer + 10.0 * (layer >= 20),
+            "signal_c": float(layer),
+            "attention_signal": 1.0,
+            "mlp_signal": 0.5,
+            "attention_margin": 2.0 * (layer == 23),
+            "mlp_margin": -1.0 * (layer >= 28),
+        },
+        following=DIRECTIONS,
+        layer=range(30),
+        dictionary=["own", "shuffled"],
+    )
+    heads = rows(
+        lambda following, layer, head, sample: {
+            "margin": 5.0 * ((layer, head) == (29, 1))
+            + 4.0 * ((layer, head) == (28, 0) and following == "text")
+        },
+        following=DIRECTIONS,
+        layer=range(30),
+        head=range(2),
+    )
+    parts = [
+        rows(
+            lambda sample, **level: {
+                "outcome": "follow"
+                if level["heads"] == "random" and level["draw"]
+                else "competitor"
+            },
+            following=DIRECTIONS,
+            setting=["blocking"],
+            heads=["target", "random", "matched", "shared"],
+            draw=[0, 1],
+            share=[0.05],
+            factor=[0.0],
+            positions=["instruction", "last", "both"],
+        ),
+        rows(
+            lambda sample, **level: {"outcome": "follow"},
+            following=DIRECTIONS,
+            setting=["blocking"],
+            heads=["original"],
+            draw=[0],
+            share=[0.0],
+            factor=[1.0],
+            positions=["instruction"],
+        ),
+        rows(
+            lambda sample, **level: {
+                "outcome": "follow"
+                if level["heads"] in ("target", "matched") and level["factor"] == 2
+                else "other"
+            },
+            following=["text"],
+            setting=["amplification"],
+            heads=["target", "random", "matched", "shared"],
+            draw=[0],
+            share=[0.05],
+            factor=[2.0, 5.0],
+            positions=["instruction"],
+        ),
+    ]
     interventions = pd.concat(parts, ignore_index=True).assign(source="natural")
-    answers = rows(lambda following, sample: {"outcome": "follow" if sample != "s0" else "other", "first": "competitor" if sample == "s1" else "other"},
-                   following=DIRECTIONS)
+    answers = rows(
+        lambda following, sample: {
+            "outcome": "follow" if sample != "s0" else "other",
+            "first": "competitor" if sample == "s1" else "other",
+        },
+        following=DIRECTIONS,
+    )
     coverage = pd.DataFrame({"forms": [3, 5], "ids": [1, 2], "fallback": [True, False]})
-    windows = rows(window_value, following=DIRECTIONS, pathway=["vision→text", "vision→last", "text→last"], control=[False, True],
-                   width=[1, 3, 5, 7], layer=range(9))
-    readings = rows(lambda following, reading, layer, dictionary, sample: {
-        "phi_f": float(layer >= 20 and dictionary == "own" and reading != "average"), "phi_c": 0.5},
-        following=DIRECTIONS, reading=["default", "K = 2", "average", "last position"], layer=range(-1, 30), dictionary=["own", "shuffled"])
+    windows = rows(
+        window_value,
+        following=DIRECTIONS,
+        pathway=["vision→text", "vision→last", "text→last"],
+        control=[False, True],
+        width=[1, 3, 5, 7],
+        layer=range(9),
+    )
+    readings = rows(
+        lambda following, reading, layer, dictionary, sample: {
+            "phi_f": float(layer >= 20 and dictionary == "own" and reading != "average"),
+            "phi_c": 0.5,
+        },
+        following=DIRECTIONS,
+        reading=["default", "K = 2", "average", "last position"],
+        layer=range(-1, 30),
+        dictionary=["own", "shuffled"],
+    )
     follows = {"original": True, "default": False, "K = 2": False, "average": True, "random": True}
-    ablated = pd.concat([
-        rows(lambda sample, **level: {"outcome": "follow" if follows[level["heads"]] == (level["setting"] == "blocking") else "competitor"},
-             following=DIRECTIONS, setting=[setting], heads=[heads], share=[0.0 if heads == "original" else 0.05],
-             factor=[1.0 if heads == "original" else factor], mix=[0.5])
-        for setting, factor in (("blocking", 0.0), ("amplification", 2.0)) for heads in follows], ignore_index=True)
-    moved = pd.DataFrame({"following": ["text"] * 3 + ["vision"] * 2, "change": ["default", "lower", "unclear", "default", "none"]})
+    ablated = pd.concat(
+        [
+            rows(
+                lambda sample, **level: {
+                    "outcome": "follow"
+                    if follows[level["heads"]] == (level["setting"] == "blocking")
+                    else "competitor"
+                },
+                following=DIRECTIONS,
+                setting=[setting],
+                heads=[heads],
+                share=[0.0 if heads == "original" else 0.05],
+                factor=[1.0 if heads == "original" else factor],
+                mix=[0.5],
+            )
+            for setting, factor in (("blocking", 0.0), ("amplification", 2.0))
+            for heads in follows
+        ],
+        ignore_index=True,
+    )
+    moved = pd.DataFrame(
+        {
+            "following": ["text"] * 3 + ["vision"] * 2,
+            "change": ["default", "lower", "unclear", "default", "none"],
+        }
+    )
     scenes = dataset.whole_set("scenes", "held")
-    counted = summarise_set(dataset.measure_texts(scenes), dataset.list_entries(scenes, entities.load("scenes")))
-    kinds = compare_controls(*(dict.fromkeys(KINDS, table) for table in (toy.paths(), toy.components(), toy.heads())))
-    return {"controls": summarise_controls(kinds), "appF_meaning": sentences(), "appG_reviews": reviews(knockout, components),
-            "appC_windows": summarise_windows(windows), "appE_ablations": summarise_ablations(readings, ablated, moved),
-            "sec2_dataset": summarise_answers(answers, coverage) | counted, "sec3_knockout": summarise_knockout(knockout),
-            "sec3_beliefs": summarise_beliefs(beliefs, paths), "sec4_components": summarise_components(components),
-            "sec4_heads": summarise_heads(heads, interventions, wanted=10), "sec4_sensitivity": head_question(),
-            "steer": summarise_steer(one_prompt())}
+    counted = summarise_set(
+        dataset.measure_texts(scenes), dataset.list_entries(scenes, entities.load("scenes"))
+    )
+    kinds = compare_controls(
+        *(dict.fromkeys(KINDS, table) for table in (toy.paths(), toy.components(), toy.heads()))
+    )
+    return {
+        "controls": summarise_controls(kinds),
+        "appF_meaning": sentences(),
+        "appG_reviews": reviews(knockout, components),
+        "appC_windows": summarise_windows(windows),
+        "appE_ablations": summarise_ablations(readings, ablated, moved),
+        "sec2_dataset": summarise_answers(answers, coverage) | counted,
+        "sec3_knockout": summarise_knockout(knockout),
+        "sec3_beliefs": summarise_beliefs(beliefs, paths),
+        "sec4_components": summarise_components(components),
+        "sec4_heads": summarise_heads(heads, interventions, wanted=10),
+        "sec4_sensitivity": head_question(),
+        "steer": summarise_steer(one_prompt()),
+    }
 
 
 def one_prompt():
     """A lead of 2 nats; silenced or doubled, the top heads move it by 1 and a random set by 0.5."""
-    sets = [("none", 1.0, 2.0), *((name, factor, 2.0 + move) for factor in (0.0, 2.0) for method in ("eq12", "sensitivity") for name, move in ((method, 1.0), (f"{method} matched", 0.5)))]
-    return pd.DataFrame(sets, columns=["heads", "factor", "lead"]).assign(draw=0, count=3, answer="red", outcome="follow")
+    sets = [
+        ("none", 1.0, 2.0),
+        *(
+            (name, factor, 2.0 + move)
+            for factor in (0.0, 2.0)
+            for method in ("eq12", "sensitivity")
+            for name, move in ((method, 1.0), (f"{method} matched", 0.5))
+        ),
+    ]
+    return pd.DataFrame(sets, columns=["heads", "factor", "lead"]).assign(
+        draw=0, count=3, answer="red", outcome="follow"
+    )
 
 
-@pytest.mark.parametrize(("notebook", "expected"), [
-    ("appC_windows", {"extreme_vision_text_vision_w7": 1.07, "extreme_vision_text_vision_w7_layer": 4.0, "extreme_vision_text_vision_w1_plateau": 1.0,
-                      "extreme_vision_text_vision_w5_plateau": 5.0, "extreme_vision_text_text_w3": -0.515, "sign_vision_text_text_verdict": "agrees",
-                      "shift_vision_text_vision_w7": 0.0, "place_vision_text_vision_verdict": "agrees", "ratio_vision_text_vision": 1.07 / 1.01,
-                      "ratio_vision_text_vision_verdict": "agrees", "relay_w5": 0.98 * 1.05, "relay_w5_verdict": "agrees", "same_relay_verdict": "agrees",
-                      "same_direct_verdict": "agrees", "compensation_w1": -0.505, "contrast_compensation_w1": -0.505, "same_compensation_verdict": "agrees", "hub_text_w1_verdict": "disagrees",
-                      "hub_text_w3_verdict": "agrees", "same_hub_text_verdict": "disagrees", "n_controls": 6.0, "widths": "1, 3, 5, 7"}),
-    ("appE_ablations", {"ldar_deep_default_text": 1.0, "ldar_deep_average_text": 0.0, "ldar_change_k2_text_verdict": "agrees",
-                        "ldar_change_average_text_verdict": "disagrees", "ldar_deep_default_text_shuffled": 0.0, "block_default_vision": 0.0,
-                        "drop_default_vision": 1.0, "drop_average_vision": 0.0, "contrast_block_k2_text_verdict": "agrees",
-                        "contrast_block_average_text": 1.0, "contrast_block_average_text_verdict": "agrees", "localises_block_average_text_verdict": "disagrees",
-                        "localises_block_default_text_verdict": "agrees", "rise_default_text": 1.0, "amplify_random_text": 0.0,
-                        "contrast_amplify_average_text_verdict": "agrees", "contrast_amplify_k2_vision_verdict": "agrees", "failures_text": 6.0,
-                        "weakened_text": 6.0, "n_blocked_text": 6.0, "moved_text": "1 of 2", "moved_vision": "0 of 1"}),
-    ("appF_meaning", {"follow_plain_text": 5 / 6, "n_asked_plain_text": 6.0, "n_swapped_vision": 6.0, "into_question_plain_text": 1.0,
-                      "into_question_plain_text_layer": 4.0, "into_question_plain_text_control": 0.0, "into_modality_plain_text_over_verdict": "disagrees",
-                      "out_modality_swapped_vision_over": 1.0, "position_text": 1.0, "meaning_text": 0.0, "position_vision_out_verdict": "agrees",
-                      "meaning_vision_out_verdict": "disagrees", "neutral_text": 0.0}),
-    ("appG_reviews", {"part_instruction_last_text_s20": 0.0, "whole_vision_last_vision_control": 0.0, "lost_attention_margin_text": -2.0,
-                      "lost_attention_margin_text_verdict": "agrees", "fork_text": -2.0, "fork_text_layer": 23.0, "failures_text": 6.0, "weakened_text": 0.0,
-                      "last_mlp_margin_text": -2.0, "last_mlp_margin_text_verdict": "agrees", "right_conflict_blocked_text": 0.0,
-                      "special_blocked_text_verdict": "agrees", "spared_blocked_text_verdict": "agrees", "special_doubled_text_verdict": "disagrees",
-                      "loss_original": 3.0, "rise_blocked_text": 1.0, "rise_blocked_text_verdict": "disagrees", "excess_blocked_text_verdict": "agrees"}),
-    ("sec2_dataset", {"follow_text": 5 / 6, "first_text": 1 / 6, "kept_vision": 5.0, "n_text": 6.0, "forms_mean": 4.0, "fallback_share": 0.5}),
-    ("sec3_knockout", {"peak_vision_text_vision": 1.0, "peak_vision_text_vision_layer": 2.0, "trough_vision_text_text": -0.5,
-                       "trough_vision_text_text_layer": 1.0, "keeps_vision_text_vision": 0.0, "contrast_relay_vision": 1.0,
-                       "contrast_relay_vision_verdict": "agrees", "size_compensation_text_verdict": "agrees",
-                       "contrast_relay_control_vision": 1.0, "contrast_compensation_text": -0.5,
-                       "contrast_anchor_text_verdict": "disagrees", "size_direct_text_verdict": "agrees",
-                       "authors_extreme_vision_text_vision": 1.0, "authors_shift_vision_text_vision": 2.5 / 3 - 14.5 / 28,
-                       "authors_ratio_vision_text_text": 0.5 / 0.3866}),
-    ("sec3_beliefs", {"ldar_shallow_text": 0.5, "ldar_deep_text": 1.0, "ldar_max_text": 1.0, "ldar_max_text_layer": 20.0,
-                      "ldar_transition_text": "layer 20", "ldar_final_text_shuffled": 0.0, "sync_critical_text": 5 / 6,
-                      "sync_weak_text": "no such layer", "over_sync_text": 0.0, "over_ldar_max_text": 0.5, "follow_none_vision": 1.0, "follow_instruction_last_vision": 0.0,
-                      "compete_instruction_last_vision": 1.0, "contrast_collapse_text_verdict": "agrees",
-                      "contrast_spared_text_verdict": "agrees", "ldar_rise_text_verdict": "agrees"}),
-    ("sec4_components", {"gap_shallow_text": 0.0, "gap_deep_text": 10.0, "share_gap_shallow_text": 0.0, "over_divergence_text": 0.0, "over_signal_rise_c_text": 0.0,
-                        "share_attention_margin_shallow_text": 0.0, "signal_rise_f_text": 30.0, "signal_rise_c_text": 20.0,
-                         "attention_signal_shallow_text": 10.0, "mlp_signal_text": 15.0, "attention_margin_deep_text": 2.0,
-                         "mlp_margin_deep_text": -2.0, "attention_top_text_layer": 23.0, "mlp_margin_deep_text_verdict": "agrees",
-                         "arbiter_text_verdict": "agrees", "attention_margin_shallow_text_verdict": "agrees"}),
-    ("sec4_heads", {"heads_total": 60.0, "top_count": 3.0, "over_overlap_top": 2 - 1.5, "over_overlap_ten": 9 - 8.5, "n_blocked_text": 6.0, "concentration_text": 1.0, "top_heads_vision": "29.1, 0.0, 0.1, 1.0, 1.1",
-                    "block_original_text": 1.0, "block_target_text": 0.0, "block_random_text": 0.5, "drop_target_text": 1.0,
-                    "contrast_necessity_text": 0.5, "contrast_necessity_text_both": 0.5, "failures_text": 6.0, "failures_vision": 0.0,
-                    "contrast_necessity_matched_text": 0.0, "contrast_necessity_matched_text_verdict": "disagrees", "among_random_text": 2 / 3,
-                    "among_matched_text": 1.0, "draws_text": 2.0, "amplify_among_random_text": 1 / 2, "amplify_among_matched_text": 1.0,
-                    "contrast_sufficiency_matched_text_verdict": "disagrees", "wanted_failures_text": 10.0, "short_failures_text": 4.0,
-                    "short_failures_vision": 10.0,
-                    "amplify_target_text": 1.0, "amplify_best_text_factor": 2.0, "plateau_text": -1.0,
-                    "plateau_text_verdict": "disagrees", "contrast_sufficiency_vision_verdict": "not measured"}),
-    ("sec4_sensitivity", {
-        "heads_total": 40.0, "top_count": 2.0, "overlap_top_chance": 0.1, "n_single_text": 6.0, "n_ranked_vision": 6.0,
-        "foretell_sensitivity_text": 1.0, "foretell_eq12_text": -1.0, "foretell_sensitivity_vision": -1.0, "contrast_foretell_text": 2.0,
-        "foretell_sensitivity_text_verdict": "agrees", "foretell_eq12_text_verdict": "disagrees", "contrast_foretell_vision_verdict": "disagrees",
-        "top_effect_sensitivity_text": 38.5, "top_effect_eq12_text": 0.5, "mean_effect_text": 19.5, "turned_instruction_text": 1.0,
-        "strongest_text": 1.0, "contrast_several_text": -1.0, "contrast_several_vision_verdict": "disagrees",
-        "top_heads_sensitivity_text": "9.3, 9.2", "top_layers_eq12_text": "0–0",
-        "overlap_rankings_text": 0.0, "overlap_rankings_vision": 2.0, "overlap_halves_eq12_text": 2.0,
-        "overlap_directions_sensitivity": 0.0, "overlap_directions_eq12": 2.0,
-        "block_original_text": 1.0, "block_sensitivity_text": 0.0, "block_eq12_text": 1.0, "block_sensitivity_matched_text": 0.5, "block_random_text": 1.0,
-        "drop_sensitivity_text": 1.0, "drop_sensitivity_text_verdict": "agrees", "drop_eq12_text_verdict": "disagrees",
-        "contrast_block_sensitivity_text": 0.5, "contrast_block_eq12_text_verdict": "disagrees", "contrast_block_methods_vision_both": 1.0,
-        "among_sensitivity_text": 2 / 3, "among_sensitivity_random_text": 1 / 3, "among_eq12_text": 1.0, "draws_text": 2.0, "own_sensitivity_text": 0.5,
-        "selection_sensitivity_text_verdict": "agrees", "selection_eq12_text": 1 / 6, "specific_sensitivity_text": 1.0, "specific_eq12_text_verdict": "disagrees",
-        "failures_weakened_instruction_text": 6.0, "short_weakened_instruction_text": 0.0, "short_weak_evidence_text": 4.0, "failures_weak_evidence_text": 0.0, "amplify_sensitivity_weakened_instruction_text": 1.0,
-        "amplify_sensitivity_matched_weakened_instruction_text": 0.5, "contrast_amplify_sensitivity_weakened_instruction_text": 0.5,
-        "amplify_among_sensitivity_weakened_instruction_text": 2 / 3, "amplify_sensitivity_weakened_instruction_text_verdict": "agrees",
-        "amplify_sensitivity_weakened_instruction_text_both": 1.0, "amplify_eq12_weakened_instruction_text_last": 0.0,
-        "amplify_best_sensitivity_text_factor": 2.0, "plateau_sensitivity_text": -1.0, "plateau_eq12_text_verdict": "not measured",
-        "contrast_amplify_eq12_weak_evidence_vision_verdict": "not measured",
-        "tried_weakened_instruction_text": 6.0, "attempts_weakened_instruction_text": 12.0, "competed_weakened_instruction_text": 6.0,
-        "other_weakened_instruction_text": 6.0, "degree_weakened_instruction_text": 0.5, "tried_weak_evidence_vision": 0.0}),
-])
+@pytest.mark.parametrize(
+    ("notebook", "expected"),
+    [
+        (
+            "appC_windows",
+            {
+                "extreme_vision_text_vision_w7": 1.07,
+                "extreme_vision_text_vision_w7_layer": 4.0,
+                "extreme_vision_text_vision_w1_plateau": 1.0,
+                "extreme_vision_text_vision_w5_plateau": 5.0,
+                "extreme_vision_text_text_w3": -0.515,
+                "sign_vision_text_text_verdict": "agrees",
+                "shift_vision_text_vision_w7": 0.0,
+                "place_vision_text_vision_verdict": "agrees",
+                "ratio_vision_text_vision": 1.07 / 1.01,
+                "ratio_vision_text_vision_verdict": "agrees",
+                "relay_w5": 0.98 * 1.05,
+                "relay_w5_verdict": "agrees",
+                "same_relay_verdict": "agrees",
+                "same_direct_verdict": "agrees",
+                "compensation_w1": -0.505,
+                "contrast_compensation_w1": -0.505,
+                "same_compensation_verdict": "agrees",
+                "hub_text_w1_verdict": "disagrees",
+                "hub_text_w3_verdict": "agrees",
+                "same_hub_text_verdict": "disagrees",
+                "n_controls": 6.0,
+                "widths": "1, 3, 5, 7",
+            },
+        ),
+        (
+            "appE_ablations",
+            {
+                "ldar_deep_default_text": 1.0,
+                "ldar_deep_average_text": 0.0,
+                "ldar_change_k2_text_verdict": "agrees",
+                "ldar_change_average_text_verdict": "disagrees",
+                "ldar_deep_default_text_shuffled": 0.0,
+                "block_default_vision": 0.0,
+                "drop_default_vision": 1.0,
+                "drop_average_vision": 0.0,
+                "contrast_block_k2_text_verdict": "agrees",
+                "contrast_block_average_text": 1.0,
+                "contrast_block_average_text_verdict": "agrees",
+                "localises_block_average_text_verdict": "disagrees",
+                "localises_block_default_text_verdict": "agrees",
+                "rise_default_text": 1.0,
+                "amplify_random_text": 0.0,
+                "contrast_amplify_average_text_verdict": "agrees",
+                "contrast_amplify_k2_vision_verdict": "agrees",
+                "failures_text": 6.0,
+                "weakened_text": 6.0,
+                "n_blocked_text": 6.0,
+                "moved_text": "1 of 2",
+                "moved_vision": "0 of 1",
+            },
+        ),
+        (
+            "appF_meaning",
+            {
+                "follow_plain_text": 5 / 6,
+                "n_asked_plain_text": 6.0,
+                "n_swapped_vision": 6.0,
+                "into_question_plain_text": 1.0,
+                "into_question_plain_text_layer": 4.0,
+                "into_question_plain_text_control": 0.0,
+                "into_modality_plain_text_over_verdict": "disagrees",
+                "out_modality_swapped_vision_over": 1.0,
+                "position_text": 1.0,
+                "meaning_text": 0.0,
+                "position_vision_out_verdict": "agrees",
+                "meaning_vision_out_verdict": "disagrees",
+                "neutral_text": 0.0,
+            },
+        ),
+        (
+            "appG_reviews",
+            {
+                "part_instruction_last_text_s20": 0.0,
+                "whole_vision_last_vision_control": 0.0,
+                "lost_attention_margin_text": -2.0,
+                "lost_attention_margin_text_verdict": "agrees",
+                "fork_text": -2.0,
+                "fork_text_layer": 23.0,
+                "failures_text": 6.0,
+                "weakened_text": 0.0,
+                "last_mlp_margin_text": -2.0,
+                "last_mlp_margin_text_verdict": "agrees",
+                "right_conflict_blocked_text": 0.0,
+                "special_blocked_text_verdict": "agrees",
+                "spared_blocked_text_verdict": "agrees",
+                "special_doubled_text_verdict": "disagrees",
+                "loss_original": 3.0,
+                "rise_blocked_text": 1.0,
+                "rise_blocked_text_verdict": "disagrees",
+                "excess_blocked_text_verdict": "agrees",
+            },
+        ),
+        (
+            "sec2_dataset",
+            {
+                "follow_text": 5 / 6,
+                "first_text": 1 / 6,
+                "kept_vision": 5.0,
+                "n_text": 6.0,
+                "forms_mean": 4.0,
+                "fallback_share": 0.5,
+            },
+        ),
+        (
+            "sec3_knockout",
+            {
+                "peak_vision_text_vision": 1.0,
+                "peak_vision_text_vision_layer": 2.0,
+                "trough_vision_text_text": -0.5,
+                "trough_vision_text_text_layer": 1.0,
+                "keeps_vision_text_vision": 0.0,
+                "contrast_relay_vision": 1.0,
+                "contrast_relay_vision_verdict": "agrees",
+                "size_compensation_text_verdict": "agrees",
+                "contrast_relay_control_vision": 1.0,
+                "contrast_compensation_text": -0.5,
+                "contrast_anchor_text_verdict": "disagrees",
+                "size_direct_text_verdict": "agrees",
+                "authors_extreme_vision_text_vision": 1.0,
+                "authors_shift_vision_text_vision": 2.5 / 3 - 14.5 / 28,
+                "authors_ratio_vision_text_text": 0.5 / 0.3866,
+            },
+        ),
+        (
+            "sec3_beliefs",
+            {
+                "ldar_shallow_text": 0.5,
+                "ldar_deep_text": 1.0,
+                "ldar_max_text": 1.0,
+                "ldar_max_text_layer": 20.0,
+                "ldar_transition_text": "layer 20",
+                "ldar_final_text_shuffled": 0.0,
+                "sync_critical_text": 5 / 6,
+                "sync_weak_text": "no such layer",
+                "over_sync_text": 0.0,
+                "over_ldar_max_text": 0.5,
+                "follow_none_vision": 1.0,
+                "follow_instruction_last_vision": 0.0,
+                "compete_instruction_last_vision": 1.0,
+                "contrast_collapse_text_verdict": "agrees",
+                "contrast_spared_text_verdict": "agrees",
+                "ldar_rise_text_verdict": "agrees",
+            },
+        ),
+        (
+            "sec4_components",
+            {
+                "gap_shallow_text": 0.0,
+                "gap_deep_text": 10.0,
+                "share_gap_shallow_text": 0.0,
+                "over_divergence_text": 0.0,
+                "over_signal_rise_c_text": 0.0,
+                "share_attention_margin_shallow_text": 0.0,
+                "signal_rise_f_text": 30.0,
+                "signal_rise_c_text": 20.0,
+                "attention_signal_shallow_text": 10.0,
+                "mlp_signal_text": 15.0,
+                "attention_margin_deep_text": 2.0,
+                "mlp_margin_deep_text": -2.0,
+                "attention_top_text_layer": 23.0,
+                "mlp_margin_deep_text_verdict": "agrees",
+                "arbiter_text_verdict": "agrees",
+                "attention_margin_shallow_text_verdict": "agrees",
+            },
+        ),
+        (
+            "sec4_heads",
+            {
+                "heads_total": 60.0,
+                "top_count": 3.0,
+                "over_overlap_top": 2 - 1.5,
+                "over_overlap_ten": 9 - 8.5,
+                "n_blocked_text": 6.0,
+                "concentration_text": 1.0,
+                "top_heads_vision": "29.1, 0.0, 0.1, 1.0, 1.1",
+                "block_original_text": 1.0,
+                "block_target_text": 0.0,
+                "block_random_text": 0.5,
+                "drop_target_text": 1.0,
+                "contrast_necessity_text": 0.5,
+                "contrast_necessity_text_both": 0.5,
+                "failures_text": 6.0,
+                "failures_vision": 0.0,
+                "contrast_necessity_matched_text": 0.0,
+                "contrast_necessity_matched_text_verdict": "disagrees",
+                "among_random_text": 2 / 3,
+                "among_matched_text": 1.0,
+                "draws_text": 2.0,
+                "amplify_among_random_text": 1 / 2,
+                "amplify_among_matched_text": 1.0,
+                "contrast_sufficiency_matched_text_verdict": "disagrees",
+                "wanted_failures_text": 10.0,
+                "short_failures_text": 4.0,
+                "short_failures_vision": 10.0,
+                "amplify_target_text": 1.0,
+                "amplify_best_text_factor": 2.0,
+                "plateau_text": -1.0,
+                "plateau_text_verdict": "disagrees",
+                "contrast_sufficiency_vision_verdict": "not measured",
+            },
+        ),
+        (
+            "sec4_sensitivity",
+            {
+                "heads_total": 40.0,
+                "top_count": 2.0,
+                "overlap_top_chance": 0.1,
+                "n_single_text": 6.0,
+                "n_ranked_vision": 6.0,
+                "foretell_sensitivity_text": 1.0,
+                "foretell_eq12_text": -1.0,
+                "foretell_sensitivity_vision": -1.0,
+                "contrast_foretell_text": 2.0,
+                "foretell_sensitivity_text_verdict": "agrees",
+                "foretell_eq12_text_verdict": "disagrees",
+                "contrast_foretell_vision_verdict": "disagrees",
+                "top_effect_sensitivity_text": 38.5,
+                "top_effect_eq12_text": 0.5,
+                "mean_effect_text": 19.5,
+                "turned_instruction_text": 1.0,
+                "strongest_text": 1.0,
+                "contrast_several_text": -1.0,
+                "contrast_several_vision_verdict": "disagrees",
+                "top_heads_sensitivity_text": "9.3, 9.2",
+                "top_layers_eq12_text": "0–0",
+                "overlap_rankings_text": 0.0,
+                "overlap_rankings_vision": 2.0,
+                "overlap_halves_eq12_text": 2.0,
+                "overlap_directions_sensitivity": 0.0,
+                "overlap_directions_eq12": 2.0,
+                "block_original_text": 1.0,
+                "block_sensitivity_text": 0.0,
+                "block_eq12_text": 1.0,
+                "block_sensitivity_matched_text": 0.5,
+                "block_random_text": 1.0,
+                "drop_sensitivity_text": 1.0,
+                "drop_sensitivity_text_verdict": "agrees",
+                "drop_eq12_text_verdict": "disagrees",
+                "contrast_block_sensitivity_text": 0.5,
+                "contrast_block_eq12_text_verdict": "disagrees",
+                "contrast_block_methods_vision_both": 1.0,
+                "among_sensitivity_text": 2 / 3,
+                "among_sensitivity_random_text": 1 / 3,
+                "among_eq12_text": 1.0,
+                "draws_text": 2.0,
+                "own_sensitivity_text": 0.5,
+                "selection_sensitivity_text_verdict": "agrees",
+                "selection_eq12_text": 1 / 6,
+                "specific_sensitivity_text": 1.0,
+                "specific_eq12_text_verdict": "disagrees",
+                "failures_weakened_instruction_text": 6.0,
+                "short_weakened_instruction_text": 0.0,
+                "short_weak_evidence_text": 4.0,
+                "failures_weak_evidence_text": 0.0,
+                "amplify_sensitivity_weakened_instruction_text": 1.0,
+                "amplify_sensitivity_matched_weakened_instruction_text": 0.5,
+                "contrast_amplify_sensitivity_weakened_instruction_text": 0.5,
+                "amplify_among_sensitivity_weakened_instruction_text": 2 / 3,
+                "amplify_sensitivity_weakened_instruction_text_verdict": "agrees",
+                "amplify_sensitivity_weakened_instruction_text_both": 1.0,
+                "amplify_eq12_weakened_instruction_text_last": 0.0,
+                "amplify_best_sensitivity_text_factor": 2.0,
+                "plateau_sensitivity_text": -1.0,
+                "plateau_eq12_text_verdict": "not measured",
+                "contrast_amplify_eq12_weak_evidence_vision_verdict": "not measured",
+                "tried_weakened_instruction_text": 6.0,
+                "attempts_weakened_instruction_text": 12.0,
+                "competed_weakened_instruction_text": 6.0,
+                "other_weakened_instruction_text": 6.0,
+                "degree_weakened_instruction_text": 0.5,
+                "tried_weak_evidence_vision": 0.0,
+            },
+        ),
+    ],
+)
 def test_quoted_numbers_are_those_of_the_tables(measured, notebook, expected):
     got = {key: measured[notebook][key] for key in expected}
     for key, value in expected.items():
-        assert got[key] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-12)), key
+        assert got[key] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-12)), (
+            key
+        )
 
 
 def test_where_nothing_is_restored_there_is_no_plateau(measured):
-    failed = rows(lambda sample, **level: {"outcome": "competitor"}, following=DIRECTIONS, setting=["amplification"],
-                  heads=["original", "target", "random", "shared"], draw=[0], share=[0.05], factor=[2.0, 5.0], positions=["instruction"])
+    failed = rows(
+        lambda sample, **level: {"outcome": "competitor"},
+        following=DIRECTIONS,
+        setting=["amplification"],
+        heads=["original", "target", "random", "shared"],
+        draw=[0],
+        share=[0.05],
+        factor=[2.0, 5.0],
+        positions=["instruction"],
+    )
     scores = rows(lambda **level: {"margin": 1.0}, following=DIRECTIONS, layer=[0, 1], head=[0, 1])
     numbers = summarise_heads(scores, failed)
     assert numbers["amplify_best_text"] == 0 and math.isnan(numbers["amplify_best_text_factor"])
@@ -304,14 +798,25 @@ def test_shared_heads_are_those_in_both_top_sets(measured):
 def test_a_ranking_with_its_layers_shuffled_keeps_only_what_the_layers_tell(measured):
     """Forty heads in ten layers: the layers alone give most of the order, and not all of it."""
     numbers = measured["sec4_sensitivity"]
-    assert 0.9 < numbers["foretell_sensitivity_text_layers"] < 1 and -1 < numbers["foretell_eq12_text_layers"] < -0.9
+    assert (
+        0.9 < numbers["foretell_sensitivity_text_layers"] < 1
+        and -1 < numbers["foretell_eq12_text_layers"] < -0.9
+    )
 
 
 def test_questions_are_told_apart_from_the_paper_s_claims():
     asked = questions()
-    assert len({question.id for question in asked}) == len(asked) and not {q.id for q in asked} & {c.id for c in claims()}
-    pages = "".join(page.read_text(encoding="utf-8") for page in (folders.ROOT / "book").glob("*.md"))
-    shown = [(section, name) for section, names in re.findall(r"\{questions\} (\S+)\n:only: (.+)", pages) for name in names.split(", ")]
+    assert len({question.id for question in asked}) == len(asked) and not {q.id for q in asked} & {
+        c.id for c in claims()
+    }
+    pages = "".join(
+        page.read_text(encoding="utf-8") for page in (folders.ROOT / "book").glob("*.md")
+    )
+    shown = [
+        (section, name)
+        for section, names in re.findall(r"\{questions\} (\S+)\n:only: (.+)", pages)
+        for name in names.split(", ")
+    ]
     assert sorted(shown) == sorted((question.section, question.id) for question in asked)
 
 
@@ -320,16 +825,27 @@ def test_every_number_of_a_claim_is_computed(measured):
         numbers = measured[claim.notebook]
         wanted = [*claim.samples, *(key for _, key in claim.verdicts)]
         for quantity in claim.quantities:
-            wanted += [quantity.key] + [quantity.key + end for end in ("_low", "_high") if quantity.interval]
+            wanted += [quantity.key] + [
+                quantity.key + end for end in ("_low", "_high") if quantity.interval
+            ]
             wanted += [quantity.key + "_layer"] * quantity.layer
-        wanted += [key.removesuffix("_verdict") + "_size" for _, key in claim.verdicts if not key.startswith(recorded.NUMBERLESS)]
+        wanted += [
+            key.removesuffix("_verdict") + "_size"
+            for _, key in claim.verdicts
+            if not key.startswith(recorded.NUMBERLESS)
+        ]
         assert not set(wanted) - set(numbers), claim.id
 
 
 def test_every_number_of_the_claims_page_is_computed(measured):
     for claim in predicted.predicted_claims():
         for prediction in claim.predictions:
-            wanted = {prediction.key, f"{prediction.key}_low", f"{prediction.key}_high", *prediction.n}
+            wanted = {
+                prediction.key,
+                f"{prediction.key}_low",
+                f"{prediction.key}_high",
+                *prediction.n,
+            }
             assert not wanted - set(measured[prediction.notebook]), claim.id
 
 
@@ -343,7 +859,9 @@ def test_every_verdict_has_its_number_but_those_on_several(measured):
 
 def test_numbers_are_plain(measured):
     """What is glued must print as a number: a numpy scalar prints its type."""
-    assert all(type(value) in (float, str) for numbers in measured.values() for value in numbers.values())
+    assert all(
+        type(value) in (float, str) for numbers in measured.values() for value in numbers.values()
+    )
 
 
 def test_another_seed_moves_the_interval_and_not_the_mean():
@@ -353,9 +871,16 @@ def test_another_seed_moves_the_interval_and_not_the_mean():
     assert one["x_low"] != two["x_low"] and one["x_low"] < one["x"] < one["x_high"]
 
 
-@pytest.mark.parametrize(("part", "whole", "expected"), [
-    ([1, 2, 3], [10, 10, 10], 0.2), ([-1, -2], [4, 8], -0.25), ([1, 1], [1, -1], math.nan), ([1, 1], [-2, -2], math.nan), ([], [], math.nan),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [
+        ([1, 2, 3], [10, 10, 10], 0.2),
+        ([-1, -2], [4, 8], -0.25),
+        ([1, 1], [1, -1], math.nan),
+        ([1, 1], [-2, -2], math.nan),
+        ([], [], math.nan),
+    ],
+)
 def test_a_share_of_nothing_is_no_share(part, whole, expected):
     found = estimates.ratio("x", part, whole)
     assert found["x"] == pytest.approx(expected, nan_ok=True)
@@ -363,7 +888,9 @@ def test_a_share_of_nothing_is_no_share(part, whole, expected):
 
 
 def test_the_interval_of_a_share_resamples_part_and_whole_together():
-    """Each part is half of its whole, so every resample gives one half; resampled apart they would not."""
+    """Each part is half of its whole, so every resample gives one half; resampled apart they would
+    not.
+    """
     found = estimates.ratio("x", [1.0, 5.0, 50.0], [2.0, 10.0, 100.0])
     assert found["x_low"] == pytest.approx(0.5) == found["x_high"]
 
@@ -371,12 +898,17 @@ def test_the_interval_of_a_share_resamples_part_and_whole_together():
 def test_every_number_of_the_pages_is_computed(measured):
     found = []
     for page in (folders.ROOT / "book").glob("*.md"):
-        for notebook, key in re.findall(r"\{glue:text\}`_executed/[\w-]+/(\w+)\.ipynb::(\w+):", page.read_text(encoding="utf-8")):
+        for notebook, key in re.findall(
+            r"\{glue:text\}`_executed/[\w-]+/(\w+)\.ipynb::(\w+):", page.read_text(encoding="utf-8")
+        ):
             assert key in measured[notebook], f"{page.name}: {key}"
             found.append(key)
     assert found
 
 
 def test_pages_name_the_equations_of_the_paper_in_order():
-    pages = [(folders.ROOT / "book" / name).read_text(encoding="utf-8") for name in ("sec3_anchors.md", "sec4_arbitration.md")]
+    pages = [
+        (folders.ROOT / "book" / name).read_text(encoding="utf-8")
+        for name in ("sec3_anchors.md", "sec4_arbitration.md")
+    ]
     assert re.findall(r"\\tag\{(\d+)\}", "".join(pages)) == [str(number) for number in range(1, 13)]

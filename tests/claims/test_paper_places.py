@@ -1,4 +1,5 @@
-"""Nothing of the paper is without its place: every figure, equation, section and claim, walked one by one.
+"""Nothing of the paper is without its place: every figure, equation, section and claim, walked one
+by one.
 
 ``data/paper_places.json`` says where each one's counterpart stands; what it names must be there.
 """
@@ -13,8 +14,32 @@ from reproduction.claims import reported
 
 BOOK = folders.ROOT / "book"
 PLACES = json.loads((folders.DATA / "paper_places.json").read_text(encoding="utf-8"))["places"]
-FIGURES = ["1", "2", "3", "4a", "4b", "5a", "5b", "6a", "6b", "7", "8", "9 left", "9 right", "10a", "10b", "11a", "11b", "12a", "12b", "12c",
-           "13a", "13b", "14 left", "14 right"]
+FIGURES = [
+    "1",
+    "2",
+    "3",
+    "4a",
+    "4b",
+    "5a",
+    "5b",
+    "6a",
+    "6b",
+    "7",
+    "8",
+    "9 left",
+    "9 right",
+    "10a",
+    "10b",
+    "11a",
+    "11b",
+    "12a",
+    "12b",
+    "12c",
+    "13a",
+    "13b",
+    "14 left",
+    "14 right",
+]
 LACKING = [place for place in PLACES if place["page"] is None]
 
 
@@ -29,7 +54,10 @@ def page(name):
 def directives(text, name):
     """(argument, options) of every use of a directive on a page."""
     found = re.findall(rf"^```\{{{name}\}} ?([^\n]*)\n(.*?)^```", text, re.M | re.S)
-    return [(argument.strip(), dict(re.findall(r"^:(\w+): (.*)$", body, re.M))) for argument, body in found]
+    return [
+        (argument.strip(), dict(re.findall(r"^:(\w+): (.*)$", body, re.M)))
+        for argument, body in found
+    ]
 
 
 def stands(place):
@@ -38,45 +66,94 @@ def stands(place):
     if place["kind"] == "equation":
         return f"({anchor})=" in text and f"\\tag{{{anchor.removeprefix('eq-')}}}" in text
     if place["kind"] == "figure":
-        models = [options.get("models", "smol, smol-relay") for name, options in directives(text, "measured") if name == anchor]
+        models = [
+            options.get("models", "smol, smol-relay")
+            for name, options in directives(text, "measured")
+            if name == anchor
+        ]
         return bool(models) and place.get("stand_in", "smol") in re.split(r"[,\s]+", models[0])
     if place["kind"] == "claim":
         of = {claim.id: claim.section for claim in reported.claims()}[anchor]
-        shown = [options for section, options in directives(text, "claims") if f"{of}.".startswith(f"{section}.")]
-        return any("only" not in options or anchor in re.split(r"[,\s]+", options["only"]) for options in shown)
+        shown = [
+            options
+            for section, options in directives(text, "claims")
+            if f"{of}.".startswith(f"{section}.")
+        ]
+        return any(
+            "only" not in options or anchor in re.split(r"[,\s]+", options["only"])
+            for options in shown
+        )
     return re.search(rf"^#+ {re.escape(anchor)}$", text, re.M) is not None
 
 
-@pytest.mark.parametrize("place", [place for place in PLACES if place["page"]], ids=lambda place: f"{place['paper']}: {place['what']}")
+@pytest.mark.parametrize(
+    "place",
+    [place for place in PLACES if place["page"]],
+    ids=lambda place: f"{place['paper']}: {place['what']}",
+)
 def test_what_has_a_place_stands_there(place):
     assert stands(place)
 
 
-@pytest.mark.parametrize("place", [
-    {"kind": "equation", "page": "sec4_arbitration", "anchor": "eq-5"}, {"kind": "figure", "page": "sec4_arbitration", "anchor": "fig3"},
-    {"kind": "figure", "page": "sec2_dataset", "anchor": "fig2", "stand_in": "smol-relay"}, {"kind": "section", "page": "related", "anchor": "5"},
-    {"kind": "claim", "page": "sec4_arbitration", "anchor": "relay"}, {"kind": "claim", "page": "sec2_dataset", "anchor": "relay"},
-])
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"kind": "equation", "page": "sec4_arbitration", "anchor": "eq-5"},
+        {"kind": "figure", "page": "sec4_arbitration", "anchor": "fig3"},
+        {"kind": "figure", "page": "sec2_dataset", "anchor": "fig2", "stand_in": "smol-relay"},
+        {"kind": "section", "page": "related", "anchor": "5"},
+        {"kind": "claim", "page": "sec4_arbitration", "anchor": "relay"},
+        {"kind": "claim", "page": "sec2_dataset", "anchor": "relay"},
+    ],
+)
 def test_the_walk_notices_what_is_not_there(place):
     assert not stands(place)
 
 
 def test_no_figure_and_no_equation_of_the_paper_is_left_out_of_the_list():
-    assert [place["paper"] for place in of_kind("figure")] == [f"Fig. {number}" for number in FIGURES]
-    assert [place["paper"] for place in of_kind("equation")] == [f"Eq. {number}" for number in range(1, 13)]
+    assert [place["paper"] for place in of_kind("figure")] == [
+        f"Fig. {number}" for number in FIGURES
+    ]
+    assert [place["paper"] for place in of_kind("equation")] == [
+        f"Eq. {number}" for number in range(1, 13)
+    ]
 
 
 def test_every_claim_and_every_figure_of_the_book_is_in_the_list():
-    assert {place["anchor"] for place in of_kind("claim")} - {None} == {claim.id for claim in reported.claims()}
-    measured = {name for path in BOOK.glob("*.md") for name, _ in directives(path.read_text(encoding="utf-8"), "measured")}
+    assert {place["anchor"] for place in of_kind("claim")} - {None} == {
+        claim.id for claim in reported.claims()
+    }
+    measured = {
+        name
+        for path in BOOK.glob("*.md")
+        for name, _ in directives(path.read_text(encoding="utf-8"), "measured")
+    }
     numbers = {found[1] for name in measured if (found := re.match(r"fig(\d+)", name))}
-    assert numbers == {re.match(r"Fig\. (\d+)", place["paper"])[1] for place in of_kind("figure") if place["page"] and "stand_in" not in place}
+    assert numbers == {
+        re.match(r"Fig\. (\d+)", place["paper"])[1]
+        for place in of_kind("figure")
+        if place["page"] and "stand_in" not in place
+    }
 
 
 def test_what_lacks_a_place_waits_for_a_notebook_or_says_why():
     """A figure or equation may lack its place only until the notebook that measures it is there."""
     told = "\n".join(f"  {place['paper']}: {place['what']} ({place['why']})" for place in LACKING)
-    here = [place for place in LACKING if "notebook" in place and (folders.ROOT / "notebooks" / f"{place['notebook']}.py").exists()]
-    assert not here, f"their notebook is there, their page is not: {[place['paper'] for place in here]}. Without a place so far:\n{told}"
-    unmeasured = [place for place in LACKING if place["kind"] in ("figure", "equation") and "notebook" not in place]
-    assert not unmeasured, f"figures and equations need a place: {[place['paper'] for place in unmeasured]}. Without a place so far:\n{told}"
+    here = [
+        place
+        for place in LACKING
+        if "notebook" in place and (folders.ROOT / "notebooks" / f"{place['notebook']}.py").exists()
+    ]
+    assert not here, (
+        f"their notebook is there, their page is not: "
+        f"{[place['paper'] for place in here]}. Without a place so far:\n{told}"
+    )
+    unmeasured = [
+        place
+        for place in LACKING
+        if place["kind"] in ("figure", "equation") and "notebook" not in place
+    ]
+    assert not unmeasured, (
+        f"figures and equations need a place: {[place['paper'] for place in unmeasured]}. "
+        f"Without a place so far:\n{told}"
+    )

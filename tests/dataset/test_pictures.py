@@ -33,9 +33,24 @@ def half_and_half(mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
-@pytest.mark.parametrize("orientation, turn", list(enumerate([
-    None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSPOSE,
-    Image.Transpose.ROTATE_90, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_270], start=1)))
+@pytest.mark.parametrize(
+    "orientation, turn",
+    list(
+        enumerate(
+            [
+                None,
+                Image.Transpose.FLIP_LEFT_RIGHT,
+                Image.Transpose.ROTATE_180,
+                Image.Transpose.FLIP_TOP_BOTTOM,
+                Image.Transpose.TRANSPOSE,
+                Image.Transpose.ROTATE_90,
+                Image.Transpose.TRANSVERSE,
+                Image.Transpose.ROTATE_270,
+            ],
+            start=1,
+        )
+    ),
+)
 def test_a_picture_is_turned_upright(orientation, turn):
     """Stored turned and tagged so, it is read as the picture that is not turned."""
     upright, exif = half_and_half(), Image.Exif()
@@ -50,7 +65,11 @@ def test_what_is_transparent_is_white(mode, clear):
     image.putpixel((0, 0), (*clear[:-1], 255))
     image.putpixel((1, 0), (*clear[:-1], 128))
     read = pictures.read(stored(image, "PNG"))
-    assert read.mode == "RGB" and [read.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0), (127, 127, 127), (255, 255, 255)]
+    assert read.mode == "RGB" and [read.getpixel((x, 0)) for x in range(3)] == [
+        (0, 0, 0),
+        (127, 127, 127),
+        (255, 255, 255),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
@@ -58,14 +77,21 @@ def test_a_transparent_colour_of_a_palette_is_white(kind):
     image = Image.new("P", (2, 1), 1)
     image.putpalette([10, 20, 30, 200, 0, 0])
     image.putpixel((0, 0), 0)
-    assert [pictures.read(stored(image, kind, transparency=0)).getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (200, 0, 0)]
+    assert [
+        pictures.read(stored(image, kind, transparency=0)).getpixel((x, 0)) for x in (0, 1)
+    ] == [(255, 255, 255), (200, 0, 0)]
     assert pictures.read(stored(image, kind)).getpixel((0, 0)) == (10, 20, 30)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_keep_their_grey_levels(kind):
     read = np.asarray(pictures.read(stored(Image.fromarray(RAMP), kind)))
-    assert np.array_equal(read, np.repeat(np.round(RAMP / 257).astype(np.uint8)[:, :, None], 3, axis=2)) and read.std() > 50
+    assert (
+        np.array_equal(
+            read, np.repeat(np.round(RAMP / 257).astype(np.uint8)[:, :, None], 3, axis=2)
+        )
+        and read.std() > 50
+    )
 
 
 @pytest.mark.parametrize("values", [RAMP.astype(np.int32) * 2, RAMP.astype(np.float32) / 65535])
@@ -88,7 +114,9 @@ def test_the_shipped_scenes_are_read_as_before():
 
 def test_the_first_picture_of_an_animation_is_read():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    assert pictures.read(stored(frames[0], "GIF", save_all=True, append_images=frames[1:])).getpixel((0, 0)) == (255, 0, 0)
+    assert pictures.read(
+        stored(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    ).getpixel((0, 0)) == (255, 0, 0)
 
 
 def drawn_picture(figure) -> np.ndarray:
@@ -100,8 +128,16 @@ def drawn_picture(figure) -> np.ndarray:
     return pixels
 
 
-@pytest.mark.parametrize("name, content", [
-    ("sideways.jpg", "turned"), ("a.png", "JPEG"), ("grey.png", "L"), ("grey16.png", "I;16"), ("cut.png", "RGBA")])
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("sideways.jpg", "turned"),
+        ("a.png", "JPEG"),
+        ("grey.png", "L"),
+        ("grey16.png", "I;16"),
+        ("cut.png", "RGBA"),
+    ],
+)
 def test_prompt_and_figure_have_the_same_picture(tmp_path, name, content):
     path, image = tmp_path / name, half_and_half()
     if content == "turned":
@@ -114,13 +150,17 @@ def test_prompt_and_figure_have_the_same_picture(tmp_path, name, content):
         Image.fromarray(RAMP).save(path)
     else:
         image.convert(content).save(path)
-    sample = dataset.Sample("s", "all", "", str(path), "What?", "Text.", "apple", "pear", "Look.", "Read.")
+    sample = dataset.Sample(
+        "s", "all", "", str(path), "What?", "Text.", "apple", "pear", "Look.", "Read."
+    )
     subject, seen = tiny.subject("llava"), pictures.read(path)
     prompt = subject.encode(sample, "vision")
     expected = subject.processor.image_processor(images=seen, return_tensors="pt")["pixel_values"]
     assert prompt.inputs["pixel_values"].equal(expected)
     forms = {"vision": ("apple",), "text": ("pear",)}
-    assert np.array_equal(drawn_picture(figures.fig2(sample, tokens.group_tokens(subject, sample), forms)), seen)
+    assert np.array_equal(
+        drawn_picture(figures.fig2(sample, tokens.group_tokens(subject, sample), forms)), seen
+    )
 
 
 @pytest.mark.shared
@@ -140,8 +180,19 @@ def test_the_pictures_that_failed_elsewhere(name, tmp_path):
 
 @pytest.mark.shared
 def test_a_banner_is_refused_by_name_where_a_processor_cannot_take_it():
-    lines = (SHARED / "cases" / "pictures" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == len(dataset.load(SHARED / "cases" / "pictures", "held")), json.loads(lines[0])
-    (banner,) = [one for one in dataset.load(SHARED / "cases" / "pictures", "held") if one.id == "banner"]
-    with pytest.raises(Unusable, match="sample banner: the processor of tiny-qwen2.5-vl does not take its picture 'banner.png'"):
+    lines = (
+        (SHARED / "cases" / "pictures" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    )
+    assert len(lines) == len(dataset.load(SHARED / "cases" / "pictures", "held")), json.loads(
+        lines[0]
+    )
+    (banner,) = [
+        one for one in dataset.load(SHARED / "cases" / "pictures", "held") if one.id == "banner"
+    ]
+    with pytest.raises(
+        Unusable,
+        match=(
+            "sample banner: the processor of tiny-qwen2.5-vl does not take its picture 'banner.png'"
+        ),
+    ):
         tiny.subject("qwen2.5-vl").encode(banner, "vision")

@@ -1,8 +1,10 @@
 """Two runs on one machine give the same tables to the last bit.
 
-Whole, identical runs are compared: the same prompts in the same order. That single prompts give the same bits in other company is *not*
-promised and not true, for which variants and prompts travel in one pass decides how a matrix product is cut, and so its rounding
-(`arbitration.engine.plan`; the workspace is a column of the table). A run that was interrupted and resumed may therefore differ in the last digits.
+Whole, identical runs are compared: the same prompts in the same order. That single prompts give the
+same bits in other company is *not* promised and not true, for which variants and prompts travel in
+one pass decides how a matrix product is cut, and so its rounding (`arbitration.engine.plan`; the
+workspace is a column of the table). A run that was interrupted and resumed may therefore differ in
+the last digits.
 """
 
 import os
@@ -49,16 +51,35 @@ TABLES = ["beliefs", "heads", "interventions", "sweep"]
 def tables(folder: Path, seed: int) -> dict[str, Path]:
     """The tables of one run from nothing: its own process, cache and output."""
     paths = [HELPERS, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "ARBITRATION_CACHE": str(folder / "cache"), "ARBITRATION_OUTPUT": str(folder / "out"), "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(seed)], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "ARBITRATION_CACHE": str(folder / "cache"),
+        "ARBITRATION_OUTPUT": str(folder / "out"),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(seed)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    assert len(list((folder / "cache" / "parts").glob("*/*.parquet"))) == 6 * len(TABLES), "nothing was read from another run"
-    return {path.stem: path for path in sorted((folder / "out" / "tiny-internvl" / "tables").glob("*.parquet"))}
+    assert len(list((folder / "cache" / "parts").glob("*/*.parquet"))) == 6 * len(TABLES), (
+        "nothing was read from another run"
+    )
+    return {
+        path.stem: path
+        for path in sorted((folder / "out" / "tiny-internvl" / "tables").glob("*.parquet"))
+    }
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    return [tables(tmp_path_factory.mktemp(name), seed) for name, seed in (("first", 3), ("again", 3), ("other", 4))]
+    return [
+        tables(tmp_path_factory.mktemp(name), seed)
+        for name, seed in (("first", 3), ("again", 3), ("other", 4))
+    ]
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -1,6 +1,8 @@
-"""What is done with activations after a pass is done in float32 at least, also where the model computes in bfloat16.
+"""What is done with activations after a pass is done in float32 at least, also where the model
+computes in bfloat16.
 
-The reference is the same arithmetic in float64 on the same activations and weights, written out here.
+The reference is the same arithmetic in float64 on the same activations and weights, written out
+here.
 """
 
 import copy
@@ -35,13 +37,17 @@ def tiny_case(architecture, following="vision"):
 
 def normed(subject, hidden):
     """An RMS norm in float64."""
-    exact = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + subject.norm.variance_epsilon)
+    exact = hidden * torch.rsqrt(
+        hidden.pow(2).mean(-1, keepdim=True) + subject.norm.variance_epsilon
+    )
     return exact * subject.norm.weight.detach().double()
 
 
 def signal(subject, sample, modality, hidden, norm=False):
     """Φ_m with its defaults in float64: the largest logit of an entity at any of the positions."""
-    ids = dict(zip(("vision", "text"), entities.load("scenes").sample_ids(sample, subject.tokenizer)))[modality]
+    ids = dict(
+        zip(("vision", "text"), entities.load("scenes").sample_ids(sample, subject.tokenizer))
+    )[modality]
     rows = subject.unembedding.detach()[ids].double()
     return ((normed(subject, hidden) if norm else hidden) @ rows.T).amax((-1, -2))
 
@@ -52,14 +58,22 @@ def margins(subject, prompt, norm=False):
     other = {"vision": "text", "text": "vision"}[prompt.following]
 
     def gap(hidden):
-        return signal(subject, prompt.sample, prompt.following, hidden, norm) - signal(subject, prompt.sample, other, hidden, norm)
+        return signal(subject, prompt.sample, prompt.following, hidden, norm) - signal(
+            subject, prompt.sample, other, hidden, norm
+        )
 
     found = torch.empty(subject.n_layers, subject.n_heads, dtype=torch.float64)
     for layer in range(subject.n_layers):
-        before, weight = t.residual[layer, place].double(), subject.output_projection(layer).weight.detach().double()
+        before, weight = (
+            t.residual[layer, place].double(),
+            subject.output_projection(layer).weight.detach().double(),
+        )
         width = weight.shape[1] // subject.n_heads
         for head in range(subject.n_heads):
-            written = t.heads[layer, place, head].double() @ weight[:, head * width : (head + 1) * width].T
+            written = (
+                t.heads[layer, place, head].double()
+                @ weight[:, head * width : (head + 1) * width].T
+            )
             found[layer, head] = gap(before + written) - gap(before)
     return found.flatten()
 
@@ -71,20 +85,31 @@ def assert_near(found, exact, share=1e-4):
     assert (off <= share * (exact.abs() + exact.abs().median())).all(), off.max()
 
 
-@pytest.mark.parametrize("dtype, wide", [
-    (torch.bfloat16, torch.float32), (torch.float16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64),
-])
+@pytest.mark.parametrize(
+    "dtype, wide",
+    [
+        (torch.bfloat16, torch.float32),
+        (torch.float16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
 def test_the_dtype_of_the_arithmetic(dtype, wide):
     values = torch.ones(2, dtype=dtype)
     assert precision(dtype) == widened(values).dtype == wide
-    assert (widened(values) is values) == (dtype == wide), "nothing is changed where nothing is to be"
+    assert (widened(values) is values) == (dtype == wide), (
+        "nothing is changed where nothing is to be"
+    )
 
 
 @every_architecture
 @pytest.mark.parametrize("norm", [False, True])
 def test_head_attribution(architecture, norm):
     subject, prompt = tiny_case(architecture)
-    assert_near(head_attribution(subject, [prompt], norm=norm)["margin"].to_numpy(), margins(subject, prompt, norm))
+    assert_near(
+        head_attribution(subject, [prompt], norm=norm)["margin"].to_numpy(),
+        margins(subject, prompt, norm),
+    )
 
 
 def test_no_head_of_a_trained_model_in_bfloat16_is_lost_to_rounding():
@@ -105,8 +130,11 @@ def test_signals_and_increments(architecture, norm):
     beliefs = measure_beliefs(subject, prompt, dictionary, stranger, norm=norm)
     parts = components.measure_components(subject, prompt, dictionary, stranger, norm=norm)
     t, place = trace(subject, prompt), prompt.groups.instruction
-    residual, attention, mlp = (part[:, place].double() for part in (t.residual, t.attention, t.mlp))
+    residual, attention, mlp = (
+        part[:, place].double() for part in (t.residual, t.attention, t.mlp)
+    )
     for kind, sample in (("own", prompt.sample), ("shuffled", stranger)):
+
         def phi(hidden, modality):
             return signal(subject, sample, modality, hidden, norm)
 
@@ -116,10 +144,15 @@ def test_signals_and_increments(architecture, norm):
         own, steps = parts[parts["dictionary"] == kind], {}
         for modality in dataset.MODALITIES:
             middle = phi(residual[:-1] + attention, modality)
-            steps[modality] = middle - phi(residual[:-1], modality), phi(residual[:-1] + attention + mlp, modality) - middle
+            steps[modality] = (
+                middle - phi(residual[:-1], modality),
+                phi(residual[:-1] + attention + mlp, modality) - middle,
+            )
         for number, part in enumerate(("attention", "mlp")):
             assert_near(own[f"{part}_signal"].to_numpy(), steps["text"][number])
-            assert_near(own[f"{part}_margin"].to_numpy(), steps["text"][number] - steps["vision"][number])
+            assert_near(
+                own[f"{part}_margin"].to_numpy(), steps["text"][number] - steps["vision"][number]
+            )
 
 
 @every_architecture
@@ -141,7 +174,9 @@ def test_any_final_norm_reads_a_wider_stream():
         nn.init.normal_(norm.weight)
         hidden = torch.randn(3, 8)
         expected = copy.deepcopy(norm).float()(hidden)
-        torch.testing.assert_close(lens.final_norm(SimpleNamespace(norm=norm))(hidden), expected, rtol=0, atol=0)
+        torch.testing.assert_close(
+            lens.final_norm(SimpleNamespace(norm=norm))(hidden), expected, rtol=0, atol=0
+        )
         assert norm.weight.dtype == NARROW
 
 
@@ -155,7 +190,9 @@ def test_a_factor_is_what_was_asked_for():
 
 
 class Adder(nn.Module):
-    """Two heads of width 32 speak at three positions; the logits are what W_O makes of them, summed over positions."""
+    """Two heads of width 32 speak at three positions; the logits are what W_O makes of them, summed
+    over positions.
+    """
 
     dtype, device = NARROW, torch.device("cpu")
 
@@ -170,13 +207,23 @@ class Adder(nn.Module):
 def test_sensitivity_sums_products_that_are_not_rounded():
     torch.manual_seed(0)
     model, spoken = Adder(), torch.randn(1, 3, 64).to(NARROW)
-    subject = SimpleNamespace(name="adder", model=model, device=model.device, n_layers=1, n_heads=2, output_projection=lambda layer: model.o_proj)
+    subject = SimpleNamespace(
+        name="adder",
+        model=model,
+        device=model.device,
+        n_layers=1,
+        n_heads=2,
+        output_projection=lambda layer: model.o_proj,
+    )
     groups = SimpleNamespace(length=3, positions={"instruction": torch.tensor([0, 2])}.__getitem__)
     prompt = SimpleNamespace(inputs={"heads": spoken}, groups=groups, y_p=0, y_c=1)
-    # What backward passes hand on is rounded, so the difference of W_O's rows is; the products with the heads' outputs are not.
+    # What backward passes hand on is rounded, so the difference of W_O's rows is; the products with
+    # the heads' outputs are not.
     difference = model.o_proj.weight.detach().double().diff(dim=0).neg().to(NARROW).double()
     expected = (spoken[0, [0, 2]].double() * difference).unflatten(-1, (2, 32)).sum((0, 2))
-    torch.testing.assert_close(gain_gradients(subject, [prompt], batch=1)[0, 0], expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        gain_gradients(subject, [prompt], batch=1)[0, 0], expected, rtol=1e-5, atol=0
+    )
 
 
 # What is rounding between the engine and the plain way.
@@ -185,11 +232,19 @@ INTO_LAST = [Pathway("instruction", "last")]
 
 
 def sweep(monkeypatch, planted, allowed=None):
-    """A sweep in bfloat16 by an engine that closes nothing if `planted`, and what plain passes are said to allow."""
+    """A sweep in bfloat16 by an engine that closes nothing if `planted`, and what plain passes are
+    said to allow.
+    """
     subject, prompt = tiny_case("llava")
     if planted:
         honest = plan.last_rows
-        monkeypatch.setattr(resume, "last_rows", lambda prompts, pathways, numbered, depth: honest(prompts, pathways, [(n, range(w.start, w.start)) for n, w in numbered], depth))
+        monkeypatch.setattr(
+            resume,
+            "last_rows",
+            lambda prompts, pathways, numbered, depth: honest(
+                prompts, pathways, [(n, range(w.start, w.start)) for n, w in numbered], depth
+            ),
+        )
     if allowed is not None:
         monkeypatch.setattr(resume, "_allowed", lambda ways, step: allowed)
     return knockout_sweep(subject, [prompt], INTO_LAST, engine="resume", progress=False)
@@ -201,7 +256,9 @@ def test_what_plain_passes_differ_by_is_no_reason_to_stop(monkeypatch, capsys):
     subject, prompt = tiny_case("llava")
     windows = [range(layer, layer + 1) for layer in range(5)]
     plain = blocked_plain(subject, prompt, *INTO_LAST, windows).log_probabilities
-    monkeypatch.setattr(resume, "_allowed", lambda ways, step: 0.0)  # as if plain passes agreed to the bit
+    monkeypatch.setattr(
+        resume, "_allowed", lambda ways, step: 0.0
+    )  # as if plain passes agreed to the bit
     resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain)
     assert capsys.readouterr().out == ""
     resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 0.02)
@@ -231,12 +288,19 @@ def test_a_mistake_stops_the_run_where_there_is_no_room_for_a_finer_dtype(monkey
 def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
     subject = tiny.subject(architecture, dtype=dtype, sharpness=2.0)
     prompt = subject.encode(tiny.samples()[0], "text")
-    before = {name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()}
+    before = {
+        name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()
+    }
     plain = next_token_logits(subject, prompt)
     with resume.in_finer_dtype(subject):
         found = next_token_logits(subject, prompt)
-    assert found.dtype == finer and 0 < (found - plain).abs().max() < 100 * torch.finfo(dtype).eps * plain.abs().max()
-    if dtype == torch.float32:  # rotary positions are computed in float32 anyway: without a picture, all is as in a float64 model
+    assert (
+        found.dtype == finer
+        and 0 < (found - plain).abs().max() < 100 * torch.finfo(dtype).eps * plain.abs().max()
+    )
+    if (
+        dtype == torch.float32
+    ):  # rotary positions are computed in float32 anyway: without a picture, all is as in a float64 model
         words = SimpleNamespace(inputs={"input_ids": torch.arange(10, 40)[None]})
         with resume.in_finer_dtype(subject):
             found = next_token_logits(subject, words)
@@ -244,9 +308,13 @@ def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
         torch.testing.assert_close(found, exact, rtol=0, atol=1e-10)
         assert (next_token_logits(subject, words) - exact).abs().max() > 1e-7
     with pytest.raises(KeyError), resume.in_finer_dtype(subject):
-        subject.norm._forward_pre_hooks[next(iter(subject.norm._forward_pre_hooks))](subject.norm, (), {})
+        subject.norm._forward_pre_hooks[next(iter(subject.norm._forward_pre_hooks))](
+            subject.norm, (), {}
+        )
         raise KeyError
-    assert {name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()} == before
+    assert {
+        name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()
+    } == before
     assert torch.equal(next_token_logits(subject, prompt), plain)
 
 
@@ -263,6 +331,10 @@ def test_rounding_is_measured_on_the_prompt(architecture):
 def test_a_trained_model_conforms_in_bfloat16(monkeypatch):
     subject = load("smol-relay", dtype=NARROW)
     prompt = subject.encode(tiny.samples()[0], "vision")
-    assert [found for check in conformance.CHECKS if (found := check(subject, prompt)).verdict != "passed"] == []
+    assert [
+        found
+        for check in conformance.CHECKS
+        if (found := check(subject, prompt)).verdict != "passed"
+    ] == []
     monkeypatch.setattr(plan, "_closed", lambda causal, edges, first_row: causal)
     assert "under closed pathways" in conformance.engine(subject, prompt).why

@@ -17,7 +17,9 @@ def traced(request):
 
 def test_residual_stream_is_the_sum_of_its_parts(traced):
     _, _, t = traced
-    torch.testing.assert_close(t.residual[-1], t.residual[0] + t.attention.sum(0) + t.mlp.sum(0), rtol=0, atol=1e-11)
+    torch.testing.assert_close(
+        t.residual[-1], t.residual[0] + t.attention.sum(0) + t.mlp.sum(0), rtol=0, atol=1e-11
+    )
 
 
 def test_residual_stream_is_transformers_own(traced):
@@ -62,7 +64,9 @@ def test_trace_leaves_no_hook():
     subject = tiny.subject("llava")
 
     def count():  # transformers keeps hooks of its own
-        return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in subject.model.modules())
+        return sum(
+            len(m._forward_hooks) + len(m._forward_pre_hooks) for m in subject.model.modules()
+        )
 
     before = count()
     trace(subject, subject.encode(tiny.samples()[0], "vision"))

@@ -15,14 +15,17 @@ def test_logit_lens():
     assert logits(HIDDEN, ROWS).tolist() == [[1.0, 3.0], [0.0, -1.0], [3.0, 2.0]]
 
 
-@pytest.mark.parametrize("options, expected", [
-    ({}, 3.0),  # largest of the maxima 3, 0, 3
-    ({"top_k": 2}, 3.0),
-    ({"top_k": 3}, 2.0),  # (3 + 0 + 3) / 3
-    ({"pooling": "mean"}, 2.5),  # largest of the means 2, −0.5, 2.5
-    ({"pooling": "mean", "top_k": 2}, 2.25),
-    ({"norm": lambda hidden: 2 * hidden}, 6.0),
-])
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({}, 3.0),  # largest of the maxima 3, 0, 3
+        ({"top_k": 2}, 3.0),
+        ({"top_k": 3}, 2.0),  # (3 + 0 + 3) / 3
+        ({"pooling": "mean"}, 2.5),  # largest of the means 2, −0.5, 2.5
+        ({"pooling": "mean", "top_k": 2}, 2.25),
+        ({"norm": lambda hidden: 2 * hidden}, 6.0),
+    ],
+)
 def test_phi_by_hand(options, expected):
     assert phi(HIDDEN, ROWS, **options).item() == pytest.approx(expected)
 
@@ -31,9 +34,14 @@ def test_leading_axes_are_kept():
     assert phi(torch.stack([HIDDEN, 2 * HIDDEN]), ROWS).tolist() == [3.0, 6.0]
 
 
-@pytest.mark.parametrize("arguments, word", [
-    ({"top_k": 4}, "top_k=4"), ({"top_k": 0}, "top_k=0"), ({"pooling": "median"}, "median"),
-])
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        ({"top_k": 4}, "top_k=4"),
+        ({"top_k": 0}, "top_k=0"),
+        ({"pooling": "median"}, "median"),
+    ],
+)
 def test_errors_restate_what_was_given(arguments, word):
     with pytest.raises(ValueError, match=word):
         phi(HIDDEN, ROWS, **arguments)

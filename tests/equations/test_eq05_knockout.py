@@ -1,4 +1,6 @@
-"""Attention knockout (Eq. 5): what it closes, what it leaves alone, and that the fast way gives the same numbers."""
+"""Attention knockout (Eq. 5): what it closes, what it leaves alone, and that the fast way gives the
+same numbers.
+"""
 
 import pytest
 import torch
@@ -30,7 +32,10 @@ def case(architecture, following="vision", which=0):
 
 def attention_outputs(subject, prompt, layers):
     found = []
-    with hooks(subject.attention(l).register_forward_hook(lambda m, a, out: found.append(out[0][0])) for l in layers):
+    with hooks(
+        subject.attention(l).register_forward_hook(lambda m, a, out: found.append(out[0][0]))
+        for l in layers
+    ):
         subject.model(**prompt.inputs, use_cache=False)
     return torch.stack(found)
 
@@ -40,7 +45,9 @@ def weights_of(subject, prompt, pathways, layers):
     subject.model.set_attn_implementation("eager")
     try:
         with knockout(subject, prompt, pathways, layers):
-            return torch.stack(subject.model(**prompt.inputs, output_attentions=True, use_cache=False).attentions)[:, 0]
+            return torch.stack(
+                subject.model(**prompt.inputs, output_attentions=True, use_cache=False).attentions
+            )[:, 0]
     finally:
         subject.model.set_attn_implementation("sdpa")
 
@@ -69,7 +76,9 @@ def test_first_blocked_layer_is_softmax_without_the_edges(architecture):
     expected[:, target[:, None], source[None, :]] = 0
     expected /= expected.sum(-1, keepdim=True)
     # Eager softmax is float32 whatever the model's dtype.
-    torch.testing.assert_close(weights_of(subject, prompt, [pathway], [2])[2], expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        weights_of(subject, prompt, [pathway], [2])[2], expected, rtol=1e-5, atol=1e-6
+    )
 
 
 @every_architecture
@@ -78,12 +87,17 @@ def test_earlier_rows_and_earlier_layers_are_bitwise_unchanged(architecture):
     layers = range(subject.n_layers)
     with knockout(subject, prompt, [], layers):  # explicit masks in both passes
         clean = attention_outputs(subject, prompt, layers)
-    with knockout(subject, prompt, [], layers), knockout(subject, prompt, [Pathway("vision", "instruction")], [2, 3]):
+    with (
+        knockout(subject, prompt, [], layers),
+        knockout(subject, prompt, [Pathway("vision", "instruction")], [2, 3]),
+    ):
         blocked = attention_outputs(subject, prompt, layers)
     first = int(prompt.groups.instruction.min())
     assert torch.equal(clean[:2], blocked[:2])
     assert torch.equal(clean[:, :first], blocked[:, :first])
-    assert not torch.equal(clean[2, prompt.groups.instruction], blocked[2, prompt.groups.instruction])
+    assert not torch.equal(
+        clean[2, prompt.groups.instruction], blocked[2, prompt.groups.instruction]
+    )
 
 
 def test_hooks_are_gone_after_an_exception():
@@ -96,19 +110,36 @@ def test_hooks_are_gone_after_an_exception():
 
 @every_architecture
 def test_generated_tokens_are_blocked_too(architecture):
-    """Generating under knockout is the same as a forward pass over prompt and answer with the edges of every new row closed."""
+    """Generating under knockout is the same as a forward pass over prompt and answer with the edges
+    of every new row closed.
+    """
     subject, prompt = case(architecture)
     pathway, layers = Pathway("vision", "last"), range(1, 4)
     with knockout(subject, prompt, [pathway], layers):
-        generated = subject.model.generate(**prompt.inputs, max_new_tokens=4, min_new_tokens=4, do_sample=False, return_dict_in_generate=True, output_logits=True)
-    extended = {key: value for key, value in prompt.inputs.items() if key not in ("input_ids", "attention_mask", "mm_token_type_ids")}
+        generated = subject.model.generate(
+            **prompt.inputs,
+            max_new_tokens=4,
+            min_new_tokens=4,
+            do_sample=False,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+    extended = {
+        key: value
+        for key, value in prompt.inputs.items()
+        if key not in ("input_ids", "attention_mask", "mm_token_type_ids")
+    }
     extended["input_ids"] = generated.sequences[:, :-1]
     extended["attention_mask"] = torch.ones_like(extended["input_ids"])
     if "mm_token_type_ids" in prompt.inputs:
-        extended["mm_token_type_ids"] = torch.nn.functional.pad(prompt.inputs["mm_token_type_ids"], (0, 3))
+        extended["mm_token_type_ids"] = torch.nn.functional.pad(
+            prompt.inputs["mm_token_type_ids"], (0, 3)
+        )
     with knockout(subject, prompt, [pathway], layers):
         whole = subject.model(**extended, use_cache=False, logits_to_keep=4).logits[0]
-    torch.testing.assert_close(torch.cat(generated.logits), whole.to(generated.logits[0].dtype), rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        torch.cat(generated.logits), whole.to(generated.logits[0].dtype), rtol=0, atol=2e-5
+    )
     plain = subject.model(**extended, use_cache=False, logits_to_keep=4).logits[0]
     assert (plain[1:] - whole[1:]).abs().amin(0).max() > 1e-3
 
@@ -119,7 +150,9 @@ def test_a_mask_that_does_not_bite_is_noticed(architecture, monkeypatch):
     check_bites(subject, prompt, Pathway("text", "last"))
 
     def deaf(module, query, key, value, attention_mask, **kwargs):
-        return sdpa_attention_forward(module, query, key, value, None, **{**kwargs, "is_causal": True})
+        return sdpa_attention_forward(
+            module, query, key, value, None, **{**kwargs, "is_causal": True}
+        )
 
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -128,7 +161,10 @@ def test_a_mask_that_does_not_bite_is_noticed(architecture, monkeypatch):
         check_bites(subject, prompt, Pathway("text", "last"))
 
 
-@pytest.mark.parametrize("width, centre, layers", [(1, 2, [2]), (3, 0, [0, 1]), (3, 4, [3, 4]), (5, 2, [0, 1, 2, 3, 4]), (7, 1, [0, 1, 2, 3, 4])])
+@pytest.mark.parametrize(
+    "width, centre, layers",
+    [(1, 2, [2]), (3, 0, [0, 1]), (3, 4, [3, 4]), (5, 2, [0, 1, 2, 3, 4]), (7, 1, [0, 1, 2, 3, 4])],
+)
 def test_windows_are_clipped(width, centre, layers):
     assert list(LayerWindow(centre, width).layers(5)) == layers
 
@@ -148,13 +184,18 @@ def test_a_pathway_without_edges_is_refused_before_any_pass(monkeypatch):
         knockout_sweep(subject, [prompt], [Pathway("picture", "last")])
     with pytest.raises(ValueError, match="unknown engine"):
         knockout_sweep(subject, [prompt], engine="fast")
-    with pytest.raises(ValueError, match="outside 0..4"), knockout(subject, prompt, [Pathway("text", "last")], [5]):
+    with (
+        pytest.raises(ValueError, match="outside 0..4"),
+        knockout(subject, prompt, [Pathway("text", "last")], [5]),
+    ):
         pass
 
 
 @every_architecture
 def test_a_token_always_sees_itself(architecture):
-    """A control's sources may be targets too; edges from a token to itself stay open, the others between them close."""
+    """A control's sources may be targets too; edges from a token to itself stay open, the others
+    between them close.
+    """
     subject, prompt = case(architecture)
     pathway = Pathway("vision", "text", control=1)
     source, target = pathway.edges(prompt)
@@ -171,7 +212,9 @@ def test_control_has_the_size_of_the_source_and_its_own_seed():
     source, target = pathway.edges(prompt)
     controls = [Pathway("context", "instruction", control=seed).edges(prompt) for seed in (0, 0, 1)]
     assert all(len(drawn) == len(source) and torch.equal(rows, target) for drawn, rows in controls)
-    assert torch.equal(controls[0][0], controls[1][0]) and not torch.equal(controls[0][0], controls[2][0])
+    assert torch.equal(controls[0][0], controls[1][0]) and not torch.equal(
+        controls[0][0], controls[2][0]
+    )
     assert all(drawn.min() >= 1 and drawn.max() < target.max() for drawn, _ in controls)
 
 
@@ -179,13 +222,25 @@ def test_control_has_the_size_of_the_source_and_its_own_seed():
 @pytest.mark.parametrize("width", [1, 3, 7])
 def test_resuming_gives_the_plain_way_s_numbers(architecture, width):
     subject = tiny.subject(architecture)
-    prompts = [subject.encode(tiny.samples()[0], "vision"), subject.encode(tiny.samples()[1], "text")]
-    pathways = [*STANDARD_PATHWAYS, Pathway("context", "instruction", control=3), Pathway("template", "text")]
-    tables = [knockout_sweep(subject, prompts, pathways, width, engine, progress=False) for engine in ("resume", "plain")]
+    prompts = [
+        subject.encode(tiny.samples()[0], "vision"),
+        subject.encode(tiny.samples()[1], "text"),
+    ]
+    pathways = [
+        *STANDARD_PATHWAYS,
+        Pathway("context", "instruction", control=3),
+        Pathway("template", "text"),
+    ]
+    tables = [
+        knockout_sweep(subject, prompts, pathways, width, engine, progress=False)
+        for engine in ("resume", "plain")
+    ]
     for column in ("logp_p_blocked", "logp_c_blocked", "logp_p", "nssd", "divergence"):
         assert (tables[0][column] - tables[1][column]).abs().max() < 1e-12
     assert tables[1]["nssd"].abs().max() > 0.1 and tables[1]["divergence"].abs().max() > 0.1
-    assert prompts[0].groups.length != prompts[1].groups.length, "so that packing pads the shorter one"
+    assert prompts[0].groups.length != prompts[1].groups.length, (
+        "so that packing pads the shorter one"
+    )
     identity = ["sample", "following", "pathway", "control", "layer", "token", "token_blocked"]
     assert tables[0][identity].equals(tables[1][identity])
     assert len(tables[0]) == 2 * len(pathways) * subject.n_layers
@@ -197,17 +252,34 @@ def test_resuming_is_exact_on_the_embedded_models(name):
     subject = load(name)
     [sample] = dataset.shuffled(dataset.load("scenes", "held"), seed=5)[:1]
     prompts = [subject.encode(sample, following) for following in dataset.MODALITIES]
-    resumed, plain = (knockout_sweep(subject, prompts, engine=engine, layers=[0, 14, 26], progress=False) for engine in ("resume", "plain"))
-    assert max((resumed[column] - plain[column]).abs().max() for column in ("nssd", "logp_p_blocked", "logp_c_blocked")) < 1e-4
+    resumed, plain = (
+        knockout_sweep(subject, prompts, engine=engine, layers=[0, 14, 26], progress=False)
+        for engine in ("resume", "plain")
+    )
+    assert (
+        max(
+            (resumed[column] - plain[column]).abs().max()
+            for column in ("nssd", "logp_p_blocked", "logp_c_blocked")
+        )
+        < 1e-4
+    )
     assert (plain["logp_c_blocked"] - plain["logp_c"]).abs().max() > 0.1
 
 
 @every_architecture
 def test_float32_agrees_to_its_rounding(architecture):
-    """At a sharpness where the plain way itself keeps to this: at 4 its own two implementations, sdpa and eager, part by 2.6e-4."""
+    """At a sharpness where the plain way itself keeps to this: at 4 its own two implementations,
+    sdpa and eager, part by 2.6e-4.
+    """
     subject = tiny.subject(architecture, dtype=torch.float32, sharpness=2.0)
-    prompts = [subject.encode(tiny.samples()[0], "vision"), subject.encode(tiny.samples()[1], "text")]
-    tables = [knockout_sweep(subject, prompts, engine=engine, progress=False) for engine in ("resume", "plain")]
+    prompts = [
+        subject.encode(tiny.samples()[0], "vision"),
+        subject.encode(tiny.samples()[1], "text"),
+    ]
+    tables = [
+        knockout_sweep(subject, prompts, engine=engine, progress=False)
+        for engine in ("resume", "plain")
+    ]
     for column in ("logp_p_blocked", "logp_c_blocked"):
         assert (tables[0][column] - tables[1][column]).abs().max() < 2e-5
     assert tables[1]["nssd"].abs().max() > 1
@@ -215,19 +287,48 @@ def test_float32_agrees_to_its_rounding(architecture):
 
 def test_the_whole_vocabulary_is_compared_with_the_clean_pass():
     subject, prompt = case("llava")
-    row = knockout_sweep(subject, [prompt], [Pathway("text", "last")], layers=[2], progress=False).iloc[0]
+    row = knockout_sweep(
+        subject, [prompt], [Pathway("text", "last")], layers=[2], progress=False
+    ).iloc[0]
     clean = next_token_logits(subject, prompt)[0].softmax(-1)
     with knockout(subject, prompt, [Pathway("text", "last")], [1, 2, 3]):
         blocked = next_token_logits(subject, prompt)[0].softmax(-1)
     expected = (clean * (clean / blocked).log()).sum().item()
-    assert row["divergence"] == pytest.approx(expected if blocked[prompt.y_p] < clean[prompt.y_p] else -expected, rel=1e-9) and expected > 0.1
+    assert (
+        row["divergence"]
+        == pytest.approx(
+            expected if blocked[prompt.y_p] < clean[prompt.y_p] else -expected, rel=1e-9
+        )
+        and expected > 0.1
+    )
 
 
 def test_the_sweep_is_ordered_and_complete():
     subject, prompt = case("llava")
-    table = knockout_sweep(subject, [prompt], [Pathway("vision", "last"), Pathway("text", "last")], layers=[1, 3], progress=False)
-    assert list(zip(table["pathway"], table["layer"])) == [("vision→last", 1), ("vision→last", 3), ("text→last", 1), ("text→last", 3)]
-    assert {"model", "sample", "following", "width", "engine", "p_p", "p_c", "p_p_blocked", "p_c_blocked"} <= set(table.columns)
+    table = knockout_sweep(
+        subject,
+        [prompt],
+        [Pathway("vision", "last"), Pathway("text", "last")],
+        layers=[1, 3],
+        progress=False,
+    )
+    assert list(zip(table["pathway"], table["layer"])) == [
+        ("vision→last", 1),
+        ("vision→last", 3),
+        ("text→last", 1),
+        ("text→last", 3),
+    ]
+    assert {
+        "model",
+        "sample",
+        "following",
+        "width",
+        "engine",
+        "p_p",
+        "p_c",
+        "p_p_blocked",
+        "p_c_blocked",
+    } <= set(table.columns)
 
 
 def test_disagreement_between_engine_and_plain_way_stops_the_run(monkeypatch):
@@ -238,7 +339,9 @@ def test_disagreement_between_engine_and_plain_way_stops_the_run(monkeypatch):
 
 
 def test_the_check_costs_one_variant_per_run(monkeypatch):
-    """However many prompts there are: two passes that prove that the mask bites, and one plain variant."""
+    """However many prompts there are: two passes that prove that the mask bites, and one plain
+    variant.
+    """
     subject = tiny.subject("llava")
     prompts = [subject.encode(sample, "text") for sample in tiny.samples(6)]
     passes, own = [], subject.model.forward
@@ -250,11 +353,24 @@ def test_the_check_costs_one_variant_per_run(monkeypatch):
 
 def test_the_workspace_bounds_the_packs_and_not_the_numbers():
     subject, prompt = case("qwen2.5-vl")
-    variants = plan.closing(prompt, [Pathway("vision", "text")], [range(layer, layer + 1) for layer in range(5)] * 4)
-    one = plan.bytes_per_variant(subject, prompt.groups.length - variants[0].first_row, prompt.groups.length) / 2**20
+    variants = plan.closing(
+        prompt, [Pathway("vision", "text")], [range(layer, layer + 1) for layer in range(5)] * 4
+    )
+    one = (
+        plan.bytes_per_variant(
+            subject, prompt.groups.length - variants[0].first_row, prompt.groups.length
+        )
+        / 2**20
+    )
     assert [len(pack.variants) for pack in plan.packs(subject, variants, 6.5 * one)] == [6, 6, 6, 2]
-    whole, small = (knockout_sweep(subject, [prompt], workspace=workspace, progress=False) for workspace in (None, 2.5 * one))
-    assert (whole["workspace"].unique().tolist(), small["workspace"].unique().tolist()) == ([plan.default_workspace(subject)], [2.5 * one])
+    whole, small = (
+        knockout_sweep(subject, [prompt], workspace=workspace, progress=False)
+        for workspace in (None, 2.5 * one)
+    )
+    assert (whole["workspace"].unique().tolist(), small["workspace"].unique().tolist()) == (
+        [plan.default_workspace(subject)],
+        [2.5 * one],
+    )
     assert (whole["nssd"] - small["nssd"]).abs().max() < 1e-12
 
 
@@ -263,9 +379,13 @@ def test_rows_that_see_themselves_only_share_a_pass_within_the_workspace():
     prompts = [subject.encode(sample, "vision") for sample in tiny.samples(3)]
     row = plan.bytes_per_variant(subject, 1, 1) / 2**20
     tiles = list(resume._tiles(subject, list(range(10)), prompts, 4.5 * row))
-    assert sorted((variant, prompt) for some, together in tiles for variant in some for prompt in together) == [(v, p) for v in range(10) for p in range(3)]
+    assert sorted(
+        (variant, prompt) for some, together in tiles for variant in some for prompt in together
+    ) == [(v, p) for v in range(10) for p in range(3)]
     assert max(len(some) for some, _ in tiles) == 4
-    assert list(resume._tiles(subject, list(range(10)), prompts, 384)) == [(list(range(10)), range(3))]
+    assert list(resume._tiles(subject, list(range(10)), prompts, 384)) == [
+        (list(range(10)), range(3))
+    ]
 
 
 def test_out_of_memory_halves_the_workspace_and_says_so(monkeypatch, capsys):
@@ -279,7 +399,12 @@ def test_out_of_memory_halves_the_workspace_and_says_so(monkeypatch, capsys):
         return honest(subject, clean, pack, keep)
 
     monkeypatch.setattr(resume, "suffix_pass", scarce)
-    one = plan.bytes_per_variant(subject, prompt.groups.length - int(prompt.groups.context.min()), prompt.groups.length) / 2**20
+    one = (
+        plan.bytes_per_variant(
+            subject, prompt.groups.length - int(prompt.groups.context.min()), prompt.groups.length
+        )
+        / 2**20
+    )
     table = knockout_sweep(subject, [prompt], workspace=8 * one + 1, progress=False)
     assert len(table["workspace"].unique()) == 1 and table["workspace"][0] < 4 * one
     assert (table["nssd"] - expected).abs().max() < 1e-12

@@ -15,14 +15,30 @@ def test_synchronisation_compares_signs():
     assert synchronisation([1.0, -2.0, 3.0, -0.5], [9.0, -0.1, -1.0, 0.2]) == 0.5
 
 
-@pytest.mark.parametrize(("anchor", "last", "expected"), [
-    ([[1], [1], [-1], [-1]], [[2], [3], [-1], [-5]], [2 / 3] * 4),  # each agrees with its own, and with one of three others
-    ([[1], [1], [-1], [-1]], [[-1], [-1], [1], [1]], [-2 / 3] * 4),  # with none of its own, and with two of three others
-    ([[1], [1], [1]], [[1], [1], [1]], [0.0] * 3),  # all are right, so all agree
-    ([[1], [-1]], [[1], [1]], [0.0, 0.0]),  # the last position does not change with the sample
-    ([[1, 1], [1, 1], [-1, 1], [-1, 1]], [[1, 1], [1, 1], [-1, 1], [-1, 1]], [1 / 3] * 4),  # the mean of two layers
-    ([[0], [1]], [[0], [1]], [1.0, 1.0]), ([[1]], [[1]], []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("anchor", "last", "expected"),
+    [
+        (
+            [[1], [1], [-1], [-1]],
+            [[2], [3], [-1], [-5]],
+            [2 / 3] * 4,
+        ),  # each agrees with its own, and with one of three others
+        (
+            [[1], [1], [-1], [-1]],
+            [[-1], [-1], [1], [1]],
+            [-2 / 3] * 4,
+        ),  # with none of its own, and with two of three others
+        ([[1], [1], [1]], [[1], [1], [1]], [0.0] * 3),  # all are right, so all agree
+        ([[1], [-1]], [[1], [1]], [0.0, 0.0]),  # the last position does not change with the sample
+        (
+            [[1, 1], [1, 1], [-1, 1], [-1, 1]],
+            [[1, 1], [1, 1], [-1, 1], [-1, 1]],
+            [1 / 3] * 4,
+        ),  # the mean of two layers
+        ([[0], [1]], [[0], [1]], [1.0, 1.0]),
+        ([[1]], [[1]], []),
+    ],
+)
 def test_agreement_counts_only_beyond_that_with_other_samples(anchor, last, expected):
     assert beyond_chance(np.array(anchor), np.array(last)).tolist() == pytest.approx(expected)
 

@@ -19,19 +19,28 @@ def test_by_hand():
     attention = torch.tensor([[4.0, 0.0], [0.0, 0.0]])
     mlp = torch.tensor([[-3.0, 0.0], [1.0, 0.0]])
     # Φ goes 2 → 5 (first position) → 3 (second position): the maximum moves between positions.
-    delta_attention, delta_mlp = sublayer_increments(before, attention, mlp, lambda hidden: phi(hidden, ROWS))
+    delta_attention, delta_mlp = sublayer_increments(
+        before, attention, mlp, lambda hidden: phi(hidden, ROWS)
+    )
     assert (delta_attention.item(), delta_mlp.item()) == (3.0, -2.0)
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-@pytest.mark.parametrize("options", [{}, {"top_k": 3}, {"pooling": "mean"}, {"norm": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"top_k": 3}, {"pooling": "mean"}, {"norm": True}], ids=str
+)
 def test_increments_telescope(architecture, options):
     subject = tiny.subject(architecture)
     prompt = subject.encode(tiny.samples()[0], "text")
     t = trace(subject, prompt)
     place = prompt.groups.instruction
-    for metric in (margin(subject, prompt, entities.load("scenes"), **options), signals(subject, prompt, entities.load("scenes"), **options)[0]):
-        parts = sublayer_increments(t.residual[:-1, place], t.attention[:, place], t.mlp[:, place], metric)
+    for metric in (
+        margin(subject, prompt, entities.load("scenes"), **options),
+        signals(subject, prompt, entities.load("scenes"), **options)[0],
+    ):
+        parts = sublayer_increments(
+            t.residual[:-1, place], t.attention[:, place], t.mlp[:, place], metric
+        )
         total = metric(t.residual[-1, place]) - metric(t.residual[0, place])
         torch.testing.assert_close(sum(parts).sum(), total, rtol=0, atol=1e-10)
 
@@ -57,10 +66,18 @@ def test_beliefs_table_is_phi_of_the_residual_stream():
     samples = dataset.load("scenes", "held")[:16]
     dictionary = entities.load("scenes")
     prompt = subject.encode(samples[0], "text")
-    table = beliefs.measure_beliefs(subject, prompt, dictionary, strangers.borrow_answers(dictionary, samples, 0)[samples[0].id])
-    row = table[(table["layer"] == 2) & (table["positions"] == "instruction") & (table["dictionary"] == "own")].iloc[0]
+    table = beliefs.measure_beliefs(
+        subject, prompt, dictionary, strangers.borrow_answers(dictionary, samples, 0)[samples[0].id]
+    )
+    row = table[
+        (table["layer"] == 2)
+        & (table["positions"] == "instruction")
+        & (table["dictionary"] == "own")
+    ].iloc[0]
     vision, text = dictionary.sample_ids(samples[0], subject.tokenizer)
-    hidden = subject.model(**prompt.inputs, output_hidden_states=True).hidden_states[3][0, prompt.groups.instruction]
+    hidden = subject.model(**prompt.inputs, output_hidden_states=True).hidden_states[3][
+        0, prompt.groups.instruction
+    ]
     scores = hidden @ subject.unembedding.T
     assert row["phi_f"] == pytest.approx(scores[:, text].max().item())
     assert row["phi_c"] == pytest.approx(scores[:, vision].max().item())

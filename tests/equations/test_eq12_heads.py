@@ -24,7 +24,9 @@ def case(architecture, following="vision"):
 
 
 def test_by_hand():
-    """One position, two heads of width one; W_O sends head 0 to the first dimension ×2 and head 1 to the second ×−1."""
+    """One position, two heads of width one; W_O sends head 0 to the first dimension ×2 and head 1
+    to the second ×−1.
+    """
     before = torch.tensor([[1.0, 1.0]])
     outputs = torch.tensor([[[3.0], [4.0]]])
     output_weight = torch.tensor([[2.0, 0.0], [0.0, -1.0]])
@@ -37,11 +39,19 @@ def test_by_hand():
 @every_architecture
 @pytest.mark.parametrize("options", [{}, {"top_k": 2, "pooling": "mean"}, {"norm": True}], ids=str)
 def test_attribution_is_each_head_alone(architecture, options):
-    """Against a plain loop: zero every other head before W_O, and read the metric off the input plus the output."""
+    """Against a plain loop: zero every other head before W_O, and read the metric off the input
+    plus the output.
+    """
     subject, prompt = case(architecture)
     dictionary = entities.load("scenes")
-    scores = head_attribution(subject, [prompt], dictionary, **options).set_index(["layer", "head"])["margin"]
-    metric, t, place = attribution.margin(subject, prompt, dictionary, **options), trace(subject, prompt), prompt.groups.instruction
+    scores = head_attribution(subject, [prompt], dictionary, **options).set_index(
+        ["layer", "head"]
+    )["margin"]
+    metric, t, place = (
+        attribution.margin(subject, prompt, dictionary, **options),
+        trace(subject, prompt),
+        prompt.groups.instruction,
+    )
     for layer, head in [(0, 0), (2, 5), (4, 3)]:
         projection = subject.output_projection(layer)
         alone = torch.zeros_like(t.heads[layer])
@@ -91,12 +101,25 @@ def test_factor_one_is_the_identity_and_nothing_is_left_behind(architecture):
 def test_answers_of_many_settings_are_each_setting_alone(architecture):
     """Resumed side by side, generated side by side with hooks, and generated one by one."""
     subject, prompt = case(architecture)
-    settings = [([], 1.0), ([Head(2, 1)], 0.0), ([Head(0, 3), Head(4, 4)], 3.0), ([Head(4, 0)], -2.0), ([Head(l, h) for l in range(5) for h in range(6)], 0.0)]
+    settings = [
+        ([], 1.0),
+        ([Head(2, 1)], 0.0),
+        ([Head(0, 3), Head(4, 4)], 3.0),
+        ([Head(4, 0)], -2.0),
+        ([Head(l, h) for l in range(5) for h in range(6)], 0.0),
+    ]
     gains = torch.stack([heads.gain_table(subject, chosen, factor) for chosen, factor in settings])
-    for positions in (prompt.groups.instruction, prompt.groups.last, torch.cat([prompt.groups.instruction, prompt.groups.last])):
+    for positions in (
+        prompt.groups.instruction,
+        prompt.groups.last,
+        torch.cat([prompt.groups.instruction, prompt.groups.last]),
+    ):
         resumed = generation.answers(subject, prompt, gains, positions)
         batched = generation.answers(subject, prompt, gains, positions, engine="plain")
-        alone = [generation.answers(subject, prompt, one[None], positions, engine="plain")[0] for one in gains]
+        alone = [
+            generation.answers(subject, prompt, one[None], positions, engine="plain")[0]
+            for one in gains
+        ]
         assert resumed == batched == alone
         assert resumed[0] == generation.answers(subject, prompt)[0]
         assert len(set(resumed)) > 2
@@ -116,18 +139,29 @@ def test_resumed_heads_give_the_plain_way_s_probabilities(architecture):
     for factor in (0.0, 2.5):
         with scale_heads(subject, chosen, factor, place):
             plain = next_token_logits(subject, prompt)[0].log_softmax(-1)
-        variant = plan.Variant(prompt, gains=heads.gain_table(subject, chosen, factor), positions=place)
+        variant = plan.Variant(
+            prompt, gains=heads.gain_table(subject, chosen, factor), positions=place
+        )
         assert (resumed(subject, variant) - plain).abs().max() < 1e-12
 
 
 @every_architecture
 def test_knockout_and_heads_together_resume_exactly(architecture):
     subject, prompt = case(architecture)
-    chosen, place, pathway = [Head(1, 2), Head(3, 5)], prompt.groups.instruction, Pathway("context", "instruction")
-    with scale_heads(subject, chosen, 0.0, place), knockout(subject, prompt, [pathway], range(2, 4)):
+    chosen, place, pathway = (
+        [Head(1, 2), Head(3, 5)],
+        prompt.groups.instruction,
+        Pathway("context", "instruction"),
+    )
+    with (
+        scale_heads(subject, chosen, 0.0, place),
+        knockout(subject, prompt, [pathway], range(2, 4)),
+    ):
         plain = next_token_logits(subject, prompt)[0].log_softmax(-1)
     edges = ((*pathway.edges(prompt), False),)
-    variant = plan.Variant(prompt, edges, range(2, 4), heads.gain_table(subject, chosen, 0.0), place)
+    variant = plan.Variant(
+        prompt, edges, range(2, 4), heads.gain_table(subject, chosen, 0.0), place
+    )
     assert (resumed(subject, variant) - plain).abs().max() < 1e-12
 
 
@@ -148,8 +182,16 @@ def test_greedy_under_knockout_is_generate_under_knockout(architecture):
 @every_architecture
 def test_answers_without_paths_are_the_plain_way_s(architecture):
     subject, prompt = case(architecture)
-    cases = [[], [Pathway("text", "last")], [Pathway("vision", "last"), Pathway("template", "last")], [Pathway("vision", "text")]]
-    both = [generation.answers_without(subject, prompt, cases, range(1, 4), engine=engine) for engine in ("auto", "plain")]
+    cases = [
+        [],
+        [Pathway("text", "last")],
+        [Pathway("vision", "last"), Pathway("template", "last")],
+        [Pathway("vision", "text")],
+    ]
+    both = [
+        generation.answers_without(subject, prompt, cases, range(1, 4), engine=engine)
+        for engine in ("auto", "plain")
+    ]
     assert both[0] == both[1]
     assert both[0][0] == generation.answers(subject, prompt)[0] and len(set(both[0])) > 1
 
@@ -165,9 +207,13 @@ def test_generated_tokens_are_scaled_only_when_asked(architecture):
     outputs = {}
     for generated in (False, True):
         calls.clear()
-        with scale_heads(subject, [Head(2, 0)], 0.0, prompt.groups.instruction, generated=generated):
+        with scale_heads(
+            subject, [Head(2, 0)], 0.0, prompt.groups.instruction, generated=generated
+        ):
             with hooks([subject.output_projection(2).register_forward_pre_hook(record)]):
-                subject.model.generate(**prompt.inputs, max_new_tokens=3, min_new_tokens=3, do_sample=False)
+                subject.model.generate(
+                    **prompt.inputs, max_new_tokens=3, min_new_tokens=3, do_sample=False
+                )
         width = calls[0].shape[-1] // subject.n_heads
         outputs[generated] = [call[..., :width] for call in calls]
     place = prompt.groups.instruction
@@ -184,7 +230,13 @@ def test_positions_may_differ_within_a_batch():
     places = torch.tensor([[20], [40]])
     seen = []
     with scale_heads(subject, [Head(1, 1)], 0.0, places):
-        with hooks([subject.output_projection(1).register_forward_pre_hook(lambda m, args: seen.append(args[0]))]):
+        with hooks(
+            [
+                subject.output_projection(1).register_forward_pre_hook(
+                    lambda m, args: seen.append(args[0])
+                )
+            ]
+        ):
             subject.model(**inputs, use_cache=False)
     zero = (seen[0].reshape(2, -1, subject.n_heads, 8)[:, :, 1] == 0).all(-1)
     assert zero.nonzero().tolist() == [[0, 20], [1, 40]]
@@ -193,7 +245,11 @@ def test_positions_may_differ_within_a_batch():
 def test_head_sets():
     subject = tiny.subject("llava")
     assert heads.share_count(subject, 0.05) == 1 and heads.share_count(subject, 0.1) == 3
-    assert heads.random_heads(subject, 3, seed=0) == heads.random_heads(subject, 3, seed=0) != heads.random_heads(subject, 3, seed=1)
+    assert (
+        heads.random_heads(subject, 3, seed=0)
+        == heads.random_heads(subject, 3, seed=0)
+        != heads.random_heads(subject, 3, seed=1)
+    )
     assert heads.shared_heads([Head(1, 2), Head(0, 1)], [Head(0, 1), Head(3, 3)]) == [Head(0, 1)]
     with pytest.raises(ValueError, match="9.0 does not exist"):
         heads.gain_table(subject, [Head(9, 0)], 0.0)
@@ -204,7 +260,9 @@ def test_head_sets():
 def test_ranking_is_by_the_mean_over_samples():
     import pandas as pd
 
-    scores = pd.DataFrame({"layer": [0, 0, 1, 1], "head": [0, 0, 2, 2], "margin": [1.0, 2.0, 5.0, -1.0]})
+    scores = pd.DataFrame(
+        {"layer": [0, 0, 1, 1], "head": [0, 0, 2, 2], "margin": [1.0, 2.0, 5.0, -1.0]}
+    )
     assert heads.ranking(scores) == [Head(1, 2), Head(0, 0)]
 
 
@@ -212,12 +270,28 @@ def test_the_sets_of_fig_9_have_controls_from_the_same_layers_and_from_the_whole
     subject = tiny.subject("llava")
     order = [Head(layer, index) for layer in (4, 1, 0, 2, 3) for index in range(6)]
     rankings = {"vision": order, "text": [*order[1:], order[0]]}
-    found = list(measures.heads.list_paper_settings(subject, [Case(0.1, 0.0, 3), Case(0.2, 2.0, 0)], rankings, "vision", seed=4))
+    found = list(
+        measures.heads.list_paper_settings(
+            subject, [Case(0.1, 0.0, 3), Case(0.2, 2.0, 0)], rankings, "vision", seed=4
+        )
+    )
     assert [(one.heads, one.draw) for one in found] == [
-        ("target", 0), ("shared", 0), *((name, draw) for draw in range(3) for name in ("matched", "random")), ("target", 0), ("shared", 0)]
-    assert found[0].chosen == (Head(4, 0), Head(4, 1), Head(4, 2)) and found[1].chosen == (Head(4, 1), Head(4, 2))
+        ("target", 0),
+        ("shared", 0),
+        *((name, draw) for draw in range(3) for name in ("matched", "random")),
+        ("target", 0),
+        ("shared", 0),
+    ]
+    assert found[0].chosen == (Head(4, 0), Head(4, 1), Head(4, 2)) and found[1].chosen == (
+        Head(4, 1),
+        Head(4, 2),
+    )
     assert found[8].chosen == tuple(order[:6]) and found[8].case.factor == 2.0
     matched = [one for one in found if one.heads == "matched"]
-    assert all(set(one.chosen) == {Head(4, 3), Head(4, 4), Head(4, 5)} and one.own == 0 for one in matched), "the layer's other heads"
+    assert all(
+        set(one.chosen) == {Head(4, 3), Head(4, 4), Head(4, 5)} and one.own == 0 for one in matched
+    ), "the layer's other heads"
     random = [one.chosen for one in found if one.heads == "random"]
-    assert [list(chosen) for chosen in random] == [heads.random_heads(subject, 3, 4 + draw) for draw in range(3)]
+    assert [list(chosen) for chosen in random] == [
+        heads.random_heads(subject, 3, 4 + draw) for draw in range(3)
+    ]

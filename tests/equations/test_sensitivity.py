@@ -1,4 +1,6 @@
-"""The derivative of the decision with respect to every head's gain, against differences, by hand, and what it leaves behind."""
+"""The derivative of the decision with respect to every head's gain, against differences, by hand,
+and what it leaves behind.
+"""
 
 from types import SimpleNamespace
 
@@ -21,10 +23,16 @@ every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 
 @pytest.fixture
 def exact_norms(monkeypatch):
-    """RMS norms that stay in float64: transformers' own go through float32, whose rounding drowns a small difference."""
+    """RMS norms that stay in float64: transformers' own go through float32, whose rounding drowns a
+    small difference.
+    """
 
     def forward(self, hidden):
-        return self.weight * hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        return (
+            self.weight
+            * hidden
+            * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        )
 
     for architecture in tiny.ARCHITECTURES:
         monkeypatch.setattr(type(tiny.subject(architecture).norm), "forward", forward)
@@ -37,7 +45,9 @@ def case(architecture, following="vision", index=0):
 
 def gap(subject, prompt):
     with torch.no_grad():
-        return decision_margin(subject.model(**prompt.inputs, use_cache=False).logits[0, -1], prompt).item()
+        return decision_margin(
+            subject.model(**prompt.inputs, use_cache=False).logits[0, -1], prompt
+        ).item()
 
 
 @every_architecture
@@ -50,9 +60,13 @@ def test_it_is_what_a_small_change_of_gain_does(architecture, group, exact_norms
         for index in (0, 2, 5):
             sides = []
             for factor in (1 + STEP, 1 - STEP):
-                with scale_heads(subject, [Head(layer, index)], factor, prompt.groups.positions(group)):
+                with scale_heads(
+                    subject, [Head(layer, index)], factor, prompt.groups.positions(group)
+                ):
                     sides.append(gap(subject, prompt))
-            assert (sides[0] - sides[1]) / (2 * STEP) == pytest.approx(scores[layer, index].item(), rel=1e-5, abs=1e-7)
+            assert (sides[0] - sides[1]) / (2 * STEP) == pytest.approx(
+                scores[layer, index].item(), rel=1e-5, abs=1e-7
+            )
     assert scores.abs().max() > 0.1
 
 
@@ -65,17 +79,26 @@ def test_any_metric_at_any_positions(architecture, exact_norms):
     for layer, index in [(0, 1), (3, 4), (4, 0)]:
         sides = []
         for factor in (1 + STEP, 1 - STEP):
-            with torch.no_grad(), scale_heads(subject, [Head(layer, index)], factor, places(prompt)):
+            with (
+                torch.no_grad(),
+                scale_heads(subject, [Head(layer, index)], factor, places(prompt)),
+            ):
                 sides.append(entropy(subject.model(**prompt.inputs).logits[0, -1], prompt).item())
-        assert (sides[0] - sides[1]) / (2 * STEP) == pytest.approx(scores[layer, index].item(), rel=1e-5, abs=1e-7)
+        assert (sides[0] - sides[1]) / (2 * STEP) == pytest.approx(
+            scores[layer, index].item(), rel=1e-5, abs=1e-7
+        )
     assert not torch.allclose(scores, gain_gradients(subject, [prompt])[0])
 
 
 @every_architecture
 def test_a_batch_is_each_prompt_alone(architecture, exact_norms):
     subject = tiny.subject(architecture)
-    several = [subject.encode(sample, way) for sample in tiny.samples() for way in ("text", "vision")]
-    assert len({prompt.groups.length for prompt in several}) > 1, "shorter prompts must be lengthened"
+    several = [
+        subject.encode(sample, way) for sample in tiny.samples() for way in ("text", "vision")
+    ]
+    assert len({prompt.groups.length for prompt in several}) > 1, (
+        "shorter prompts must be lengthened"
+    )
     together = gain_gradients(subject, several, batch=5)
     alone = torch.cat([gain_gradients(subject, [prompt]) for prompt in several])
     torch.testing.assert_close(together, alone, rtol=1e-8, atol=1e-9)
@@ -92,7 +115,9 @@ def test_mixed_embeddings_go_beside_token_ids():
 
 @every_architecture
 def test_at_the_end_it_is_what_the_heads_write(architecture, exact_norms):
-    """With neither MLP nor norm after it, the last layer is linear in its heads: each counts (E_p − E_c) · what it writes."""
+    """With neither MLP nor norm after it, the last layer is linear in its heads: each counts (E_p −
+    E_c) · what it writes.
+    """
     subject, prompt = case(architecture)
     final, last = subject.n_layers - 1, prompt.groups.last
     silent = [
@@ -103,7 +128,9 @@ def test_at_the_end_it_is_what_the_heads_write(architecture, exact_norms):
         scores = gain_gradients(subject, [prompt], positions="last")[0, final]
         activations = trace(subject, prompt)
     difference = (subject.unembedding[prompt.y_p] - subject.unembedding[prompt.y_c]).detach()
-    writes = head_writes(activations.heads[final, last], subject.output_projection(final).weight.detach())
+    writes = head_writes(
+        activations.heads[final, last], subject.output_projection(final).weight.detach()
+    )
     torch.testing.assert_close(scores, writes[:, 0] @ difference, rtol=1e-9, atol=1e-9)
     bias = subject.output_projection(final).bias
     written = activations.attention[final, last[0]] - (0 if bias is None else bias.detach())
@@ -111,7 +138,9 @@ def test_at_the_end_it_is_what_the_heads_write(architecture, exact_norms):
 
 
 class Adder(nn.Module):
-    """Two heads of width one speak at three positions; the logits are what W_O makes of them, summed over positions."""
+    """Two heads of width one speak at three positions; the logits are what W_O makes of them,
+    summed over positions.
+    """
 
     dtype, device = torch.float64, torch.device("cpu")
 
@@ -126,11 +155,19 @@ class Adder(nn.Module):
 
 def test_by_hand():
     model = Adder()
-    subject = SimpleNamespace(name="adder", model=model, device=model.device, n_layers=1, n_heads=2, output_projection=lambda layer: model.o_proj)
+    subject = SimpleNamespace(
+        name="adder",
+        model=model,
+        device=model.device,
+        n_layers=1,
+        n_heads=2,
+        output_projection=lambda layer: model.o_proj,
+    )
     spoken = torch.tensor([[[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]], dtype=model.dtype)
     groups = SimpleNamespace(length=3, positions={"instruction": torch.tensor([0, 2])}.__getitem__)
     prompt = SimpleNamespace(inputs={"heads": spoken}, groups=groups, y_p=0, y_c=1)
-    # Logit 0 is twice head 0, logit 1 minus head 1: each unit of head 0 counts 2, of head 1 one, at positions 0 and 2.
+    # Logit 0 is twice head 0, logit 1 minus head 1: each unit of head 0 counts 2, of head 1 one, at
+    # positions 0 and 2.
     assert gain_gradients(subject, [prompt], batch=1).tolist() == [[[2.0 * (3 + 7), 1.0 * (4 + 8)]]]
 
 
@@ -143,7 +180,9 @@ def test_nothing_is_left_behind(architecture):
     clean = gap(subject, prompt)
 
     def breaks(logits, prompt):
-        assert not any(parameter.requires_grad for parameter in parameters), "the derivative needs no parameter"
+        assert not any(parameter.requires_grad for parameter in parameters), (
+            "the derivative needs no parameter"
+        )
         raise KeyError
 
     try:
@@ -153,7 +192,9 @@ def test_nothing_is_left_behind(architecture):
             gain_gradients(subject, [prompt])
         assert [parameter.requires_grad for parameter in parameters] == [False, *before[1:]]
         assert all(parameter.grad is None for parameter in parameters)
-        assert not any(subject.output_projection(layer)._forward_pre_hooks for layer in range(subject.n_layers))
+        assert not any(
+            subject.output_projection(layer)._forward_pre_hooks for layer in range(subject.n_layers)
+        )
         assert gap(subject, prompt) == clean
     finally:
         parameters[0].requires_grad_(before[0])
@@ -165,7 +206,12 @@ def test_frozen_restores_each_flag():
     with pytest.raises(KeyError), frozen(model):
         assert not any(parameter.requires_grad for parameter in model.parameters())
         raise KeyError
-    assert [parameter.requires_grad for parameter in model.parameters()] == [True, False, True, True]
+    assert [parameter.requires_grad for parameter in model.parameters()] == [
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_head_sets_take_the_table():
@@ -175,7 +221,11 @@ def test_head_sets_take_the_table():
     assert len(table) == len(several) * subject.n_layers * subject.n_heads
     mean = gain_gradients(subject, several).mean(0)
     ranked = ranking(table, by="sensitivity")
-    assert len(ranked) == mean.numel() and sorted(ranked) == [Head(*divmod(i, subject.n_heads)) for i in range(mean.numel())]
-    assert [mean[head.layer, head.index].item() for head in ranked] == sorted(mean.flatten().tolist(), reverse=True)
+    assert len(ranked) == mean.numel() and sorted(ranked) == [
+        Head(*divmod(i, subject.n_heads)) for i in range(mean.numel())
+    ]
+    assert [mean[head.layer, head.index].item() for head in ranked] == sorted(
+        mean.flatten().tolist(), reverse=True
+    )
     top = ranked[: share_count(subject, 0.1)]
     assert shared_heads(top, ranked) == sorted(top)

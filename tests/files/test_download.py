@@ -1,4 +1,6 @@
-"""Files from the web: whole or not at all, the same ever after. The web is a server of this machine, or a function."""
+"""Files from the web: whole or not at all, the same ever after. The web is a server of this
+machine, or a function.
+"""
 
 import hashlib
 import subprocess
@@ -12,8 +14,12 @@ from arbitration.files import atomic, web
 
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self):
-        status, promised, content = {"/good": (200, 4, b"good"), "/cut": (200, 9, b"good"), "/secret": (403, 0, b""), "/broken": (500, 0, b"")}.get(
-            self.path, (404, 0, b""))
+        status, promised, content = {
+            "/good": (200, 4, b"good"),
+            "/cut": (200, 9, b"good"),
+            "/secret": (403, 0, b""),
+            "/broken": (500, 0, b""),
+        }.get(self.path, (404, 0, b""))
         self.send_response(status)
         self.send_header("Content-Length", str(promised))
         self.end_headers()
@@ -34,8 +40,12 @@ def server(monkeypatch):
 
 def test_what_a_server_sends(server):
     assert web.body(f"{server}/good") == b"good"
-    for path, kind, said in [("none", web.Absent, "404"), ("secret", web.Absent, "403"), ("broken", ConnectionError, "500"),
-                             ("cut", ConnectionError, "IncompleteRead")]:
+    for path, kind, said in [
+        ("none", web.Absent, "404"),
+        ("secret", web.Absent, "403"),
+        ("broken", ConnectionError, "500"),
+        ("cut", ConnectionError, "IncompleteRead"),
+    ]:
         with pytest.raises(ConnectionError, match=rf"/{path}: .*{said}") as caught:
             web.body(f"{server}/{path}")
         assert type(caught.value) is kind
@@ -47,7 +57,8 @@ def test_no_server_is_no_connection():
 
 
 def never(url):
-    raise AssertionError(f"{url} was asked for")
+    why = f"{url} was asked for"
+    raise AssertionError(why)
 
 
 def test_a_file_is_fetched_once_and_its_checksum_kept(tmp_path):
@@ -55,7 +66,12 @@ def test_a_file_is_fetched_once_and_its_checksum_kept(tmp_path):
     assert web.kept("web/file", path, bytes, lambda url: url.encode()) == path
     assert path.read_bytes() == b"web/file" and web.whole(path)
     assert sorted(found.name for found in path.parent.iterdir()) == ["file.txt", "file.txt.sha256"]
-    assert subprocess.run(["sha256sum", "--check", "file.txt.sha256"], cwd=path.parent, capture_output=True).returncode == 0
+    assert (
+        subprocess.run(
+            ["sha256sum", "--check", "file.txt.sha256"], cwd=path.parent, capture_output=True
+        ).returncode
+        == 0
+    )
     assert web.kept("web/file", path, never, never) == path
 
 
@@ -72,7 +88,8 @@ def test_a_damaged_file_is_fetched_again_and_must_be_the_same(tmp_path):
 
 def test_what_is_not_sound_leaves_nothing_behind(tmp_path):
     def sound(content):
-        raise ValueError("a log-in page")
+        why = "a log-in page"
+        raise ValueError(why)
 
     with pytest.raises(ValueError, match="web is not what it should be: a log-in page"):
         web.kept("web", tmp_path / "file", sound, lambda url: b"<html>")
@@ -103,4 +120,6 @@ def test_a_file_that_was_put_there_is_taken_if_it_is_sound(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"by hand")
     assert web.kept("web", path, bytes, never).read_bytes() == b"by hand"
-    assert (tmp_path / "file.sha256").read_text() == f"{hashlib.sha256(b'by hand').hexdigest()}  file\n"
+    assert (
+        tmp_path / "file.sha256"
+    ).read_text() == f"{hashlib.sha256(b'by hand').hexdigest()}  file\n"

@@ -1,7 +1,9 @@
-"""Every number of the claims page once more, from a run's tables, by plain pandas and without the library.
+"""Every number of the claims page once more, from a run's tables, by plain pandas and without the
+library.
 
-The library's summaries are many small functions that share their selections; a slip in one would show in a notebook, on its page and in the
-claim alike. Here each number is written down a second time, from what the claim's line says. Where no sample has what a number needs, it is NaN; a
+The library's summaries are many small functions that share their selections; a slip in one would
+show in a notebook, on its page and in the claim alike. Here each number is written down a second
+time, from what the claim's line says. Where no sample has what a number needs, it is NaN; a
 difference is that of the samples that have both.
 """
 
@@ -10,18 +12,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-SHALLOW, DEEP, CRITICAL, ALL = range(10), range(20, 30), range(21, 27), range(30)  # of the embedded models' 30 layers
+SHALLOW, DEEP, CRITICAL, ALL = (
+    range(10),
+    range(20, 30),
+    range(21, 27),
+    range(30),
+)  # of the embedded models' 30 layers
 TOP, PER_LAYER = 13, 9  # 5 % of 270 heads
 
 
 def numbers(folder: Path) -> dict[str, float]:
     """Key → number, for one model's folder of published runs."""
-    tables = {path.stem: pd.read_parquet(path) for path in (Path(folder) / "tables").glob("*.parquet")}
-    return knockouts(tables) | windows(tables["windows"]) | beliefs(tables) | components(tables["components"]) | heads(tables)
+    tables = {
+        path.stem: pd.read_parquet(path) for path in (Path(folder) / "tables").glob("*.parquet")
+    }
+    return (
+        knockouts(tables)
+        | windows(tables["windows"])
+        | beliefs(tables)
+        | components(tables["components"])
+        | heads(tables)
+    )
 
 
 def curve(table, following, pathway, control=False):
-    rows = table[(table["following"] == following) & (table["pathway"] == pathway) & (table["control"] == control)]
+    rows = table[
+        (table["following"] == following)
+        & (table["pathway"] == pathway)
+        & (table["control"] == control)
+    ]
     return rows.pivot_table(index="sample", columns="layer", values="nssd")
 
 
@@ -30,28 +49,40 @@ def peak(table, following, pathway):
 
 
 def over_control(table, following, pathway, extreme="max"):
-    """A path at the layer of its extreme minus random sources at theirs, on the samples that have such a control."""
+    """A path at the layer of its extreme minus random sources at theirs, on the samples that have
+    such a control.
+    """
     own, random = curve(table, following, pathway), curve(table, following, pathway, control=True)
     if random.empty:
         return np.nan
-    own, random = (values.loc[random.index, getattr(values.mean(), f"idx{extreme}")()] for values in (own, random))
+    own, random = (
+        values.loc[random.index, getattr(values.mean(), f"idx{extreme}")()]
+        for values in (own, random)
+    )
     return own.mean() - random.mean()
 
 
 def knockouts(tables):
     table = pd.concat([tables["knockout"], tables["knockout_controls"]])
     found = {
-        "contrast_relay_vision": peak(table, "vision", "vision→text") - peak(table, "vision", "vision→last"),
+        "contrast_relay_vision": peak(table, "vision", "vision→text")
+        - peak(table, "vision", "vision→last"),
         "contrast_relay_control_vision": over_control(table, "vision", "vision→text"),
         "size_direct_vision": peak(table, "vision", "vision→last"),
         "contrast_compensation_text": over_control(table, "text", "vision→text", "min"),
-        "contrast_anchor_text": peak(table, "text", "context→instruction") - peak(table, "text", "context→last"),
+        "contrast_anchor_text": peak(table, "text", "context→instruction")
+        - peak(table, "text", "context→last"),
         "contrast_control_text": over_control(table, "text", "context→instruction"),
-        "contrast_anchor_vision": peak(table, "vision", "vision→instruction") - peak(table, "vision", "vision→last"),
-        "contrast_context_vision": peak(table, "vision", "vision→instruction") - peak(table, "vision", "vision→context"),
+        "contrast_anchor_vision": peak(table, "vision", "vision→instruction")
+        - peak(table, "vision", "vision→last"),
+        "contrast_context_vision": peak(table, "vision", "vision→instruction")
+        - peak(table, "vision", "vision→context"),
         "contrast_control_vision": over_control(table, "vision", "vision→instruction"),
     }
-    return found | {f"contrast_textlast_{way}": over_control(table, way, "text→last") for way in ("text", "vision")}
+    return found | {
+        f"contrast_textlast_{way}": over_control(table, way, "text→last")
+        for way in ("text", "vision")
+    }
 
 
 def windows(table):
@@ -59,10 +90,12 @@ def windows(table):
     for width in (1, 5):
         here = table[table["width"] == width]
         found |= {
-            f"relay_w{width}": peak(here, "vision", "vision→text") - peak(here, "vision", "vision→last"),
+            f"relay_w{width}": peak(here, "vision", "vision→text")
+            - peak(here, "vision", "vision→last"),
             f"direct_w{width}": peak(here, "vision", "vision→last"),
             f"contrast_compensation_w{width}": over_control(here, "text", "vision→text", "min"),
-            f"hub_text_w{width}": over_control(here, "text", "text→last"), f"hub_vision_w{width}": over_control(here, "vision", "text→last"),
+            f"hub_text_w{width}": over_control(here, "text", "text→last"),
+            f"hub_vision_w{width}": over_control(here, "vision", "text→last"),
         }
     return found
 
@@ -76,28 +109,41 @@ def beliefs(tables):
     found = {}
     for way, own_path in (("text", "context→last"), ("vision", "vision→last")):
         table = tables["beliefs"]
-        table = table[table["following"] == way].assign(lead=lambda rows: rows["phi_f"] - rows["phi_c"])
+        table = table[table["following"] == way].assign(
+            lead=lambda rows: rows["phi_f"] - rows["phi_c"]
+        )
         lead = {
             (place, words): table[(table["positions"] == place) & (table["dictionary"] == words)]
-            .pivot_table(index="sample", columns="layer", values="lead").reindex(columns=range(-1, 30))
-            for place in ("instruction", "last") for words in ("own", "shuffled")
+            .pivot_table(index="sample", columns="layer", values="lead")
+            .reindex(columns=range(-1, 30))
+            for place in ("instruction", "last")
+            for words in ("own", "shuffled")
         }
         sides = [(lead["instruction", words] > 0).loc[:, ALL] for words in ("own", "shuffled")]
         aligned = sides[0].mean()
         found[f"ldar_shallow_{way}"] = aligned[SHALLOW].mean()
         found[f"ldar_rise_{way}"] = aligned[DEEP].mean() - aligned[SHALLOW].mean()
         both = sides[0].index.intersection(sides[1].index)
-        highest = [side.loc[both, side.mean().idxmax()].mean() if len(both) else np.nan for side in sides]
+        highest = [
+            side.loc[both, side.mean().idxmax()].mean() if len(both) else np.nan for side in sides
+        ]
         found[f"over_ldar_max_{way}"] = highest[0] - highest[1]
 
         closed = tables["paths"][tables["paths"]["following"] == way]
-        ratio = {name: follows(closed[closed["blocked"] == name]).mean() for name in ("none", "instruction→last", own_path, "random→last")}
+        ratio = {
+            name: follows(closed[closed["blocked"] == name]).mean()
+            for name in ("none", "instruction→last", own_path, "random→last")
+        }
         found[f"contrast_random_{way}"] = ratio["random→last"] - ratio["instruction→last"]
         found[f"contrast_collapse_{way}"] = ratio[own_path] - ratio["instruction→last"]
         found[f"contrast_spared_{way}"] = ratio["none"] - ratio[own_path]
 
-        anchor, last = (np.sign(lead[place, "own"][CRITICAL]).to_numpy() for place in ("instruction", "last"))
-        pairs = np.array([[(one == other).mean() for other in last] for one in anchor])  # each sample's anchors with every sample's last position
+        anchor, last = (
+            np.sign(lead[place, "own"][CRITICAL]).to_numpy() for place in ("instruction", "last")
+        )
+        pairs = np.array(
+            [[(one == other).mean() for other in last] for one in anchor]
+        )  # each sample's anchors with every sample's last position
         own = np.eye(len(pairs), dtype=bool)
         found[f"sync_critical_{way}"] = pairs[own].mean() if len(pairs) else np.nan
         found[f"over_sync_{way}"] = pairs[own].mean() - pairs[~own].mean() if len(pairs) else np.nan
@@ -118,15 +164,25 @@ def components(table):
 
         def over(*column_and_layers, each=each):
             column, layers = column_and_layers
-            return (each(column, "own", layers, "sum") - each(column, "shuffled", layers, "sum")).mean()
+            return (
+                each(column, "own", layers, "sum") - each(column, "shuffled", layers, "sum")
+            ).mean()
 
         for side in "fc":
-            rise = [each(f"signal_{side}", words, DEEP, "mean") - each(f"signal_{side}", words, SHALLOW, "mean") for words in ("own", "shuffled")]
+            rise = [
+                each(f"signal_{side}", words, DEEP, "mean")
+                - each(f"signal_{side}", words, SHALLOW, "mean")
+                for words in ("own", "shuffled")
+            ]
             found[f"over_signal_rise_{side}_{way}"] = (rise[0] - rise[1]).mean()
-        gap = [of("signal_f", "own", layers, "mean") - of("signal_c", "own", layers, "mean") for layers in (SHALLOW, DEEP)]
+        gap = [
+            of("signal_f", "own", layers, "mean") - of("signal_c", "own", layers, "mean")
+            for layers in (SHALLOW, DEEP)
+        ]
         shallow, deep = (of("attention_margin", "own", layers, "sum") for layers in (SHALLOW, DEEP))
         found |= {
-            f"over_divergence_{way}": found[f"over_signal_rise_f_{way}"] - found[f"over_signal_rise_c_{way}"],
+            f"over_divergence_{way}": found[f"over_signal_rise_f_{way}"]
+            - found[f"over_signal_rise_c_{way}"],
             f"share_gap_shallow_{way}": gap[0] / gap[1],
             f"attention_signal_shallow_{way}": of("attention_signal", "own", SHALLOW, "sum"),
             f"over_attention_signal_shallow_{way}": over("attention_signal", SHALLOW),
@@ -144,7 +200,9 @@ def components(table):
 def heads(tables):
     found, order = {}, {}
     for way in ("text", "vision"):
-        margins = tables["heads"][tables["heads"]["following"] == way].pivot_table(index=["sample", "image"], columns=["layer", "head"], values="margin")
+        margins = tables["heads"][tables["heads"]["following"] == way].pivot_table(
+            index=["sample", "image"], columns=["layer", "head"], values="margin"
+        )
         order[way] = list(margins.mean().sort_values(ascending=False).index)
         ranking, shown = margins.iloc[::2], margins.iloc[1::2].abs()
         top = ranking.mean().sort_values(ascending=False).index[:TOP]
@@ -155,7 +213,11 @@ def heads(tables):
             rows = table[(table["following"] == way) & (table["heads"] == heads)]
             for name, level in levels.items():
                 rows = rows[rows[name] == level]
-            return follows(rows if heads == "original" else rows[np.isclose(rows["share"], 0.05) & np.isclose(rows["factor"], factor)])
+            return follows(
+                rows
+                if heads == "original"
+                else rows[np.isclose(rows["share"], 0.05) & np.isclose(rows["factor"], factor)]
+            )
 
         def blocked(heads, ratio=ratio):
             return ratio(tables["blocking"], heads, 0.0, positions="instruction").mean()
@@ -164,31 +226,54 @@ def heads(tables):
             return ratio(tables["amplification"], heads, 2.0).mean()
 
         found |= {
-            f"contrast_necessity_{way}": blocked("random") - blocked("target"), f"drop_random_{way}": blocked("original") - blocked("random"),
-            f"contrast_sufficiency_{way}": doubled("target") - doubled("random"), f"amplify_random_{way}": doubled("random"),
-            f"contrast_hubs_{way}": doubled("target") - doubled("shared"), f"amplify_shared_{way}": doubled("shared"),
+            f"contrast_necessity_{way}": blocked("random") - blocked("target"),
+            f"drop_random_{way}": blocked("original") - blocked("random"),
+            f"contrast_sufficiency_{way}": doubled("target") - doubled("random"),
+            f"amplify_random_{way}": doubled("random"),
+            f"contrast_hubs_{way}": doubled("target") - doubled("shared"),
+            f"amplify_shared_{way}": doubled("shared"),
         }
-        restored = [ratio(tables["amplification"], "target", factor).mean() for factor in (1.25, 1.5, 2.0, 3.0, 5.0)]
+        restored = [
+            ratio(tables["amplification"], "target", factor).mean()
+            for factor in (1.25, 1.5, 2.0, 3.0, 5.0)
+        ]
         found[f"plateau_{way}"] = restored[-1] - max(restored) if max(restored) > 0 else np.nan
 
         alone = tables["head_effects"]
         alone = alone[(alone["following"] == way) & (alone["positions"] == "instruction")]
-        together = ratio(tables["head_blocking"], "eq12", 0.0, positions="instruction", ranked_on="other samples").reindex(alone["sample"].unique())
-        found[f"contrast_several_{way}"] = (1 - together.mean()) - alone.groupby(["layer", "head"])["turned"].mean().max()
+        together = ratio(
+            tables["head_blocking"], "eq12", 0.0, positions="instruction", ranked_on="other samples"
+        ).reindex(alone["sample"].unique())
+        found[f"contrast_several_{way}"] = (1 - together.mean()) - alone.groupby(["layer", "head"])[
+            "turned"
+        ].mean().max()
 
         def read(setting, reading, factor, ratio=ratio):
             return ratio(tables["ablations"], reading, factor, setting=setting).mean()
 
         for key, reading in (("average", "average"), ("k2", "K = 2")):
-            found[f"contrast_block_{key}_{way}"] = read("blocking", reading, 0.0) - read("blocking", "default", 0.0)
-            found[f"contrast_amplify_{key}_{way}"] = read("amplification", "default", 2.0) - read("amplification", reading, 2.0)
-        found[f"localises_block_average_{way}"] = read("blocking", "random", 0.0) - read("blocking", "average", 0.0)
-        found[f"localises_amplify_average_{way}"] = read("amplification", "average", 2.0) - read("amplification", "random", 2.0)
+            found[f"contrast_block_{key}_{way}"] = read("blocking", reading, 0.0) - read(
+                "blocking", "default", 0.0
+            )
+            found[f"contrast_amplify_{key}_{way}"] = read("amplification", "default", 2.0) - read(
+                "amplification", reading, 2.0
+            )
+        found[f"localises_block_average_{way}"] = read("blocking", "random", 0.0) - read(
+            "blocking", "average", 0.0
+        )
+        found[f"localises_amplify_average_{way}"] = read("amplification", "average", 2.0) - read(
+            "amplification", "random", 2.0
+        )
     for name, size in (("ten", 10), ("top", TOP)):
         text, vision = (set(order[way][:size]) for way in ("text", "vision"))
         if not (text and vision):
             found[f"over_overlap_{name}"] = np.nan
             continue
-        chance = sum(sum(layer == at for layer, _ in text) * sum(layer == at for layer, _ in vision) / PER_LAYER for at in ALL)
+        chance = sum(
+            sum(layer == at for layer, _ in text)
+            * sum(layer == at for layer, _ in vision)
+            / PER_LAYER
+            for at in ALL
+        )
         found[f"over_overlap_{name}"] = len(text & vision) - chance
     return found

@@ -37,14 +37,28 @@ class Visit:
 @contextmanager
 def browser(profile: Path):
     """A headless Chromium that can resolve no host name."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     driver = shutil.which("chromedriver")
     if not (chromium and driver):
-        pytest.fail("these tests need Chromium and its driver; on Debian: apt-get install chromium chromium-driver", pytrace=False)
+        pytest.fail(
+            (
+                "these tests need Chromium and its driver; on Debian: apt-get install chromium "
+                "chromium-driver"
+            ),
+            pytrace=False,
+        )
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
-                     f"--user-data-dir={profile}", "--window-size=1400,1000"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={profile}",
+        "--window-size=1400,1000",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     session = webdriver.Chrome(options=options, service=Service(driver))
@@ -63,7 +77,15 @@ def visit(session, page: Path) -> Visit:
     session.get(page.as_uri())
     seen = session.execute_async_script(LOOK)
     events = [json.loads(entry["message"])["message"] for entry in session.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    asked = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
     return Visit(
         requests=[url for url in asked if not url.startswith(("file:", "data:", "blob:"))],
-        errors=[entry["message"] for entry in session.get_log("browser") if entry["level"] == "SEVERE"], **seen)
+        errors=[
+            entry["message"] for entry in session.get_log("browser") if entry["level"] == "SEVERE"
+        ],
+        **seen,
+    )

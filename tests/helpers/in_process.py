@@ -29,6 +29,10 @@ def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -
                 unknown = set(parameters) - set(scope)
                 assert not unknown, f"{notebook} has no parameter {unknown}"
                 scope.update(parameters)
-    written = [path.relative_to(folder / "out") for path in (folder / "out").rglob("*") if path.is_file()]
-    assert written and all(path.is_relative_to(scope["subject"].name) for path in written), "tables and figures are kept by the subject's name"
+    written = [
+        path.relative_to(folder / "out") for path in (folder / "out").rglob("*") if path.is_file()
+    ]
+    assert written and all(path.is_relative_to(scope["subject"].name) for path in written), (
+        "tables and figures are kept by the subject's name"
+    )
     return glued

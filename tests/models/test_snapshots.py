@@ -1,4 +1,6 @@
-"""The hub's cache, laid out by hand, and no network: what is here is found, and what is wrong with it is said."""
+"""The hub's cache, laid out by hand, and no network: what is here is found, and what is wrong with
+it is said.
+"""
 
 import dataclasses
 import json
@@ -32,16 +34,20 @@ def saved(tmp_path_factory):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """An empty cache, and nothing behind any address."""
+
     def refused(*args, **options):
         asked.append(args)
-        raise OSError("no network")
+        why = "no network"
+        raise OSError(why)
 
     asked = []
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(socket, "getaddrinfo", refused)
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path / "own"))
-    return dataclasses.make_dataclass("Cache", ["home", "asked"])(tmp_path / "hub" / "models--org--model", asked)
+    return dataclasses.make_dataclass("Cache", ["home", "asked"])(
+        tmp_path / "hub" / "models--org--model", asked
+    )
 
 
 def lay(home, source, commit=COMMIT, main=False, without=()):
@@ -72,7 +78,9 @@ def test_weights_that_are_here_need_no_network(cache, saved, main):
     assert subject.revision == COMMIT and hub.pinned() == {REPOSITORY: COMMIT}
     assert cache.asked == [] and time.perf_counter() - start < 30
     own = tiny.subject("llava").model.state_dict()
-    assert all(torch.equal(weight, own[name]) for name, weight in subject.model.state_dict().items())
+    assert all(
+        torch.equal(weight, own[name]) for name, weight in subject.model.state_dict().items()
+    )
 
 
 def test_what_no_model_needs_may_be_left_out(cache, saved, tmp_path):
@@ -109,7 +117,9 @@ def test_a_pinned_revision_that_is_gone_names_the_file_that_pins_it(cache, saved
 def test_a_file_that_a_download_lacks_is_named(cache, saved):
     shard = sorted(path.name for path in saved.glob("model-*.safetensors"))[1]
     lay(cache.home, saved, without=(shard,))
-    with pytest.raises(FileNotFoundError, match=f"this machine lacks {shard}.*hf download {REPOSITORY}"):
+    with pytest.raises(
+        FileNotFoundError, match=f"this machine lacks {shard}.*hf download {REPOSITORY}"
+    ):
         load()
     assert hub.pinned() == {}
 
@@ -124,7 +134,9 @@ def test_weights_that_were_cut_short_are_named(cache, saved, kept, tmp_path):
     again = f"hf download {REPOSITORY} {shard} --revision {COMMIT} --force-download"
     with pytest.raises(FileNotFoundError, match=f"not whole: .*{shard} .*{again}"):
         load()
-    with pytest.raises(FileNotFoundError, match=f"not whole: {folder / shard} .*copy or save them again"):
+    with pytest.raises(
+        FileNotFoundError, match=f"not whole: {folder / shard} .*copy or save them again"
+    ):
         arb.load(str(folder), device="cpu")
     assert hub.pinned() == {}
 
@@ -147,11 +159,16 @@ def test_the_words_of_a_model_of_random_weights_are_read_by_what_is_here(cache, 
 
 # Weights that do not arrive.
 
+
 def changed(saved, tmp_path, change):
     """The model's folder with other weights."""
     folder = shutil.copytree(saved, tmp_path / "changed")
     index = json.loads((folder / snapshots.INDEX).read_text())["weight_map"]
-    weights = {key: value for name in set(index.values()) for key, value in load_file(folder / name).items()}
+    weights = {
+        key: value
+        for name in set(index.values())
+        for key, value in load_file(folder / name).items()
+    }
     for name in {*index.values(), snapshots.INDEX}:
         (folder / name).unlink()
     save_file(change(weights), folder / snapshots.SINGLE, {"format": "pt"})
@@ -167,38 +184,77 @@ def foreign(weights):
 
 
 def narrowed(weights):
-    (key,) = [key for key in weights if "language_model" in key and key.endswith("layers.2.mlp.up_proj.weight")]
+    (key,) = [
+        key
+        for key in weights
+        if "language_model" in key and key.endswith("layers.2.mlp.up_proj.weight")
+    ]
     return {**weights, key: weights[key][:-1].clone()}
 
 
 def deepened(weights):
     last = [key for key in weights if "language_model" in key and "layers.4." in key]
-    return {**weights, **{key.replace("layers.4.", "layers.5."): weights[key].clone() for key in last}}
+    return {
+        **weights,
+        **{key.replace("layers.4.", "layers.5."): weights[key].clone() for key in last},
+    }
 
 
 def biased(weights):
-    (key,) = [key for key in weights if "language_model" in key and key.endswith("layers.2.self_attn.q_proj.weight")]
+    (key,) = [
+        key
+        for key in weights
+        if "language_model" in key and key.endswith("layers.2.self_attn.q_proj.weight")
+    ]
     return {**weights, key.replace("weight", "bias"): torch.ones(len(weights[key]))}
 
 
 def blinkered(weights):
     """A bias in the vision tower that the model has no place for."""
-    key = next(key for key in weights if "vision_tower" in key and key.endswith("patch_embedding.weight"))
+    key = next(
+        key for key in weights if "vision_tower" in key and key.endswith("patch_embedding.weight")
+    )
     return {**weights, key.replace("weight", "bias"): torch.ones(len(weights[key]))}
 
 
-@pytest.mark.parametrize("change, says", [
-    (biased, r"1 in no part of the model \(model.language_model.layers.2.self_attn.q_proj.bias\)"),
-    (blinkered, r"1 in no part of the model \(model.vision_tower.*patch_embedding.bias\)"),
-    (foreign, r"\d+ missing \(lm_head.weight, .* and \d+ more\), \d+ in no part of the model \(foreign"),
-    (lambda w: lost(w, "layers.3.self_attn.v_proj.weight"), r"1 missing \(model.language_model.layers.3.self_attn.v_proj.weight\)"),
-    (lambda w: lost(w, "lm_head.weight"), r"1 missing \(lm_head.weight\)"),
-    (narrowed, r"1 of another shape \(model.language_model.layers.2.mlp.up_proj.weight\)"),
-    (deepened, r"9 in no part of the model \(.*layers.5.input_layernorm.weight, .* and 6 more\)"),
-], ids=["a bias", "a bias of the vision tower", "foreign prefix", "a projection", "an unembedding", "a shape", "one layer more"])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (
+            biased,
+            r"1 in no part of the model \(model.language_model.layers.2.self_attn.q_proj.bias\)",
+        ),
+        (blinkered, r"1 in no part of the model \(model.vision_tower.*patch_embedding.bias\)"),
+        (
+            foreign,
+            r"\d+ missing \(lm_head.weight, .* and \d+ more\), \d+ in no part of the model \(foreign",
+        ),
+        (
+            lambda w: lost(w, "layers.3.self_attn.v_proj.weight"),
+            r"1 missing \(model.language_model.layers.3.self_attn.v_proj.weight\)",
+        ),
+        (lambda w: lost(w, "lm_head.weight"), r"1 missing \(lm_head.weight\)"),
+        (narrowed, r"1 of another shape \(model.language_model.layers.2.mlp.up_proj.weight\)"),
+        (
+            deepened,
+            r"9 in no part of the model \(.*layers.5.input_layernorm.weight, .* and 6 more\)",
+        ),
+    ],
+    ids=[
+        "a bias",
+        "a bias of the vision tower",
+        "foreign prefix",
+        "a projection",
+        "an unembedding",
+        "a shape",
+        "one layer more",
+    ],
+)
 def test_weights_that_do_not_arrive_are_refused(cache, saved, tmp_path, capsys, change, says):
     folder = changed(saved, tmp_path, change)
-    with pytest.raises(ValueError, match=f"does not fill a LlavaForConditionalGeneration of .*{says}.*left random"):
+    with pytest.raises(
+        ValueError, match=f"does not fill a LlavaForConditionalGeneration of .*{says}.*left random"
+    ):
         arb.load(str(folder), device="cpu")
     assert conformance.main([str(folder), "--device", "cpu"]) == 2
     assert "does not fill" in capsys.readouterr().err
@@ -214,7 +270,11 @@ def pooled(weights):
     return {**weights, f"{key.partition('embeddings')[0]}head.probe": torch.ones(1, 1, 3)}
 
 
-@pytest.mark.parametrize("change", [pooled, lambda weights: {**weights, "value_head.weight": torch.ones(3)}], ids=["pooling", "another task"])
+@pytest.mark.parametrize(
+    "change",
+    [pooled, lambda weights: {**weights, "value_head.weight": torch.ones(3)}],
+    ids=["pooling", "another task"],
+)
 def test_whole_modules_that_no_pass_uses_are_let_be(saved, tmp_path, change):
     folder = changed(saved, tmp_path, change)
     assert arb.load(str(folder), device="cpu").n_layers == 5
@@ -229,12 +289,17 @@ def test_a_tied_unembedding_need_not_be_in_the_file(saved, tmp_path):
     assert model.lm_head.weight is model.get_input_embeddings().weight
 
 
-NEWER = {"language_model.lm_head.": "lm_head.", "language_model.model.": "model.language_model.", "vision_tower.": "model.vision_tower."}
+NEWER = {
+    "language_model.lm_head.": "lm_head.",
+    "language_model.model.": "model.language_model.",
+    "vision_tower.": "model.vision_tower.",
+}
 
 
 @pytest.mark.parametrize("names", [{}, NEWER], ids=["older", "newer"])
 def test_names_of_older_and_newer_checkpoints_are_read(saved, tmp_path, names):
     """LLaVA-1.5's repository has the older ones, which transformers knows; it writes them too."""
+
     def new(key):
         old = next((old for old in names if key.startswith(old)), "")
         return names.get(old, "") + key.removeprefix(old)
@@ -245,4 +310,6 @@ def test_names_of_older_and_newer_checkpoints_are_read(saved, tmp_path, names):
 
     subject = arb.load(str(changed(saved, tmp_path, renamed)), dtype=torch.float64, device="cpu")
     own = tiny.subject("llava").model.state_dict()
-    assert all(torch.equal(weight, own[name]) for name, weight in subject.model.state_dict().items())
+    assert all(
+        torch.equal(weight, own[name]) for name, weight in subject.model.state_dict().items()
+    )

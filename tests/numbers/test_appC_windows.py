@@ -1,4 +1,6 @@
-"""What is said about knockouts under other windows: plateaus, sizes, places, and when answers count as the same."""
+"""What is said about knockouts under other windows: plateaus, sizes, places, and when answers count
+as the same.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +12,20 @@ from reproduction.numbers.windows import plateau, same, throughout
 SAMPLES = [f"s{i}" for i in range(8)]
 
 
-@pytest.mark.parametrize("mean, layer, layers", [
-    ([0.0, 0.4, 0.5, 1.0, 0.9, 0.2, 0.8], 3, 3.0),  # half of it counts; what lies apart does not
-    ([1.0, 0.1, 0.1], 0, 1.0), ([0.1, 0.6, 1.0], 2, 2.0), ([1.0, 1.0, 1.0], 1, 3.0),
-    ([-0.2, -1.0, -0.6, 0.7], 1, 2.0),  # the other sign does not count
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "mean, layer, layers",
+    [
+        (
+            [0.0, 0.4, 0.5, 1.0, 0.9, 0.2, 0.8],
+            3,
+            3.0,
+        ),  # half of it counts; what lies apart does not
+        ([1.0, 0.1, 0.1], 0, 1.0),
+        ([0.1, 0.6, 1.0], 2, 2.0),
+        ([1.0, 1.0, 1.0], 1, 3.0),
+        ([-0.2, -1.0, -0.6, 0.7], 1, 2.0),  # the other sign does not count
+    ],
+)
 def test_a_plateau_is_the_neighbours_with_at_least_half(mean, layer, layers):
     assert plateau(pd.Series(mean), layer) == layers
 
@@ -23,11 +34,18 @@ def test_a_flat_zero_has_no_plateau():
     assert np.isnan(plateau(pd.Series([0.0, 0.0]), 0))
 
 
-@pytest.mark.parametrize("verdicts, one, every", [
-    (["agrees"] * 4, "agrees", "agrees"), (["disagrees"] * 4, "agrees", "disagrees"), (["agrees", "disagrees"], "disagrees", "disagrees"),
-    (["agrees", "undecided"], "undecided", "undecided"), (["disagrees", "undecided"], "undecided", "disagrees"),
-    (["agrees", "not measured"], "not measured", "not measured"), ([], "not measured", "not measured"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "verdicts, one, every",
+    [
+        (["agrees"] * 4, "agrees", "agrees"),
+        (["disagrees"] * 4, "agrees", "disagrees"),
+        (["agrees", "disagrees"], "disagrees", "disagrees"),
+        (["agrees", "undecided"], "undecided", "undecided"),
+        (["disagrees", "undecided"], "undecided", "disagrees"),
+        (["agrees", "not measured"], "not measured", "not measured"),
+        ([], "not measured", "not measured"),
+    ],
+)
 def test_many_verdicts_become_one(verdicts, one, every):
     assert same(verdicts) == one and throughout(verdicts) == every
 
@@ -35,28 +53,49 @@ def test_many_verdicts_become_one(verdicts, one, every):
 def table(peaks, noise=0.0):
     """One pathway whose extreme has a place and a size for each width: {width: (layer, size)}."""
     random = np.random.default_rng(0)
-    return pd.DataFrame([
-        {"sample": sample, "following": d, "pathway": "vision→text", "control": control, "layer": layer, "width": width,
-         "nssd": size * (layer == place) * (not control) + noise * random.normal()}
-        for width, (place, size) in peaks.items() for sample in SAMPLES for d in ("text", "vision") for control in (False, True) for layer in range(12)
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "sample": sample,
+                "following": d,
+                "pathway": "vision→text",
+                "control": control,
+                "layer": layer,
+                "width": width,
+                "nssd": size * (layer == place) * (not control) + noise * random.normal(),
+            }
+            for width, (place, size) in peaks.items()
+            for sample in SAMPLES
+            for d in ("text", "vision")
+            for control in (False, True)
+            for layer in range(12)
+        ]
+    )
 
 
 def test_an_extreme_that_moves_away_is_told():
     numbers = summarise_windows(table({1: (2, 1.0), 3: (2, 1.0), 5: (10, 1.0)}))
-    assert numbers["shift_vision_text_text_w5"] == 8.0 and numbers["shift_vision_text_text_w1"] == 0.0
+    assert (
+        numbers["shift_vision_text_text_w5"] == 8.0 and numbers["shift_vision_text_text_w1"] == 0.0
+    )
     assert numbers["place_vision_text_text_verdict"] == "disagrees"
 
 
 def test_an_extreme_that_moves_within_the_window_stays():
     numbers = summarise_windows(table({3: (4, 1.0), 7: (7, 1.0)}))
-    assert numbers["shift_vision_text_vision_w7"] == 3.0 and numbers["place_vision_text_vision_verdict"] == "agrees"
+    assert (
+        numbers["shift_vision_text_vision_w7"] == 3.0
+        and numbers["place_vision_text_vision_verdict"] == "agrees"
+    )
 
 
 def test_another_sign_and_another_size_are_told():
     numbers = summarise_windows(table({1: (4, -1.0), 3: (4, 1.0), 5: (4, 3.0)}))
     assert numbers["sign_vision_text_text_verdict"] == "disagrees"
-    assert numbers["ratio_vision_text_text"] == pytest.approx(3.0) and numbers["ratio_vision_text_text_verdict"] == "disagrees"
+    assert (
+        numbers["ratio_vision_text_text"] == pytest.approx(3.0)
+        and numbers["ratio_vision_text_text_verdict"] == "disagrees"
+    )
 
 
 def test_noise_leaves_the_place_undecided():
@@ -68,4 +107,6 @@ def test_noise_leaves_the_place_undecided():
 def test_pathways_that_were_not_swept_leave_their_conclusions_open():
     numbers = summarise_windows(table({3: (4, 1.0)}))
     assert numbers["same_relay_verdict"] == numbers["hub_text_w3_verdict"] == "not measured"
-    assert numbers["place_vision_text_text_verdict"] == "not measured"  # one width has nothing to compare with
+    assert (
+        numbers["place_vision_text_text_verdict"] == "not measured"
+    )  # one width has nothing to compare with

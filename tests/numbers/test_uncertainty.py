@@ -1,4 +1,6 @@
-"""Intervals: samples of one picture drawn together, bands over whole curves, and extremes that were chosen by looking."""
+"""Intervals: samples of one picture drawn together, bands over whole curves, and extremes that were
+chosen by looking.
+"""
 
 import shutil
 from dataclasses import replace
@@ -29,7 +31,9 @@ def test_one_cluster_a_sample_is_the_plain_bootstrap_to_the_last_bit():
 
 
 def test_samples_of_one_picture_are_drawn_together():
-    """Pictures a and b: of two drawn, both are a, both b, or one each; b has three samples, so their means are 0, 1 and 3/4."""
+    """Pictures a and b: of two drawn, both are a, both b, or one each; b has three samples, so
+    their means are 0, 1 and 3/4.
+    """
     clusters = ["a", "b", "b", "b"]
     counts = resamples(4, seed=0, draws=400, clusters=clusters)
     assert set(map(tuple, counts)) == {(2, 0, 0, 0), (0, 2, 2, 2), (1, 1, 1, 1)}
@@ -40,10 +44,15 @@ def test_samples_of_one_picture_are_drawn_together():
 
 def test_the_same_sample_twice_tells_no_more_than_once():
     values = noise(1, 50, 3)
-    once, twice = bootstrap(values), bootstrap(np.repeat(values, 2, axis=0), clusters=np.repeat(range(50), 2))
+    once, twice = (
+        bootstrap(values),
+        bootstrap(np.repeat(values, 2, axis=0), clusters=np.repeat(range(50), 2)),
+    )
     assert np.allclose(once, twice)
     _, low, high = bootstrap(np.repeat(values, 2, axis=0))
-    assert np.allclose((high - low) / (once[2] - once[1]), 0.5**0.5, atol=0.06), "taken for more samples than they are"
+    assert np.allclose((high - low) / (once[2] - once[1]), 0.5**0.5, atol=0.06), (
+        "taken for more samples than they are"
+    )
 
 
 def test_labels_must_be_as_many_as_samples():
@@ -54,11 +63,15 @@ def test_labels_must_be_as_many_as_samples():
 
 @pytest.mark.parametrize("values, clusters", [([1.0], None), ([1.0, 0.0], ["a", "a"])])
 def test_one_sample_or_one_picture_has_no_interval_and_no_verdict(values, clusters):
-    """With [1, 1] as the interval of a single answer, one failure that was restored would confirm a claim."""
+    """With [1, 1] as the interval of a single answer, one failure that was restored would confirm a
+    claim.
+    """
     for interval in (bootstrap, simultaneous):
         mean, low, high = interval(values, clusters=clusters)
         assert mean == np.mean(values) and np.isnan([low, high]).all()
-    index = pd.MultiIndex.from_arrays([[f"s{i}" for i in range(len(values))], clusters or ["a"]], names=["sample", "image"])
+    index = pd.MultiIndex.from_arrays(
+        [[f"s{i}" for i in range(len(values))], clusters or ["a"]], names=["sample", "image"]
+    )
     found = estimates.estimate("x", pd.Series(values, index=index), above=0.1)
     assert found["x"] == np.mean(values) and found["x_verdict"] == "not measured"
     assert estimates.estimate("x", [1.0, 1.0], above=0.1)["x_verdict"] == "agrees"
@@ -75,12 +88,17 @@ def test_a_band_of_one_point_is_the_symmetric_interval():
 
 
 def test_a_band_covers_a_whole_curve_as_often_as_it_says():
-    """200 sets of 60 samples of a curve of 20 points, each a mixture of what it shares with its neighbours and noise; the truth is 0."""
+    """200 sets of 60 samples of a curve of 20 points, each a mixture of what it shares with its
+    neighbours and noise; the truth is 0.
+    """
     together, pointwise = [], []
     for seed in range(200):
         values = noise(seed, 60, 22)
         curves = values[:, :-2] + values[:, 1:-1] + values[:, 2:]
-        for found, hits in ((simultaneous(curves, draws=400), together), (bootstrap(curves, draws=400), pointwise)):
+        for found, hits in (
+            (simultaneous(curves, draws=400), together),
+            (bootstrap(curves, draws=400), pointwise),
+        ):
             _, low, high = found
             hits.append(bool(((low <= 0) & (0 <= high)).all()))
     assert 0.90 <= np.mean(together) <= 0.99
@@ -90,7 +108,9 @@ def test_a_band_covers_a_whole_curve_as_often_as_it_says():
 def test_points_that_go_together_need_no_correction():
     one = noise(3)[:, :1]
     alone, copies = simultaneous(one), simultaneous(one * np.array([1.0, 5.0, -2.0]))
-    assert np.allclose(copies[2][0] - copies[1][0], alone[2] - alone[1]) and np.allclose(copies[2][1], 5 * alone[2])
+    assert np.allclose(copies[2][0] - copies[1][0], alone[2] - alone[1]) and np.allclose(
+        copies[2][1], 5 * alone[2]
+    )
 
 
 def test_points_without_variance_or_value_leave_the_others_alone():
@@ -103,7 +123,9 @@ def test_points_without_variance_or_value_leave_the_others_alone():
 
 
 def test_a_peak_of_noise_is_not_an_effect():
-    """The largest of 40 layers of pure noise: told for itself it mostly lies above 0, told with its choice hardly ever."""
+    """The largest of 40 layers of pure noise: told for itself it mostly lies above 0, told with its
+    choice hardly ever.
+    """
     alone, choosing = [], []
     for seed in range(60):
         values = pd.DataFrame(noise(seed))
@@ -114,16 +136,41 @@ def test_a_peak_of_noise_is_not_an_effect():
 
 
 def test_the_quoted_peak_has_the_band_s_interval():
-    table = pd.DataFrame({"sample": np.repeat(range(30), 40), "layer": np.tile(range(40), 30), "nssd": noise(5).ravel(), "following": "text", "model": "toy"})
-    rows = [table.assign(pathway=path, following=d, control=control, logp_p_blocked=0.0, logp_c_blocked=-1.0)
-            for path in ("vision→text", "vision→last", "text→last", "context→instruction", "context→last", "vision→instruction", "vision→context")
-            for d in ("text", "vision") for control in (False, True)]
+    table = pd.DataFrame(
+        {
+            "sample": np.repeat(range(30), 40),
+            "layer": np.tile(range(40), 30),
+            "nssd": noise(5).ravel(),
+            "following": "text",
+            "model": "toy",
+        }
+    )
+    rows = [
+        table.assign(
+            pathway=path, following=d, control=control, logp_p_blocked=0.0, logp_c_blocked=-1.0
+        )
+        for path in (
+            "vision→text",
+            "vision→last",
+            "text→last",
+            "context→instruction",
+            "context→last",
+            "vision→instruction",
+            "vision→context",
+        )
+        for d in ("text", "vision")
+        for control in (False, True)
+    ]
     found = numbers.summarise_knockout(pd.concat(rows, ignore_index=True))
     mean, low, high = simultaneous(noise(5))
     at = mean.argmax()
     assert found["peak_text_last_text_layer"] == at
-    assert (found["peak_text_last_text_low"], found["peak_text_last_text_high"]) == (pytest.approx(low[at]), pytest.approx(high[at]))
-    # Two equal curves: their extremes do not differ, and some other pair of layers could have been chosen.
+    assert (found["peak_text_last_text_low"], found["peak_text_last_text_high"]) == (
+        pytest.approx(low[at]),
+        pytest.approx(high[at]),
+    )
+    # Two equal curves: their extremes do not differ, and some other pair of layers could have been
+    # chosen.
     assert found["contrast_relay_vision"] == 0.0
     assert found["contrast_relay_vision_low"] == found["contrast_relay_vision_high"] == 0.0
 
@@ -137,7 +184,14 @@ def test_differences_are_those_of_every_pair_in_the_samples_of_both():
 
 
 def test_a_table_s_pictures_are_its_clusters():
-    table = pd.DataFrame({"sample": [f"s{i}" for i in range(8)], "image": np.repeat(["a", "b", "c", "d"], 2), "layer": 0, "value": np.repeat([0.0, 0.0, 1.0, 1.0], 2)})
+    table = pd.DataFrame(
+        {
+            "sample": [f"s{i}" for i in range(8)],
+            "image": np.repeat(["a", "b", "c", "d"], 2),
+            "layer": 0,
+            "value": np.repeat([0.0, 0.0, 1.0, 1.0], 2),
+        }
+    )
     found = estimates.estimate("x", estimates.wide(table, "value")[0])
     assert (found["x_low"], found["x_high"]) == bootstrap([0.0, 0.0, 1.0, 1.0])[1:]
     alone = estimates.estimate("x", estimates.wide(table.drop(columns="image"), "value")[0])
@@ -149,25 +203,60 @@ def test_a_copied_picture_is_the_same_picture(tmp_path, monkeypatch):
     subject, (one, other) = tiny.subject("llava"), tiny.samples(2)
     copy = replace(other, id="copy", image=shutil.copy(one.image, tmp_path / "elsewhere.png"))
     prompts = [subject.encode(sample, "text") for sample in (one, other, copy)]
-    table = results.gather("toy", subject, prompts, lambda missing: (pd.DataFrame({"sample": [p.sample.id], "value": [1.0]}) for p in missing))
+    table = results.gather(
+        "toy",
+        subject,
+        prompts,
+        lambda missing: (pd.DataFrame({"sample": [p.sample.id], "value": [1.0]}) for p in missing),
+    )
     assert table["image"][0] == table["image"][2] != table["image"][1]
 
 
 def test_a_picture_is_drawn_in_both_directions_or_in_neither():
-    """The first head hangs on four samples of nine, the others on the rest, in both directions alike: whatever is drawn, both have the same top."""
-    rows = [(f"s{i}", d, layer, 0, float((i < 4) == (layer == 0))) for i in range(9) for d in ("text", "vision") for layer in range(3)]
+    """The first head hangs on four samples of nine, the others on the rest, in both directions
+    alike: whatever is drawn, both have the same top.
+    """
+    rows = [
+        (f"s{i}", d, layer, 0, float((i < 4) == (layer == 0)))
+        for i in range(9)
+        for d in ("text", "vision")
+        for layer in range(3)
+    ]
     scores = pd.DataFrame(rows, columns=["sample", "following", "layer", "head", "margin"])
-    nothing = pd.DataFrame(columns=["sample", "following", "setting", "heads", "draw", "positions", "share", "factor", "outcome"])
+    nothing = pd.DataFrame(
+        columns=[
+            "sample",
+            "following",
+            "setting",
+            "heads",
+            "draw",
+            "positions",
+            "share",
+            "factor",
+            "outcome",
+        ]
+    )
     found = numbers.summarise_heads(scores, nothing)
     assert (found["overlap_top_low"], found["overlap_top_high"]) == (1.0, 1.0)
 
 
-@pytest.mark.parametrize(("values", "rule", "words"), [
-    # Mean 2, standard deviation 1 (of 1, 2, 3, with n − 1): d against 0 is 2, against the bound 1.5 it is 0.5.
-    ([1, 2, 3], {"above": 0.0}, "d = 2.00, n = 3"), ([1, 2, 3], {"above": 1.5}, "d = 0.50, n = 3"), ([1, 2, 3], {"below": 1.5}, "d = -0.50, n = 3"),
-    ([1, 2, 3], {"within": (0, 5)}, "n = 3"), ([0.1, 0.1, 0.1], {"above": 0.0}, "no spread, n = 3"), ([4], {"above": 0.0}, "n = 1"), ([], {"above": 0.0}, "n = 0"),
-])
-def test_the_size_of_an_effect_is_its_distance_from_the_bound_in_standard_deviations(values, rule, words):
+@pytest.mark.parametrize(
+    ("values", "rule", "words"),
+    [
+        # Mean 2, standard deviation 1 (of 1, 2, 3, with n − 1): d against 0 is 2, against the bound
+        # 1.5 it is 0.5.
+        ([1, 2, 3], {"above": 0.0}, "d = 2.00, n = 3"),
+        ([1, 2, 3], {"above": 1.5}, "d = 0.50, n = 3"),
+        ([1, 2, 3], {"below": 1.5}, "d = -0.50, n = 3"),
+        ([1, 2, 3], {"within": (0, 5)}, "n = 3"),
+        ([0.1, 0.1, 0.1], {"above": 0.0}, "no spread, n = 3"),
+        ([4], {"above": 0.0}, "n = 1"),
+        ([], {"above": 0.0}, "n = 0"),
+    ],
+)
+def test_the_size_of_an_effect_is_its_distance_from_the_bound_in_standard_deviations(
+    values, rule, words
+):
     assert estimates.estimate("x", values, **rule)["x_size"] == words
     assert "x_size" not in estimates.estimate("x", values)
 

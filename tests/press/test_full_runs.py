@@ -1,4 +1,6 @@
-"""Full runs: their parameters in one place, checked before anything runs; their numbers kept with what they were made with, and shown as such."""
+"""Full runs: their parameters in one place, checked before anything runs; their numbers kept with
+what they were made with, and shown as such.
+"""
 
 import ast
 import json
@@ -22,7 +24,13 @@ FULL = {"toy": {"n": 9, "shares": [0.1, 0.2]}}
 @pytest.fixture
 def toy(tmp_path):
     """A folder with the notebook `toy` and its full parameters; a folder of published runs."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('model = "smol"\nn = 1\nshares = [0.1]', metadata={"tags": ["parameters"]})])
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(
+                'model = "smol"\nn = 1\nshares = [0.1]', metadata={"tags": ["parameters"]}
+            )
+        ]
+    )
     notebook.metadata["kernelspec"] = pair.KERNEL
     sources = tmp_path / "notebooks"
     sources.mkdir()
@@ -37,16 +45,32 @@ def published(toy, numbers, **parameters):
     sources, executed = toy
     (one,) = run.plan(["toy"], ["smol"], parameters, sources)
     notebook = nbformat.read(one.source, as_version=4)
-    notebook.metadata["papermill"] = {"exception": None, "end_time": END, "duration": 7.5, "parameters": one.parameters}
+    notebook.metadata["papermill"] = {
+        "exception": None,
+        "end_time": END,
+        "duration": 7.5,
+        "parameters": one.parameters,
+    }
     cell = notebook.cells[0]
     cell.metadata["papermill"] = {"exception": False}
     cell.outputs = [nbformat.v4.new_output("stream", text="hello")] + [
-        nbformat.v4.new_output("display_data", data={GLUED: repr(number)}, metadata={"scrapbook": {"name": name, "mime_prefix": record.PREFIX}})
-        for name, number in numbers.items()]
+        nbformat.v4.new_output(
+            "display_data",
+            data={GLUED: repr(number)},
+            metadata={"scrapbook": {"name": name, "mime_prefix": record.PREFIX}},
+        )
+        for name, number in numbers.items()
+    ]
     staging = executed / ".running" / "smol-toy"
     staging.mkdir(parents=True)
     nbformat.write(notebook, staging / "toy.ipynb")
-    publish.publish(one, staging, executed, publish.fingerprint(one, publish.inputs(sources)), publish.seen(one, executed))
+    publish.publish(
+        one,
+        staging,
+        executed,
+        publish.fingerprint(one, publish.inputs(sources)),
+        publish.seen(one, executed),
+    )
     return one
 
 
@@ -65,8 +89,13 @@ def test_every_notebook_has_full_parameters_that_it_knows():
         for name, value in full[one.source.stem].items():
             default = ast.literal_eval(defaults[name]["default"])
             assert type(value) is type(default), f"{one.source.stem}: {name}"
-            assert name == "stride" or value > default or len(value) > len(default), "a full run is the larger one"
-    assert all(full[name]["draws"] >= 100 and full[name]["elsewhere"] >= 10 and full[name]["n"] == 60 for name in ("sec4_heads", "sec4_sensitivity"))
+            assert name == "stride" or value > default or len(value) > len(default), (
+                "a full run is the larger one"
+            )
+    assert all(
+        full[name]["draws"] >= 100 and full[name]["elsewhere"] >= 10 and full[name]["n"] == 60
+        for name in ("sec4_heads", "sec4_sensitivity")
+    )
 
 
 def test_a_given_parameter_goes_before_the_full_one(toy):
@@ -74,11 +103,14 @@ def test_a_given_parameter_goes_before_the_full_one(toy):
     assert one.parameters == {"n": 2, "shares": [0.1, 0.2], "model": "smol"}
 
 
-@pytest.mark.parametrize("full, message", [
-    ({"toy": {"nn": 3}}, "unknown parameter of toy 'nn'; did you mean 'n'?"),
-    ({"toy": {}, "tyo": {}}, "unknown notebook of full.json 'tyo'; did you mean 'toy'?"),
-    ({}, "full.json says nothing about toy"),
-])
+@pytest.mark.parametrize(
+    "full, message",
+    [
+        ({"toy": {"nn": 3}}, "unknown parameter of toy 'nn'; did you mean 'n'?"),
+        ({"toy": {}, "tyo": {}}, "unknown notebook of full.json 'tyo'; did you mean 'toy'?"),
+        ({}, "full.json says nothing about toy"),
+    ],
+)
 def test_wrong_full_parameters_are_refused_before_anything_runs(toy, full, message):
     with pytest.raises(ValueError) as error:
         run.plan([], ["smol"], {}, toy[0], full)
@@ -98,8 +130,15 @@ def test_a_full_run_is_recorded_with_its_numbers_and_what_made_them(toy, tmp_pat
     kept = recorded(toy, tmp_path)
     assert kept["numbers"] == numbers | {"nothing": None}
     about = kept["provenance"]
-    assert about["parameters"] == FULL["toy"] | {"model": "smol"} and about["ended"] == END and about["seconds"] == 7.5
-    assert about["packages"].keys() == {"torch", "transformers", "numpy", "pandas"} and len(about["inputs"]) == 64
+    assert (
+        about["parameters"] == FULL["toy"] | {"model": "smol"}
+        and about["ended"] == END
+        and about["seconds"] == 7.5
+    )
+    assert (
+        about["packages"].keys() == {"torch", "transformers", "numpy", "pandas"}
+        and len(about["inputs"]) == 64
+    )
     assert str(tmp_path) not in json.dumps(kept), "no path of this machine"
 
 
@@ -121,42 +160,89 @@ def test_what_is_not_there_is_said(toy, tmp_path, capsys):
 
 def test_the_page_sets_both_runs_side_by_side():
     name = "contrast_relay_vision"
-    numbers = {name: 0.512, f"{name}_low": 0.25, f"{name}_high": 0.75, f"{name}_verdict": "agrees", f"{name}_size": "d = 0.40, n = 200",
-               "n_text": 180.0, "n_vision": 200.0, "size_compensation_text": None}
-    records = {"sec3_knockout": {"numbers": numbers, "provenance": {
-        "parameters": {"model": "smol", "n": 200}, "ended": END, "python": "3.12.1", "packages": {"torch": "2.14"}, "inputs": "0123456789abcdef"}}}
-    written = tmp_full.lines(reported.claims(), records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>")
+    numbers = {
+        name: 0.512,
+        f"{name}_low": 0.25,
+        f"{name}_high": 0.75,
+        f"{name}_verdict": "agrees",
+        f"{name}_size": "d = 0.40, n = 200",
+        "n_text": 180.0,
+        "n_vision": 200.0,
+        "size_compensation_text": None,
+    }
+    records = {
+        "sec3_knockout": {
+            "numbers": numbers,
+            "provenance": {
+                "parameters": {"model": "smol", "n": 200},
+                "ended": END,
+                "python": "3.12.1",
+                "packages": {"torch": "2.14"},
+                "inputs": "0123456789abcdef",
+            },
+        }
+    }
+    written = tmp_full.lines(
+        reported.claims(), records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>"
+    )
     judged = [claim for claim in reported.claims() if claim.verdicts]
     assert len(written) == 2 + len(judged) + sum(len(claim.verdicts) for claim in judged)
     at = next(place for place, line in enumerate(written) if line.startswith("| relay |"))
-    assert written[at].endswith("| <sec3_knockout:n_text:.0f> / <sec3_knockout:n_vision:.0f> | 180 / 200 |")
-    own = "<{0}:.2f> [<{0}_low:.2f>, <{0}_high:.2f>], <{0}_size:s>, **<{0}_verdict:s>**".format(f"sec3_knockout:{name}")
-    assert written[at + 1].startswith("|  |") and written[at + 1].endswith(f"| {own} | 0.51 [0.25, 0.75], d = 0.40, n = 200, **agrees** |")
+    assert written[at].endswith(
+        "| <sec3_knockout:n_text:.0f> / <sec3_knockout:n_vision:.0f> | 180 / 200 |"
+    )
+    own = "<{0}:.2f> [<{0}_low:.2f>, <{0}_high:.2f>], <{0}_size:s>, **<{0}_verdict:s>**".format(
+        f"sec3_knockout:{name}"
+    )
+    assert written[at + 1].startswith("|  |") and written[at + 1].endswith(
+        f"| {own} | 0.51 [0.25, 0.75], d = 0.40, n = 200, **agrees** |"
+    )
     at = next(place for place, line in enumerate(written) if line.startswith("| compensation |"))
-    assert written[at + 1].endswith("| nan [–, –], –, **–** |"), "nothing to measure, and keys that an older record lacks"
+    assert written[at + 1].endswith("| nan [–, –], –, **–** |"), (
+        "nothing to measure, and keys that an older record lacks"
+    )
     assert all(line.endswith("| not recorded |") for line in written[2:] if "sec4_heads" in line)
-    assert tmp_full.origins(records)[2:] == ["| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"]
+    assert tmp_full.origins(records)[2:] == [
+        "| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"
+    ]
     assert tmp_full.origins({}) == []
     for known in (reported.claims, reported.questions):
-        assert all(line.endswith("| not recorded |") for line in tmp_full.lines(known(), {}, lambda *a: "x")[2:])
+        assert all(
+            line.endswith("| not recorded |")
+            for line in tmp_full.lines(known(), {}, lambda *a: "x")[2:]
+        )
 
 
 def test_the_claims_are_judged_by_their_own_rule_from_the_records():
     """A claim of two tests: the worse word of both; a model without the notebook has no verdict."""
-    claim = next(claim for claim in predicted.predicted_claims() if len(claim.predictions) > 1 and all(test.above is not None for test in claim.predictions))
+    claim = next(
+        claim
+        for claim in predicted.predicted_claims()
+        if len(claim.predictions) > 1 and all(test.above is not None for test in claim.predictions)
+    )
     numbers = {}
     for test in claim.predictions:
-        numbers |= {test.key: test.above + 2, f"{test.key}_low": test.above + 1, f"{test.key}_high": test.above + 3}
+        numbers |= {
+            test.key: test.above + 2,
+            f"{test.key}_low": test.above + 1,
+            f"{test.key}_high": test.above + 3,
+        }
     records = {test.notebook: {"numbers": numbers} for test in claim.predictions}
     last = claim.predictions[-1]
     worse = {name: {"numbers": numbers | {f"{last.key}_low": last.above - 1}} for name in records}
-    (line,) = [line for line in tmp_full.judged({"one": records, "other": worse, "none": {}}) if f"(#verdict-{claim.id})" in line]
+    (line,) = [
+        line
+        for line in tmp_full.judged({"one": records, "other": worse, "none": {}})
+        if f"(#verdict-{claim.id})" in line
+    ]
     assert line.endswith("| **holds** | **not seen** | not recorded |")
 
 
 @pytest.mark.parametrize("model", embedded.NAMES)
 def test_every_verdict_has_its_recorded_full_run(model):
-    """The records that are kept were made with today's full parameters, and hold all that the page asks of them."""
+    """The records that are kept were made with today's full parameters, and hold all that the page
+    asks of them.
+    """
     records = read_records(model)
     full = run.full_parameters()
     for notebook, record in records.items():
@@ -164,5 +250,9 @@ def test_every_verdict_has_its_recorded_full_run(model):
         assert made["model"] == model and full[notebook].items() <= made.items(), notebook
     for known in (reported.claims, reported.questions):
         for line in tmp_full.lines(known(), records, lambda *a: "x"):
-            assert "not recorded" not in line and "**–**" not in line and not line.endswith("| – / – |"), line
+            assert (
+                "not recorded" not in line
+                and "**–**" not in line
+                and not line.endswith("| – / – |")
+            ), line
     assert "not recorded" not in "".join(tmp_full.judged({model: records}))

@@ -1,4 +1,6 @@
-"""A cell that is empty for a good reason is a finding: the number is not measured, the panel says so, and the notebook runs to its end."""
+"""A cell that is empty for a good reason is a finding: the number is not measured, the panel says
+so, and the notebook runs to its end.
+"""
 
 import json
 import math
@@ -31,13 +33,30 @@ EVERY = [*NOTEBOOKS, "controls"]
 SMALLEST = {
     "sec3_knockout": {"n_controls": 1},
     "sec4_heads": {"draws": 1, "elsewhere": 1, "shares": [0.05], "factors": [2.0, 3.0]},
-    "sec4_sensitivity": {"singles": 1, "draws": 1, "elsewhere": 1, "shares": [0.05], "factors": [2.0, 5.0], "tries": 3},
+    "sec4_sensitivity": {
+        "singles": 1,
+        "draws": 1,
+        "elsewhere": 1,
+        "shares": [0.05],
+        "factors": [2.0, 5.0],
+        "tries": 3,
+    },
     "appC_windows": {"widths": [1, 3], "n_controls": 1},
     "appE_ablations": {"draws": 1},
     "appG_reviews": {"few": 1, "tries": 3, "draws": 1, "n_controls": 1},
-    "controls": {"n_weights": 1}, "steer": {"draws": 2},
+    "controls": {"n_weights": 1},
+    "steer": {"draws": 2},
 }
-FIELDS = ("id", "task", "question", "context", "answer_vision", "answer_text", "instruction_vision", "instruction_text")
+FIELDS = (
+    "id",
+    "task",
+    "question",
+    "context",
+    "answer_vision",
+    "answer_text",
+    "instruction_vision",
+    "instruction_text",
+)
 #: What a model answers to a prompt, whatever is done to it.
 FOLLOWS = {
     "always": lambda prompt: prompt.sample.answers(prompt.following)[0],
@@ -52,7 +71,10 @@ def written(folder, samples):
     folder.mkdir(parents=True)
     for sample in samples:
         shutil.copy(sample.image, folder / f"{sample.id}.png")
-    records = [{field: getattr(sample, field) for field in FIELDS} | {"image": f"{sample.id}.png"} for sample in samples]
+    records = [
+        {field: getattr(sample, field) for field in FIELDS} | {"image": f"{sample.id}.png"}
+        for sample in samples
+    ]
     (folder / "samples.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     return str(folder)
 
@@ -60,11 +82,18 @@ def written(folder, samples):
 def pairs(*answers):
     """Scenes with other answers."""
     scenes = tiny.samples(6)[: len(answers)]
-    return [replace(sample, answer_vision=vision, answer_text=text) for sample, (vision, text) in zip(scenes, answers, strict=True)]
+    return [
+        replace(sample, answer_vision=vision, answer_text=text)
+        for sample, (vision, text) in zip(scenes, answers, strict=True)
+    ]
 
 
-def execute(notebook, folder, monkeypatch, samples, follows="always", architecture="internvl", **parameters):
-    """What a notebook glues, and its figures, on some samples and a model that answers by one of `FOLLOWS`."""
+def execute(
+    notebook, folder, monkeypatch, samples, follows="always", architecture="internvl", **parameters
+):
+    """What a notebook glues, and its figures, on some samples and a model that answers by one of
+    `FOLLOWS`.
+    """
     figures = {}
     said = FOLLOWS[follows]
 
@@ -80,7 +109,11 @@ def execute(notebook, folder, monkeypatch, samples, follows="always", architectu
     def publish(figure, name, model, alt):
         figures[name] = figure
 
-    for name, patched in (("first_answer", first), ("answers", answers), ("answers_without", without)):
+    for name, patched in (
+        ("first_answer", first),
+        ("answers", answers),
+        ("answers_without", without),
+    ):
         monkeypatch.setattr(generation, name, patched)
     monkeypatch.setattr(arb.dataset, "shuffled", lambda samples, seed: list(samples))
     monkeypatch.setattr(figures_, "publish", publish)
@@ -103,56 +136,114 @@ def legends(figure):
     return own + [text for part in figure.subfigs for text in legends(part)]
 
 
-#: What is known of a direction in which no sample follows: how many were asked, sought and drawn, and what its failures show without a ranking.
-KNOWN = ("n_", "follow_", "wanted_", "short_", "tried_", "attempts_", "competed_", "other_", "degree_",
-         "failures_", "weakened_", "draws_", "amplify_draws_", "fail_", "amplify_original_", "amplify_random_",
-         "rise_random_", "moved_")
+#: What is known of a direction in which no sample follows: how many were asked, sought and drawn,
+#: and what its failures show without a ranking.
+KNOWN = (
+    "n_",
+    "follow_",
+    "wanted_",
+    "short_",
+    "tried_",
+    "attempts_",
+    "competed_",
+    "other_",
+    "degree_",
+    "failures_",
+    "weakened_",
+    "draws_",
+    "amplify_draws_",
+    "fail_",
+    "amplify_original_",
+    "amplify_random_",
+    "rise_random_",
+    "moved_",
+)
 
 
 @pytest.mark.parametrize("notebook", EVERY)
-def test_a_model_that_follows_always_or_in_one_direction_alone_is_measured(notebook, tmp_path, monkeypatch):
+def test_a_model_that_follows_always_or_in_one_direction_alone_is_measured(
+    notebook, tmp_path, monkeypatch
+):
     glued, figures = {}, {}
     for follows in ("always", "text", "vision"):
-        glued[follows], figures[follows] = execute(notebook, tmp_path / follows, monkeypatch, tiny.samples(6), follows)
-    assert set(glued["always"]) == set(glued["text"]) == set(glued["vision"]), "a page quotes the same numbers of every model"
+        glued[follows], figures[follows] = execute(
+            notebook, tmp_path / follows, monkeypatch, tiny.samples(6), follows
+        )
+    assert set(glued["always"]) == set(glued["text"]) == set(glued["vision"]), (
+        "a page quotes the same numbers of every model"
+    )
     assert set(figures["always"]) == set(figures["text"]) == set(figures["vision"])
     if notebook in ("sec2_dataset", "steer"):
         return
     for follows, lacking, column in (("text", "vision", 1), ("vision", "text", 0)):
         assert glued[follows].get(f"n_{lacking}", 0.0) == 0.0
         invented = {
-            key: value for key, value in glued[follows].items()
-            if key.endswith(f"_{lacking}") and not key.startswith(KNOWN)
-            and value == value and value != "not measured"
+            key: value
+            for key, value in glued[follows].items()
+            if key.endswith(f"_{lacking}")
+            and not key.startswith(KNOWN)
+            and value == value
+            and value != "not measured"
         }
         assert not invented
         for name, figure in figures[follows].items():
             places = {axes: axes.get_subplotspec() for axes in figure.axes}
-            panels = [axes for axes, place in places.items() if place and place.colspan.start == column]
+            panels = [
+                axes for axes, place in places.items() if place and place.colspan.start == column
+            ]
             empty = [axes for axes in panels if "n = 0" in axes.get_title("right")]
-            assert empty or name.endswith("amplification") or name in ("fig14", "fig_failures"), name
-            assert all(re.search("not measured: no (samples|failures)|not swept", words(axes)) for axes in empty), name
+            assert empty or name.endswith("amplification") or name in ("fig14", "fig_failures"), (
+                name
+            )
+            assert all(
+                re.search("not measured: no (samples|failures)|not swept", words(axes))
+                for axes in empty
+            ), name
 
 
-@pytest.mark.parametrize("notebook, name", [
-    ("sec4_heads", "fig9_amplification"), ("appE_ablations", "fig14"), ("sec4_sensitivity", "fig_head_amplification"), ("steer", "fig_steer"),
-])  # fmt: skip
-def test_where_no_sample_ranks_heads_none_is_scaled_as_a_top_head(notebook, name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "notebook, name",
+    [
+        ("sec4_heads", "fig9_amplification"),
+        ("appE_ablations", "fig14"),
+        ("sec4_sensitivity", "fig_head_amplification"),
+        ("steer", "fig_steer"),
+    ],
+)
+def test_where_no_sample_ranks_heads_none_is_scaled_as_a_top_head(
+    notebook, name, tmp_path, monkeypatch
+):
     glued, figures = execute(notebook, tmp_path, monkeypatch, tiny.samples(6), "text")
-    assert style.NO_RANKING in " ".join(map(words, figures[name].axes)), "failures under a vision instruction, and random heads alone"
+    assert style.NO_RANKING in " ".join(map(words, figures[name].axes)), (
+        "failures under a vision instruction, and random heads alone"
+    )
     if notebook == "sec4_heads":
-        assert math.isnan(glued["amplify_target_vision"]) and math.isnan(glued["amplify_shared_vision"]) and glued["amplify_random_vision"] == 0.0
-        assert glued["overlap_top"] != glued["overlap_top"] and glued["shared_heads"] == "not measured"
+        assert (
+            math.isnan(glued["amplify_target_vision"])
+            and math.isnan(glued["amplify_shared_vision"])
+            and glued["amplify_random_vision"] == 0.0
+        )
+        assert (
+            glued["overlap_top"] != glued["overlap_top"] and glued["shared_heads"] == "not measured"
+        )
     if notebook == "steer":
-        assert glued["answer_eq12_scaled"] == "not measured" and math.isnan(glued["lead_sensitivity_blocked"])
+        assert glued["answer_eq12_scaled"] == "not measured" and math.isnan(
+            glued["lead_sensitivity_blocked"]
+        )
 
 
 def test_a_model_that_never_fails_has_a_figure_without_failures(tmp_path, monkeypatch):
     glued, figures = execute("sec4_heads", tmp_path, monkeypatch, tiny.samples(6))
-    assert [glued[f"failures_{way}"] for way in ("text", "vision")] == [0.0, 0.0] and glued["short_failures_text"] == 2.0
-    assert glued["contrast_sufficiency_text_verdict"] == "not measured" and math.isnan(glued["amplify_target_vision"])
+    assert [glued[f"failures_{way}"] for way in ("text", "vision")] == [0.0, 0.0] and glued[
+        "short_failures_text"
+    ] == 2.0
+    assert glued["contrast_sufficiency_text_verdict"] == "not measured" and math.isnan(
+        glued["amplify_target_vision"]
+    )
     assert glued["block_original_text"] == 1.0 and glued["n_blocked_vision"] > 0
-    assert [words(axes) for axes in figures["fig9_amplification"].axes] == ["not measured: no failures"] * 2
+    assert [words(axes) for axes in figures["fig9_amplification"].axes] == [
+        "not measured: no failures"
+    ] * 2
 
 
 @pytest.mark.parametrize("notebook", [name for name in EVERY if name != "sec2_dataset"])
@@ -164,15 +255,28 @@ def test_a_model_that_never_follows_ends_with_one_sentence(notebook, tmp_path, m
 YES = pairs(*[("yes", "no"), ("no", "yes")] * 3)
 #: The first shares an answer with either of the others, which share none.
 SOME = pairs(("yes", "no"), ("yes", "red"), ("no", "blue"))
-CONTROLLED = ["sec3_beliefs", "sec4_components", "appE_ablations", "appG_reviews", "controls", "steer"]
+CONTROLLED = [
+    "sec3_beliefs",
+    "sec4_components",
+    "appE_ablations",
+    "appG_reviews",
+    "controls",
+    "steer",
+]
 SHUFFLED = {
-    "sec3_beliefs": "ldar_max_text_shuffled", "sec4_components": "mlp_margin_deep_text_shuffled",
-    "appE_ablations": "ldar_deep_default_text_shuffled", "appG_reviews": "last_attention_margin_text_shuffled",
+    "sec3_beliefs": "ldar_max_text_shuffled",
+    "sec4_components": "mlp_margin_deep_text_shuffled",
+    "appE_ablations": "ldar_deep_default_text_shuffled",
+    "appG_reviews": "last_attention_margin_text_shuffled",
     "controls": "ldar_text_shuffled_dictionary",
 }
 DRAWN = {
-    "sec3_beliefs": ["fig5a"], "sec4_components": ["fig6a", "fig6b", "fig7"], "appE_ablations": ["fig14_beliefs"],
-    "appG_reviews": ["fig_failures", "fig_last"], "steer": ["fig_steer"], "controls": [],
+    "sec3_beliefs": ["fig5a"],
+    "sec4_components": ["fig6a", "fig6b", "fig7"],
+    "appE_ablations": ["fig14_beliefs"],
+    "appG_reviews": ["fig_failures", "fig_last"],
+    "steer": ["fig_steer"],
+    "controls": [],
 }
 
 
@@ -195,7 +299,9 @@ def test_yes_and_no_questions_have_no_control_by_other_answers(notebook, tmp_pat
 def test_a_control_that_some_samples_lack_is_that_of_the_others(notebook, tmp_path, monkeypatch):
     few = {"few": 3} if notebook == "appG_reviews" else {}
     glued, figures = execute(notebook, tmp_path, monkeypatch, SOME, n=3, **few)
-    if notebook == "appE_ablations":  # three samples in two halves: the one that ranks has no control
+    if (
+        notebook == "appE_ablations"
+    ):  # three samples in two halves: the one that ranks has no control
         assert math.isnan(glued[SHUFFLED[notebook]])
     elif notebook != "steer":
         assert glued[SHUFFLED[notebook]] == glued[SHUFFLED[notebook]]
@@ -210,7 +316,9 @@ ALIKE = ("grey cat", "grey dog")
 
 @pytest.mark.parametrize("place", ["first", "last"])
 @pytest.mark.parametrize("notebook", ["sec2_dataset", "steer"])
-def test_a_sample_whose_answers_begin_alike_may_come_first_or_last(notebook, place, tmp_path, monkeypatch):
+def test_a_sample_whose_answers_begin_alike_may_come_first_or_last(
+    notebook, place, tmp_path, monkeypatch
+):
     usable = [("red", "blue"), ("one", "two"), ("cat", "dog")]
     samples = pairs(*[ALIKE, *usable] if place == "first" else [*usable, ALIKE])
     glued, figures = execute(notebook, tmp_path, monkeypatch, samples, n=4)
@@ -224,12 +332,16 @@ def test_a_sample_whose_answers_begin_alike_may_come_first_or_last(notebook, pla
 def test_a_sample_whose_answers_begin_alike_is_no_stranger(tmp_path, monkeypatch):
     samples = pairs(("red", "green"), ("blue", "green"), ALIKE, ("red", "blue"))
     _, figures = execute("steer", tmp_path, monkeypatch, samples)
-    assert samples[3].id in figures["fig_steer"].get_suptitle() and style.NO_STRANGERS in legends(figures["fig_steer"])
+    assert samples[3].id in figures["fig_steer"].get_suptitle() and style.NO_STRANGERS in legends(
+        figures["fig_steer"]
+    )
 
 
 @pytest.mark.parametrize("notebook", EVERY)
 def test_two_usable_samples_are_enough(notebook, tmp_path, monkeypatch):
-    """Beside them one whose answers begin alike, and one that the model would take for something else."""
+    """Beside them one whose answers begin alike, and one that the model would take for something
+    else.
+    """
     samples = pairs(ALIKE, ("red", "blue"), ("one", "two"), ("cat", "dog"))
     samples[2] = replace(samples[2], context="It says <IMG_CONTEXT>.")
     if notebook == "appF_meaning":
@@ -241,14 +353,24 @@ def test_two_usable_samples_are_enough(notebook, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", [0, 3])
 @pytest.mark.parametrize("notebook", ["sec2_dataset", "sec3_beliefs", "sec4_heads", "steer"])
-def test_a_picture_that_the_processor_refuses_stops_no_notebook(notebook, place, tmp_path, monkeypatch):
+def test_a_picture_that_the_processor_refuses_stops_no_notebook(
+    notebook, place, tmp_path, monkeypatch
+):
     """Qwen's takes none that is more than 200 times as long as wide."""
     samples = list(tiny.samples(4))
     Image.new("RGB", (1093, 5)).save(tmp_path / "wide.png")
     samples[place] = replace(samples[place], image=str(tmp_path / "wide.png"))
-    glued, _ = execute(notebook, tmp_path / "run", monkeypatch, samples, architecture="qwen2.5-vl", n=4)
+    glued, _ = execute(
+        notebook, tmp_path / "run", monkeypatch, samples, architecture="qwen2.5-vl", n=4
+    )
     if notebook != "steer":
-        assert glued["n_text"] == (1.0 if (notebook, place) == ("sec4_heads", 0) else 2.0 if notebook == "sec4_heads" else 3.0)
+        assert glued["n_text"] == (
+            1.0
+            if (notebook, place) == ("sec4_heads", 0)
+            else 2.0
+            if notebook == "sec4_heads"
+            else 3.0
+        )
 
 
 def unusable(sample):
@@ -257,39 +379,71 @@ def unusable(sample):
 
 def test_an_attempt_that_cannot_be_put_to_the_model_is_passed_over(monkeypatch, tmp_path):
     monkeypatch.setattr(store, "cache", lambda: tmp_path)
-    subject, sample, dictionary = tiny.subject("internvl"), tiny.samples(1)[0], entities.load("scenes")
-    found = list(failures.list_attempts(subject, sample, "text", failures.UNREAD, ["Follow <IMG_CONTEXT>.", "Follow the text."]))
+    subject, sample, dictionary = (
+        tiny.subject("internvl"),
+        tiny.samples(1)[0],
+        entities.load("scenes"),
+    )
+    found = list(
+        failures.list_attempts(
+            subject, sample, "text", failures.UNREAD, ["Follow <IMG_CONTEXT>.", "Follow the text."]
+        )
+    )
     assert [degree for degree, _ in found] == [0.0, 2.0]
     weaken = altered.weaken
-    monkeypatch.setattr(altered, "weaken", lambda subject, one, *rest: unusable(one) if one == sample else weaken(subject, one, *rest))
+    monkeypatch.setattr(
+        altered,
+        "weaken",
+        lambda subject, one, *rest: unusable(one) if one == sample else weaken(subject, one, *rest),
+    )
     assert list(failures.list_attempts(subject, sample, "text", failures.WEAKENED)) == []
-    monkeypatch.setattr(generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p))
+    monkeypatch.setattr(
+        generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p)
+    )
     assert failures.find_failures(subject, list(tiny.samples(2)), "text", 1, dictionary) == []
 
 
 def test_layouts_say_which_samples_they_leave_out(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(store, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("internvl"), list(tiny.samples(2))
-    monkeypatch.setattr(generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p))
+    monkeypatch.setattr(
+        generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p)
+    )
     samples[0] = replace(samples[0], question="What is <IMG_CONTEXT>?")
     table = cohorts.layouts.ask_layouts(subject, samples, entities.load("scenes"), ["plain"])
     assert set(table["sample"]) == {samples[1].id}
-    assert f"dropped 1 of 2 samples: {samples[0].id}: its question holds '<IMG_CONTEXT>'" in "".join(capsys.readouterr())
-    with pytest.raises(ValueError, match=f"none of 1 samples can be put to tiny-internvl; {samples[0].id}: its question holds"):
+    assert (
+        f"dropped 1 of 2 samples: {samples[0].id}: its question holds '<IMG_CONTEXT>'"
+        in "".join(capsys.readouterr())
+    )
+    with pytest.raises(
+        ValueError,
+        match=f"none of 1 samples can be put to tiny-internvl; {samples[0].id}: its question holds",
+    ):
         cohorts.layouts.ask_layouts(subject, samples[:1], entities.load("scenes"))
 
 
 def random_tables():
-    """Tables of a run of 30 layers of 9 heads, every number drawn: what `by_hand` and the summaries read."""
+    """Tables of a run of 30 layers of 9 heads, every number drawn: what `by_hand` and the summaries
+    read.
+    """
     rng = np.random.default_rng(0)
 
     def grid(columns=(), outcomes=(), **levels):
-        index = pd.MultiIndex.from_product([*levels.values(), [f"s{number}" for number in range(4)]], names=[*levels, "sample"])
+        index = pd.MultiIndex.from_product(
+            [*levels.values(), [f"s{number}" for number in range(4)]], names=[*levels, "sample"]
+        )
         table = index.to_frame(index=False).assign(model="toy", image=lambda rows: rows["sample"])
         drawn = {column: rng.normal(size=len(table)) for column in columns}
-        return table.assign(**drawn, **({"outcome": rng.choice(outcomes, len(table))} if outcomes else {}))
+        return table.assign(
+            **drawn, **({"outcome": rng.choice(outcomes, len(table))} if outcomes else {})
+        )
 
-    ways, kinds, said = {"following": ["text", "vision"]}, {"dictionary": ["own", "shuffled"]}, ["follow", "competitor"]
+    ways, kinds, said = (
+        {"following": ["text", "vision"]},
+        {"dictionary": ["own", "shuffled"]},
+        ["follow", "competitor"],
+    )
     paths = {"pathway": [str(path) for path in arb.STANDARD_PATHWAYS], "layer": range(30)}
     swept = ["nssd", "logp_p_blocked", "logp_c_blocked"]
     sets = ["target", "random", "matched", "shared"]
@@ -303,18 +457,61 @@ def random_tables():
         return pd.concat([sets, grid(outcomes=said, **levels, **plain)], ignore_index=True)
 
     return {
-        "knockout": grid(swept, **ways, **paths, control=[False]), "knockout_controls": grid(swept, **ways, **paths, control=[True]),
-        "windows": grid(["nssd"], **ways, pathway=["vision→text", "vision→last", "text→last"], layer=range(30), control=[False, True], width=[1, 3, 5]),
-        "beliefs": grid(["phi_f", "phi_c"], **ways, **kinds, positions=["instruction", "last"], layer=range(-1, 30)),
-        "paths": grid(outcomes=[*said, "other"], **ways, blocked=["none", "instruction→last", "context→last", "vision→last", "random→last"]),
-        "components": grid(["signal_f", "signal_c", "attention_signal", "mlp_signal", "attention_margin", "mlp_margin"], **ways, **kinds, layer=range(30))
-        .assign(signal_f=lambda rows: rows["signal_f"] + 10, attention_margin=lambda rows: rows["attention_margin"] + 10),  # a share of nothing is none
+        "knockout": grid(swept, **ways, **paths, control=[False]),
+        "knockout_controls": grid(swept, **ways, **paths, control=[True]),
+        "windows": grid(
+            ["nssd"],
+            **ways,
+            pathway=["vision→text", "vision→last", "text→last"],
+            layer=range(30),
+            control=[False, True],
+            width=[1, 3, 5],
+        ),
+        "beliefs": grid(
+            ["phi_f", "phi_c"],
+            **ways,
+            **kinds,
+            positions=["instruction", "last"],
+            layer=range(-1, 30),
+        ),
+        "paths": grid(
+            outcomes=[*said, "other"],
+            **ways,
+            blocked=["none", "instruction→last", "context→last", "vision→last", "random→last"],
+        ),
+        "components": grid(
+            [
+                "signal_f",
+                "signal_c",
+                "attention_signal",
+                "mlp_signal",
+                "attention_margin",
+                "mlp_margin",
+            ],
+            **ways,
+            **kinds,
+            layer=range(30),
+        ).assign(
+            signal_f=lambda rows: rows["signal_f"] + 10,
+            attention_margin=lambda rows: rows["attention_margin"] + 10,
+        ),  # a share of nothing is none
         "heads": grid(["margin"], **ways, layer=range(30), head=range(9)),
         "blocking": asked(sets, [0.05], [0.0], setting=["blocking"]),
-        "amplification": asked(sets, [0.05], [1.25, 1.5, 2.0, 3.0, 5.0], setting=["amplification"]).assign(mix=0.0, source="natural"),
-        "head_effects": grid(["effect"], **ways, positions=["instruction", "last"], layer=range(30), head=range(9)).assign(turned=lambda rows: rows["effect"] > 1),
-        "head_blocking": asked(["eq12"], [0.05], [0.0], setting=["blocking"], ranked_on=["other samples"]),
-        "ablations": pd.concat([asked(readings, [0.05], [0.0], setting=["blocking"]), asked(readings, [0.05], [2.0], setting=["amplification"])]).assign(mix=0.0),
+        "amplification": asked(
+            sets, [0.05], [1.25, 1.5, 2.0, 3.0, 5.0], setting=["amplification"]
+        ).assign(mix=0.0, source="natural"),
+        "head_effects": grid(
+            ["effect"], **ways, positions=["instruction", "last"], layer=range(30), head=range(9)
+        ).assign(turned=lambda rows: rows["effect"] > 1),
+        "head_blocking": asked(
+            ["eq12"], [0.05], [0.0], setting=["blocking"], ranked_on=["other samples"]
+        ),
+        "ablations": pd.concat(
+            [
+                asked(readings, [0.05], [0.0], setting=["blocking"]),
+                asked(readings, [0.05], [2.0], setting=["amplification"]),
+            ]
+        ).assign(mix=0.0),
     }
 
 
@@ -324,10 +521,19 @@ def summed(tables):
     interventions = pd.concat([tables["blocking"], tables["amplification"]], ignore_index=True)
     readings = tables["beliefs"].assign(reading="default")
     unmoved = pd.DataFrame({"following": [], "change": []})
-    found = numbers.summarise_knockout(both) | numbers.summarise_windows(tables["windows"]) | numbers.summarise_components(tables["components"])
-    found |= numbers.summarise_beliefs(tables["beliefs"], tables["paths"]) | numbers.summarise_heads(tables["heads"], interventions)
+    found = (
+        numbers.summarise_knockout(both)
+        | numbers.summarise_windows(tables["windows"])
+        | numbers.summarise_components(tables["components"])
+    )
+    found |= numbers.summarise_beliefs(
+        tables["beliefs"], tables["paths"]
+    ) | numbers.summarise_heads(tables["heads"], interventions)
     for way in ("text", "vision"):
-        effects, blocking = (tables[name][tables[name]["following"] == way] for name in ("head_effects", "head_blocking"))
+        effects, blocking = (
+            tables[name][tables[name]["following"] == way]
+            for name in ("head_effects", "head_blocking")
+        )
         found |= _together(effects[effects["positions"] == "instruction"], blocking, way, 0)
     return numbers.summarise_ablations(readings, tables["ablations"], unmoved) | found
 
@@ -344,9 +550,16 @@ LACKING = {
     "nothing": lambda name, table: table["sample"] == "none",
     "vision": lambda name, table: table["following"] == "vision",
     "text": lambda name, table: table["following"] == "text",
-    "some controls": lambda name, table: (table.get("dictionary") == "shuffled") & (table["sample"] < "s2"),
-    "all controls": lambda name, table: (table.get("dictionary") == "shuffled") | (name == "knockout_controls") & (table["sample"] < "s3"),
-    "failures": lambda name, table: (table.get("setting") == "amplification") & (table["following"] == "vision"),
+    "some controls": lambda name, table: (
+        (table.get("dictionary") == "shuffled") & (table["sample"] < "s2")
+    ),
+    "all controls": lambda name, table: (
+        (table.get("dictionary") == "shuffled")
+        | (name == "knockout_controls") & (table["sample"] < "s3")
+    ),
+    "failures": lambda name, table: (
+        (table.get("setting") == "amplification") & (table["following"] == "vision")
+    ),
     "a ranking": lambda name, table: (table["following"] == "vision") & _heads(table).isin(RANKED),
 }
 
@@ -362,14 +575,26 @@ def test_numbers_by_hand_and_by_the_library_are_the_same_where_a_cell_is_missing
     theirs, ours = by_hand.numbers(tmp_path), summed(tables)
     assert set(theirs) <= set(ours)
     assert {key: ours[key] for key in theirs} == pytest.approx(theirs, nan_ok=True, abs=1e-9)
-    assert any(value != value for value in theirs.values()) == (lacking not in ("nothing", "some controls"))
+    assert any(value != value for value in theirs.values()) == (
+        lacking not in ("nothing", "some controls")
+    )
 
 
-def test_a_sample_that_cannot_be_shown_one_modality_alone_leaves_the_others(tmp_path, monkeypatch, capsys):
+def test_a_sample_that_cannot_be_shown_one_modality_alone_leaves_the_others(
+    tmp_path, monkeypatch, capsys
+):
     """What its picture alone asks is found out while the rows are measured, hours into a run."""
     samples, alone = list(tiny.samples(6)), altered.alone
-    monkeypatch.setattr(altered, "alone", lambda subject, sample, way: unusable(sample) if sample.id == samples[2].id else alone(subject, sample, way))
+    monkeypatch.setattr(
+        altered,
+        "alone",
+        lambda subject, sample, way: (
+            unusable(sample) if sample.id == samples[2].id else alone(subject, sample, way)
+        ),
+    )
     glued, _ = execute("appG_reviews", tmp_path, monkeypatch, samples, few=2)
     assert [glued[f"n_able_{way}"] for way in ("text", "vision")] == [1.0, 1.0]
     told = f"{samples[2].id}-text: too long; {samples[2].id}-vision: too long"
-    assert f"dropped 2 of 4 prompts from the table 'ability': {told}" in "".join(capsys.readouterr())
+    assert f"dropped 2 of 4 prompts from the table 'ability': {told}" in "".join(
+        capsys.readouterr()
+    )

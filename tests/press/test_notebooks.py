@@ -1,10 +1,9 @@
 """The notebooks measure: nothing in them is a committed answer.
 
-Changing the seed on a small
-model, and swapping `smol`'s weights for random ones, must change every number that goes into the book, except those that
-state the design (how many layers, heads and samples there are).
+Changing the seed on a small model, and swapping `smol`'s weights for random ones, must change every
+number that goes into the book, except those that state the design (how many layers, heads and
+samples there are).
 """
-
 
 import pytest
 
@@ -13,16 +12,34 @@ import tiny
 from in_process import NOTEBOOKS, run
 
 #: What states the design and not a measurement.
-DESIGN = ("n_", "layers", "heads_total", "top_count", "overlap_ten_chance", "overlap_top_chance", "kept_", "failures_", "weakened_", "set_")
+DESIGN = (
+    "n_",
+    "layers",
+    "heads_total",
+    "top_count",
+    "overlap_ten_chance",
+    "overlap_top_chance",
+    "kept_",
+    "failures_",
+    "weakened_",
+    "set_",
+)
 #: Of the data set alone, whatever the model.
 DATA_ONLY = ("forms_mean", "ids_mean", "ids_min", "fallback_share")
 
 #: What keeps a run short.
-SMALL = {"sec4_heads": {"draws": 1, "elsewhere": 1}, "sec4_sensitivity": {"singles": 1, "draws": 1, "tries": 4}, "appC_windows": {"widths": [1, 5]},
-         "appE_ablations": {"draws": 1}, "appG_reviews": {"few": 2, "tries": 4}, "steer": {"draws": 2}}
+SMALL = {
+    "sec4_heads": {"draws": 1, "elsewhere": 1},
+    "sec4_sensitivity": {"singles": 1, "draws": 1, "tries": 4},
+    "appC_windows": {"widths": [1, 5]},
+    "appE_ablations": {"draws": 1},
+    "appG_reviews": {"few": 2, "tries": 4},
+    "steer": {"draws": 2},
+}
 
 
-#: A layer out of a few, told as its distance from another model's layer: two runs may have the same.
+#: A layer out of a few, told as its distance from another model's layer: two runs may have the
+#: same.
 PLACED = ("authors_shift_",)
 
 
@@ -34,15 +51,34 @@ def is_share(value: float) -> bool:
 def unchanged(before: dict, after: dict) -> tuple[list, float]:
     """The measured quantities that came out the same, and which share of the counted ones changed."""
     assert set(before) == set(after)
-    numbers = {k: (v, after[k]) for k, v in before.items() if isinstance(v, float) and v == v and not k.startswith(DESIGN)}
-    counted = {k: pair for k, pair in numbers.items() if k.startswith(PLACED) or all(is_share(v) for v in pair)}
+    numbers = {
+        k: (v, after[k])
+        for k, v in before.items()
+        if isinstance(v, float) and v == v and not k.startswith(DESIGN)
+    }
+    counted = {
+        k: pair
+        for k, pair in numbers.items()
+        if k.startswith(PLACED) or all(is_share(v) for v in pair)
+    }
     same = [k for k, (a, b) in numbers.items() if a == b and k not in counted]
     return same, sum(a != b for a, b in counted.values()) / max(1, len(counted))
 
 
 def test_there_is_a_notebook_for_every_measured_section_and_appendix_and_for_one_prompt():
-    assert NOTEBOOKS == ["appC_windows", "appE_ablations", "appF_meaning", "appG_reviews", "sec2_dataset", "sec3_beliefs", "sec3_knockout", "sec4_components", "sec4_heads",
-                         "sec4_sensitivity", "steer"]
+    assert NOTEBOOKS == [
+        "appC_windows",
+        "appE_ablations",
+        "appF_meaning",
+        "appG_reviews",
+        "sec2_dataset",
+        "sec3_beliefs",
+        "sec3_knockout",
+        "sec4_components",
+        "sec4_heads",
+        "sec4_sensitivity",
+        "steer",
+    ]
 
 
 def tiny_model(name, weights):
@@ -56,15 +92,24 @@ SEEDLESS = ("loss_original",)
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_another_seed_and_other_weights_give_other_numbers(notebook, tmp_path, monkeypatch):
-    options = SMALL.get(notebook, {}) | ({} if notebook == "sec2_dataset" else {"only_following": False})
+    options = SMALL.get(notebook, {}) | (
+        {} if notebook == "sec2_dataset" else {"only_following": False}
+    )
     found = run(notebook, tmp_path, monkeypatch, tiny_model, n=3, seed=0, **options)
     for key, change in (("seed", {"seed": 1}), ("weights", {"seed": 0, "weights": "random"})):
         other = run(notebook, tmp_path, monkeypatch, tiny_model, n=3, **options, **change)
         same, _ = unchanged(found, other)
-        # The tiny model answers neither way, so the share of samples that follow has no chance to change.
+        # The tiny model answers neither way, so the share of samples that follow has no chance to
+        # change.
         known = SEEDLESS if key == "seed" else DATA_ONLY
-        assert not [name for name in same if not name.startswith(("follow", "compete", "other")) and name not in known], key
-    assert run(notebook, tmp_path, monkeypatch, tiny_model, n=3, seed=0, **options) == pytest.approx(found, nan_ok=True)
+        assert not [
+            name
+            for name in same
+            if not name.startswith(("follow", "compete", "other")) and name not in known
+        ], key
+    assert run(
+        notebook, tmp_path, monkeypatch, tiny_model, n=3, seed=0, **options
+    ) == pytest.approx(found, nan_ok=True)
 
 
 def test_a_model_in_a_folder_keeps_its_tables_and_figures_out_of_it(tmp_path, monkeypatch):
@@ -88,10 +133,15 @@ def test_the_windows_of_three_layers_are_those_of_section_3(tmp_path, monkeypatc
 
     monkeypatch.setattr(arb, "knockout_tables", counted)
     options = {"n": 2, "only_following": False}
-    for first, second, more in (("sec3_knockout", "appC_windows", {"widths": [3, 5]}), ("appC_windows", "sec3_knockout", {})):
+    for first, second, more in (
+        ("sec3_knockout", "appC_windows", {"widths": [3, 5]}),
+        ("appC_windows", "sec3_knockout", {}),
+    ):
         folder = tmp_path / first
         run(first, folder, monkeypatch, tiny_model, **options)
         swept.clear()
         run(second, folder, monkeypatch, tiny_model, **options, **more)
         assert [case for case in swept if case[0] == 3] == []
-        assert [case for case in swept if case[0] != 3] == ([(5, 4), (5, 4)] if "widths" in more else [])
+        assert [case for case in swept if case[0] != 3] == (
+            [(5, 4), (5, 4)] if "widths" in more else []
+        )

@@ -1,8 +1,10 @@
-"""Two processes that share out the prompts: the tables of one process; a crash ends both; a rerun goes on.
+"""Two processes that share out the prompts: the tables of one process; a crash ends both; a rerun
+goes on.
 
-Prompts that travel in one pass of the knockout are other ones when two processes share them out, and company decides rounding
-(`test_determinism`): the tables are equal within 1e-10 in float64, where the engine's own promise is 1e-12 for a log-probability. Which prompts there
-are, their order, and everything that is no decimal number are the same exactly.
+Prompts that travel in one pass of the knockout are other ones when two processes share them out,
+and company decides rounding (`test_determinism`): the tables are equal within 1e-10 in float64,
+where the engine's own promise is 1e-12 for a log-probability. Which prompts there are, their order,
+and everything that is no decimal number are the same exactly.
 """
 
 import json
@@ -21,7 +23,8 @@ from press import parallel, run
 from reproduction import results
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
-#: A section in small: answers, a choice by what they were, a sweep of all prompts, one of some, and head scores.
+#: A section in small: answers, a choice by what they were, a sweep of all prompts, one of some, and
+#: head scores.
 CELLS = [
     "n, only_following = 1, True",
     """import arbitration as arb
@@ -40,6 +43,7 @@ results.collect("controls", subject, chosen, lambda some: arb.knockout_tables(su
 ]
 PROGRAM = """
 import json, os, sys
+from pathlib import Path
 import tiny
 import arbitration as arb
 from press import parallel
@@ -58,7 +62,7 @@ def counted(subject, prompts, pathways, width):
         yield rows
 
 arb.knockout_tables = counted
-parallel.together([parallel.Run(parallel.Path(f"{folder}/toy.ipynb"), "tiny", json.loads(parameters))])
+parallel.together([parallel.Run(Path(f"{folder}/toy.ipynb"), "tiny", json.loads(parameters))])
 """
 SMALL = {"n": 3, "only_following": False}
 
@@ -75,10 +79,33 @@ def toy(tmp_path):
 def launched(folder: Path, crash: str = "none") -> subprocess.CompletedProcess:
     """Two processes, as `accelerate launch` starts them where there are GPUs."""
     paths = [HELPERS, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "ARBITRATION_CACHE": str(folder / "cache"), "ARBITRATION_OUTPUT": str(folder / "out"), "PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "ARBITRATION_CACHE": str(folder / "cache"),
+        "ARBITRATION_OUTPUT": str(folder / "out"),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "OMP_NUM_THREADS": "1",
+    }
     (folder / "log").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(folder / "program.py"), str(folder), crash, json.dumps(SMALL)]
-    return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(folder / "program.py"),
+        str(folder),
+        crash,
+        json.dumps(SMALL),
+    ]
+    return subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def logged(folder: Path) -> list[list[str]]:
@@ -99,7 +126,9 @@ def test_two_processes_measure_what_one_does_and_resume_after_a_crash(toy, monke
     done = launched(toy)
     assert done.returncode == 0, done.stderr
     kept = [(path.parent.name.rsplit("-", 1)[0], path.stem.rsplit("-", 1)[0]) for path in before]
-    swept = [(table, prompt) for _, table, prompt in logged(toy)] + [part for part in kept if part[0] != "answers"]
+    swept = [(table, prompt) for _, table, prompt in logged(toy)] + [
+        part for part in kept if part[0] != "answers"
+    ]
     assert len(swept) == len(set(swept)) == 6 + 4, "every prompt once over both runs"
     assert all(path.read_bytes() == content for path, content in before.items())
 
@@ -107,7 +136,11 @@ def test_two_processes_measure_what_one_does_and_resume_after_a_crash(toy, monke
     folders = {}
     for name in ("alone", "shared"):
         if name == "shared":
-            monkeypatch.setattr(arb, "knockout_tables", lambda *_: pytest.fail("a part that the two processes have not measured"))
+            monkeypatch.setattr(
+                arb,
+                "knockout_tables",
+                lambda *_: pytest.fail("a part that the two processes have not measured"),
+            )
         monkeypatch.setenv("ARBITRATION_CACHE", str(toy / ("cache" if name == "shared" else name)))
         monkeypatch.setenv("ARBITRATION_OUTPUT", str(toy / f"{name}-out"))
         parallel.here(parallel.Run(toy / "toy.ipynb", "tiny", SMALL))
@@ -132,13 +165,20 @@ def test_ctrl_c_is_answered_once_without_a_traceback(tmp_path, monkeypatch, caps
     monkeypatch.setattr(parallel, "together", interrupted)
     for rank, said in (("0", f"stopped: {run.KEPT}\n"), ("1", "")):
         monkeypatch.setenv("RANK", rank)
-        assert parallel.main(["--notebook", "sec3_beliefs", "--model", "smol", "--into", str(tmp_path)]) == 130
+        assert (
+            parallel.main(
+                ["--notebook", "sec3_beliefs", "--model", "smol", "--into", str(tmp_path)]
+            )
+            == 130
+        )
         assert capsys.readouterr().err == said
 
 
 def test_the_first_process_becomes_the_one_that_publishes(tmp_path, monkeypatch):
     became = []
-    monkeypatch.setattr(parallel, "together", lambda runs: became.append([one.title for one in runs]))
+    monkeypatch.setattr(
+        parallel, "together", lambda runs: became.append([one.title for one in runs])
+    )
     monkeypatch.setattr(os, "execve", lambda *arguments: became.append(arguments))
     monkeypatch.setenv("WORLD_SIZE", "2")
     arguments = ["--notebook", "sec3_beliefs", "--model", "smol", "--into", str(tmp_path)]
@@ -157,4 +197,6 @@ def test_of_two_that_write_a_part_the_first_wins(tmp_path):
         results.store.write_table(pd.DataFrame({"value": [value]}), path, first=True)
     assert pd.read_parquet(path)["value"].item() == 1.0
     results.store.write_table(pd.DataFrame({"value": [3.0]}), path)
-    assert pd.read_parquet(path)["value"].item() == 3.0 and [one.name for one in tmp_path.iterdir()] == ["part.parquet"]
+    assert pd.read_parquet(path)["value"].item() == 3.0 and [
+        one.name for one in tmp_path.iterdir()
+    ] == ["part.parquet"]

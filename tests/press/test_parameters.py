@@ -1,4 +1,6 @@
-"""Parameters of the notebooks: what a shell line says is what is meant, and what cannot be is refused before anything is loaded."""
+"""Parameters of the notebooks: what a shell line says is what is meant, and what cannot be is
+refused before anything is loaded.
+"""
 
 import ast
 
@@ -17,7 +19,12 @@ NOTEBOOKS = publish.listed()
 
 def declared(name):
     """A notebook's parameters with their defaults."""
-    return {key: ast.literal_eval(one["default"]) for key, one in papermill.inspect_notebook(publish.ROOT / "notebooks" / f"{name}.ipynb").items()}
+    return {
+        key: ast.literal_eval(one["default"])
+        for key, one in papermill.inspect_notebook(
+            publish.ROOT / "notebooks" / f"{name}.ipynb"
+        ).items()
+    }
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -27,29 +34,72 @@ def test_every_parameter_has_a_rule_and_its_default_keeps_it(name):
     assert checked(defaults) == defaults
 
 
-@pytest.mark.parametrize("typed, name, meant", [
-    ("false", "norm", False), ("False", "norm", False), ("TRUE", "only_following", True), ("12", "n", 12), ("1e3", "n", 1000), ("4.0", "n", 4),
-    ("[0.1, 0.2]", "shares", [0.1, 0.2]), ("0.1, 0.2", "shares", [0.1, 0.2]), ("[1, 3]", "widths", [1, 3]), ("2", "factor", 2), ("1", "share", 1),
-    ('["apple", "pear"]', "answers", ["apple", "pear"]), ("['2', '3']", "answers", ["2", "3"]), ("[2, 3]", "answers", ["2", "3"]), ("[]", "answers", []),
-    ("['vision→last']", "pathways", ["vision→last"]), ("mean", "pooling", "mean"), ("last", "positions", "last"), ("What is $x$?", "question", "What is $x$?"),
-    ("", "context", ""), (str(2**60 + 1), "seed", 2**60 + 1),
-])
+@pytest.mark.parametrize(
+    "typed, name, meant",
+    [
+        ("false", "norm", False),
+        ("False", "norm", False),
+        ("TRUE", "only_following", True),
+        ("12", "n", 12),
+        ("1e3", "n", 1000),
+        ("4.0", "n", 4),
+        ("[0.1, 0.2]", "shares", [0.1, 0.2]),
+        ("0.1, 0.2", "shares", [0.1, 0.2]),
+        ("[1, 3]", "widths", [1, 3]),
+        ("2", "factor", 2),
+        ("1", "share", 1),
+        ('["apple", "pear"]', "answers", ["apple", "pear"]),
+        ("['2', '3']", "answers", ["2", "3"]),
+        ("[2, 3]", "answers", ["2", "3"]),
+        ("[]", "answers", []),
+        ("['vision→last']", "pathways", ["vision→last"]),
+        ("mean", "pooling", "mean"),
+        ("last", "positions", "last"),
+        ("What is $x$?", "question", "What is $x$?"),
+        ("", "context", ""),
+        (str(2**60 + 1), "seed", 2**60 + 1),
+    ],
+)
 def test_a_typed_value_means_the_same_by_papermill_and_by_the_runner(typed, name, meant):
     for value in (typed, _resolve_type(typed), meant):
         found = checked({name: value})[name]
         assert found == meant and type(found) is type(meant)
 
 
-@pytest.mark.parametrize("name, value, said", [
-    ("n", 0, "n is 0; it must be a whole number of at least 1; nearest: 1"), ("n", -1, "nearest: 1"), ("n", "ten", "n is 'ten'; it must be a whole number of at least 1"),
-    ("n", 2.6, "nearest: 3"), ("n", True, "a whole number"), ("n", None, "a whole number"), ("n", "nan", "a whole number"), ("draws", 0, "nearest: 1"), ("seed", -1, "at least 0; nearest: 0"),
-    ("width", 4, "an odd number of at least 1; nearest: 5"), ("widths", [1, 4], "each of its values an odd number of at least 1; nearest: 5"), ("widths", 3, "a list, such as [1, 3, 5]"),
-    ("shares", [], "not empty"), ("shares", [0.0], "a number above 0 and at most 1"), ("share", 1.5, "nearest: 1"), ("factors", [-1], "nearest: 0"), ("factor", "inf", "a number of at least 0"),
-    ("norm", "no", "true or false; nearest: false"), ("norm", 1, "true or false; nearest: true"), ("norm", 2, "true or false"), ("pooling", "Mean", "one of max, mean; nearest: mean"),
-    ("weights", "rand", "nearest: random"), ("following", "picture", "one of vision, text"), ("place", "every", "nearest: everywhere"), ("pathways", ["vision-last"], "nearest: vision→last"),
-    ("question", 42, "-r NAME VALUE"), ("split", "", "a name that is not empty"), ("data", "scense", "unknown data set 'scense'"),
-    ("image", "none.png", "there is no picture 'none.png'; relative paths start from"),
-])
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("n", 0, "n is 0; it must be a whole number of at least 1; nearest: 1"),
+        ("n", -1, "nearest: 1"),
+        ("n", "ten", "n is 'ten'; it must be a whole number of at least 1"),
+        ("n", 2.6, "nearest: 3"),
+        ("n", True, "a whole number"),
+        ("n", None, "a whole number"),
+        ("n", "nan", "a whole number"),
+        ("draws", 0, "nearest: 1"),
+        ("seed", -1, "at least 0; nearest: 0"),
+        ("width", 4, "an odd number of at least 1; nearest: 5"),
+        ("widths", [1, 4], "each of its values an odd number of at least 1; nearest: 5"),
+        ("widths", 3, "a list, such as [1, 3, 5]"),
+        ("shares", [], "not empty"),
+        ("shares", [0.0], "a number above 0 and at most 1"),
+        ("share", 1.5, "nearest: 1"),
+        ("factors", [-1], "nearest: 0"),
+        ("factor", "inf", "a number of at least 0"),
+        ("norm", "no", "true or false; nearest: false"),
+        ("norm", 1, "true or false; nearest: true"),
+        ("norm", 2, "true or false"),
+        ("pooling", "Mean", "one of max, mean; nearest: mean"),
+        ("weights", "rand", "nearest: random"),
+        ("following", "picture", "one of vision, text"),
+        ("place", "every", "nearest: everywhere"),
+        ("pathways", ["vision-last"], "nearest: vision→last"),
+        ("question", 42, "-r NAME VALUE"),
+        ("split", "", "a name that is not empty"),
+        ("data", "scense", "unknown data set 'scense'"),
+        ("image", "none.png", "there is no picture 'none.png'; relative paths start from"),
+    ],
+)
 def test_what_a_parameter_cannot_be_is_refused_with_what_it_could(name, value, said):
     with pytest.raises(ValueError) as error:
         checked({name: value})
@@ -57,7 +107,10 @@ def test_what_a_parameter_cannot_be_is_refused_with_what_it_could(name, value, s
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    with pytest.raises(ValueError, match=r"n is 0; .*\. norm is 'off'; .*\. split is 'hold'; it must be one of iid, held, held_style; nearest: held"):
+    with pytest.raises(
+        ValueError,
+        match=r"n is 0; .*\. norm is 'off'; .*\. split is 'hold'; it must be one of iid, held, held_style; nearest: held",
+    ):
         checked({"n": 0, "norm": "off", "data": "scenes", "split": "hold", "seed": 1})
 
 
@@ -70,8 +123,15 @@ def test_a_notebook_refuses_before_it_loads_a_model_and_reads_typed_values(name,
         raise Loaded
 
     monkeypatch.setattr(arb, "load", load)
-    cells = [cell for cell in jupytext.read(publish.ROOT / "notebooks" / f"{name}.py").cells if cell.cell_type == "code"][:2]
-    for change, expected in (({"n": 0}, ValueError), ({"n": "7", "only_following": "false"}, Loaded)):
+    cells = [
+        cell
+        for cell in jupytext.read(publish.ROOT / "notebooks" / f"{name}.py").cells
+        if cell.cell_type == "code"
+    ][:2]
+    for change, expected in (
+        ({"n": 0}, ValueError),
+        ({"n": "7", "only_following": "false"}, Loaded),
+    ):
         scope: dict = {}
         exec(cells[0].source, scope)
         scope.update({key: value for key, value in change.items() if key in scope})

@@ -38,7 +38,8 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
         "model = sys.argv[2]\n"
         "(here := __import__('pathlib').Path(__file__).parent / model).touch()\n"
         "other = here.with_name('second' if model == 'first' else 'first')\n"
-        "for _ in range(200):\n    time.sleep(0.05)\n    if other.exists(): break\nelse: sys.exit(7)\n"
+        "for _ in range(200):\n    time.sleep(0.05)\n    if other.exists(): break\nelse: "
+        "sys.exit(7)\n"
         "print('threads', os.environ['OMP_NUM_THREADS'], *sys.argv[3:])\n"
         "for step in range(50): sys.stderr.write(f'\\r{step} of 50')\n"
         "sys.exit(3 if model == 'second' else 0)\n"
@@ -48,12 +49,21 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
     assert run.side_by_side(["first", "second"], ["-p", "n", "2"]) == 3
     printed = capfd.readouterr().out.splitlines()
     assert {"first  | threads 3 -p n 2", "second | threads 3 -p n 2"} <= set(printed)
-    assert 2 <= sum("of 50" in line for line in printed) <= 6, "a bar's states come now and then, and its last one"
+    assert 2 <= sum("of 50" in line for line in printed) <= 6, (
+        "a bar's states come now and then, and its last one"
+    )
 
 
 def contents(*notebooks):
     """A table of contents that lists some notebooks."""
-    return yaml.safe_dump({"root": "book/index", "parts": [{"chapters": [{"file": f"book/_executed/smol/{name}"} for name in notebooks]}]})
+    return yaml.safe_dump(
+        {
+            "root": "book/index",
+            "parts": [
+                {"chapters": [{"file": f"book/_executed/smol/{name}"} for name in notebooks]}
+            ],
+        }
+    )
 
 
 @pytest.fixture
@@ -69,7 +79,11 @@ def toy(tmp_path):
 
 def files_of(executed):
     """What is published, without the locks."""
-    return {path.relative_to(executed).as_posix(): path.read_bytes() for path in executed.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    return {
+        path.relative_to(executed).as_posix(): path.read_bytes()
+        for path in executed.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
 
 
 def planned(sources, model="smol", **parameters):
@@ -81,7 +95,11 @@ def test_the_notebooks_are_those_that_the_book_lists_in_its_order(toy):
         (toy[0] / f"{name}.ipynb").write_text((toy[0] / "toy.ipynb").read_text())
     (toy[0] / "toy-Copy1.py").write_text(TOY + "# edited\n")
     (toy[0].parent / "_toc.yml").write_text(contents("secY", "toy", "appX"))
-    assert [one.source.stem for one in run.plan([], ["smol"], {}, toy[0])] == ["secY", "toy", "appX"]
+    assert [one.source.stem for one in run.plan([], ["smol"], {}, toy[0])] == [
+        "secY",
+        "toy",
+        "appX",
+    ]
     with pytest.raises(ValueError, match="unknown notebook 'Untitled'"):
         run.plan(["Untitled"], ["smol"], {}, toy[0])
     assert pair.strays(toy[0]) == ["Untitled.ipynb", "toy-Copy1.ipynb"]
@@ -95,11 +113,23 @@ def test_sections_come_before_the_appendices_and_controls_that_read_them():
     assert late == sorted(late) and len(late) >= 11
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (dict(notebooks=["tyo"], models=["smol"], parameters={}), "unknown notebook 'tyo'; did you mean 'toy'?"),
-    (dict(notebooks=[], models=["smoll"], parameters={}), "unknown model 'smoll'; did you mean 'smol'?"),
-    (dict(notebooks=[], models=["smol"], parameters={"modle": 1}), "unknown parameter of toy 'modle'; did you mean 'model'?"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            dict(notebooks=["tyo"], models=["smol"], parameters={}),
+            "unknown notebook 'tyo'; did you mean 'toy'?",
+        ),
+        (
+            dict(notebooks=[], models=["smoll"], parameters={}),
+            "unknown model 'smoll'; did you mean 'smol'?",
+        ),
+        (
+            dict(notebooks=[], models=["smol"], parameters={"modle": 1}),
+            "unknown parameter of toy 'modle'; did you mean 'model'?",
+        ),
+    ],
+)
 def test_misspelt_names_are_refused_with_the_nearest_valid_one(toy, arguments, message):
     with pytest.raises(ValueError) as error:
         run.plan(**arguments, folder=toy[0])
@@ -123,7 +153,9 @@ def test_a_finished_run_is_published_and_not_repeated(toy, capfd):
     assert (executed / "smol-relay/figures/fig3.json").read_text() == "smol-relay"
     printed = capfd.readouterr().out
     assert "[1/1] toy · smol-relay: running" in printed
-    assert sys.executable in printed  # the kernel is this very interpreter, and its output was passed on
+    assert (
+        sys.executable in printed
+    )  # the kernel is this very interpreter, and its output was passed on
 
     before = (executed / "smol-relay/toy.ipynb").stat().st_mtime_ns
     run.run_all(runs, executed, root=sources)
@@ -153,7 +185,9 @@ END = "2026-01-01T00:00:00"
 
 
 def staged(tmp_path, record=None, cell=False):
-    """A staging folder whose notebook carries papermill's records, by default those of a finished run."""
+    """A staging folder whose notebook carries papermill's records, by default those of a finished
+    run.
+    """
     source = tmp_path / "toy.ipynb"
     source.write_text("{}")
     staging = tmp_path / "staging"
@@ -167,13 +201,24 @@ def staged(tmp_path, record=None, cell=False):
 
 def put(one, staging, executed, shared, before=None):
     """Publish a staged run that saw the stamp as it is now, or as it was before."""
-    return publish.publish(one, staging, executed, publish.fingerprint(one, shared), publish.seen(one, executed) if before is None else before)
+    return publish.publish(
+        one,
+        staging,
+        executed,
+        publish.fingerprint(one, shared),
+        publish.seen(one, executed) if before is None else before,
+    )
 
 
-@pytest.mark.parametrize("record, cell", [
-    ({"exception": None, "end_time": None}, False), ({"exception": True, "end_time": END}, False),
-    ({"exception": None, "end_time": END}, None), ({"exception": None, "end_time": END}, True),
-])
+@pytest.mark.parametrize(
+    "record, cell",
+    [
+        ({"exception": None, "end_time": None}, False),
+        ({"exception": True, "end_time": END}, False),
+        ({"exception": None, "end_time": END}, None),
+        ({"exception": None, "end_time": END}, True),
+    ],
+)
 def test_an_unfinished_run_is_not_published(tmp_path, record, cell):
     unfinished, staging = staged(tmp_path, record, cell)
     with pytest.raises(RuntimeError, match="toy · smol did not finish"):
@@ -199,18 +244,29 @@ def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
         (staging / "output/smol").mkdir(parents=True, exist_ok=True)
         (staging / "output/smol" / name).write_text(name)
         put(done, staging, executed, {})
-    assert sorted(path.name for path in (executed / "smol").iterdir()) == ["new.svg", "toy.ipynb", "toy.stamp.json"]
+    assert sorted(path.name for path in (executed / "smol").iterdir()) == [
+        "new.svg",
+        "toy.ipynb",
+        "toy.stamp.json",
+    ]
 
 
 def test_inputs_are_the_code_the_data_and_the_pinned_versions():
     names = publish.inputs()
-    assert {"constraints.txt", "lib/arbitration/equations/metrics.py", "data/scenes/samples.jsonl", "data/authors_curves.json"} <= names.keys()
+    assert {
+        "constraints.txt",
+        "lib/arbitration/equations/metrics.py",
+        "data/scenes/samples.jsonl",
+        "data/authors_curves.json",
+    } <= names.keys()
     assert not [name for name in names if name.startswith(("book/", "tests/"))]
 
 
 def test_machine_paths_are_taken_out_of_printed_text(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
-    notebook.cells[0].outputs = [nbformat.v4.new_output("stream", text=f"{publish.ROOT}/lib/a.py {Path.home()}/b")]
+    notebook.cells[0].outputs = [
+        nbformat.v4.new_output("stream", text=f"{publish.ROOT}/lib/a.py {Path.home()}/b")
+    ]
     notebook.metadata["papermill"] = {"input_path": f"{publish.ROOT}/a"}
     cleaned = json.dumps(publish.without_paths(notebook, publish.Run(Path("toy.ipynb"), "smol")))
     assert str(publish.ROOT) not in cleaned and str(Path.home()) not in cleaned
@@ -233,7 +289,9 @@ def test_the_notebooks_are_in_step_with_their_text():
 def test_the_notebooks_are_committed_without_outputs_and_with_a_parameters_cell():
     for path in (run.NOTEBOOKS / f"{name}.ipynb" for name in publish.listed()):
         notebook = nbformat.read(path, as_version=4)
-        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells), path.name
+        assert not any(
+            cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells
+        ), path.name
         assert {"model", "n", "seed"} <= papermill.inspect_notebook(path).keys(), path.name
 
 
@@ -246,7 +304,11 @@ def test_a_stamp_that_is_not_whole_makes_a_run_stale(tmp_path):
     for damage in ("", whole[:-9], "[]", "{}", '{"inputs": 1, "files": 2}', "null"):
         stamp.write_text(damage)
         assert not publish.is_current(done, executed, {})
-        assert put(done, staging, executed, {}) and stamp.read_text() == whole and publish.is_current(done, executed, {})
+        assert (
+            put(done, staging, executed, {})
+            and stamp.read_text() == whole
+            and publish.is_current(done, executed, {})
+        )
 
 
 def test_what_breaks_publishing_off_leaves_no_run_that_counts(tmp_path, monkeypatch):
@@ -260,11 +322,23 @@ def test_what_breaks_publishing_off_leaves_no_run_that_counts(tmp_path, monkeypa
             continue
         replace = publish.os.replace
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(publish.os, "replace", lambda source, target: replace(source, target) if str(source).endswith(".partial") else (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(
+                publish.os,
+                "replace",
+                lambda source, target: (
+                    replace(source, target)
+                    if str(source).endswith(".partial")
+                    else (_ for _ in ()).throw(KeyboardInterrupt)
+                ),
+            )
             put(done, staging, executed, {})
     assert not publish.is_current(done, executed, {})
     assert put(done, staging, executed, {}), "what was broken off is no other run's"
-    assert sorted(path.name for path in (executed / "smol").iterdir()) == ["new.svg", "toy.ipynb", "toy.stamp.json"]
+    assert sorted(path.name for path in (executed / "smol").iterdir()) == [
+        "new.svg",
+        "toy.ipynb",
+        "toy.stamp.json",
+    ]
 
 
 def test_of_two_runs_at_once_the_first_is_published_whole(tmp_path):
@@ -275,28 +349,53 @@ def test_of_two_runs_at_once_the_first_is_published_whole(tmp_path):
     first = files_of(executed)
     assert not put(one, staging, executed, {}, before), "the same again is not needed"
     other = publish.Run(one.source, "smol", {"n": 2})
-    with pytest.raises(RuntimeError, match="toy · smol: another run, with other parameters, code or data, was published while this one ran.* run it again"):
+    with pytest.raises(
+        RuntimeError,
+        match=(
+            "toy · smol: another run, with other parameters, code or data, was published while "
+            "this one ran.* run it again"
+        ),
+    ):
         put(other, staging, executed, {}, before)
     assert files_of(executed) == first
     assert put(other, staging, executed, {}) and publish.is_current(other, executed, {})
 
 
-AT_ONCE = TOY.replace("assert n", """import time
+AT_ONCE = TOY.replace(
+    "assert n",
+    """import time
 (Path.cwd() / f"here-{n}").touch()
 for _ in range(400):
     if len(list(Path.cwd().glob("here-*"))) == 2: break
     time.sleep(0.05)
 else: raise RuntimeError("the other run did not come")
-assert n""")
+assert n""",
+)
 
 
 def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
     sources, executed = toy
     (sources / "toy.py").write_text(AT_ONCE)
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
-    program = "import sys; from press import run; sys.exit(run.conclude(lambda: run.run_all(run.plan(['toy'], ['smol'], {'n': int(sys.argv[2])}, sys.argv[1]), run.Path(sys.argv[3]), run.Path(sys.argv[1]))))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib"), os.environ.get("PYTHONPATH", "")])}
-    both = [subprocess.Popen([sys.executable, "-c", program, str(sources), n, str(executed)], cwd=sources.parent, env=environment, stderr=subprocess.PIPE, text=True) for n in "12"]
+    program = (
+        "import sys; from press import run; sys.exit(run.conclude(lambda: "
+        "run.run_all(run.plan(['toy'], ['smol'], {'n': int(sys.argv[2])}, sys.argv[1]), "
+        "run.Path(sys.argv[3]), run.Path(sys.argv[1]))))"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib"), os.environ.get("PYTHONPATH", "")]),
+    }
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(sources), n, str(executed)],
+            cwd=sources.parent,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in "12"
+    ]
     errors = [one.communicate(timeout=120)[1] for one in both]
     assert sorted(one.returncode for one in both) == [0, 1], errors
     won = [one.returncode for one in both].index(0) + 1
@@ -304,7 +403,11 @@ def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
     assert "Traceback" not in "".join(errors)
     (mine,) = run.plan(["toy"], ["smol"], {"n": won}, sources)
     assert publish.is_current(mine, executed, publish.inputs(sources))
-    assert sorted(files_of(executed)) == [f"smol/figures/fig{won}.json", "smol/toy.ipynb", "smol/toy.stamp.json"]
+    assert sorted(files_of(executed)) == [
+        f"smol/figures/fig{won}.json",
+        "smol/toy.ipynb",
+        "smol/toy.stamp.json",
+    ]
     assert not [path for path in (executed / ".running").iterdir() if path.is_dir()]
 
 
@@ -320,7 +423,9 @@ def test_the_folder_of_a_killed_run_is_removed_and_that_of_a_living_one_is_not(t
     assert not first.exists()
 
 
-def test_paths_start_from_the_folder_that_the_command_was_typed_in(toy, monkeypatch, capfd, tmp_path):
+def test_paths_start_from_the_folder_that_the_command_was_typed_in(
+    toy, monkeypatch, capfd, tmp_path
+):
     sources, executed = toy
     (typed := tmp_path / "typed").mkdir()
     monkeypatch.chdir(typed)
@@ -338,10 +443,17 @@ def test_a_readers_own_things_count_by_what_they_contain(tmp_path, monkeypatch):
     (tmp_path / "net" / "config.json").write_text("{}")
 
     def prints(**parameters):
-        return publish.fingerprint(publish.Run(source, parameters.pop("model", "smol"), parameters), {})
+        return publish.fingerprint(
+            publish.Run(source, parameters.pop("model", "smol"), parameters), {}
+        )
 
     first, model = prints(data="set"), prints(model="net")
-    assert first == prints(data=str(tmp_path / "set")) == prints(data="./moved") != prints(data="scenes")
+    assert (
+        first
+        == prints(data=str(tmp_path / "set"))
+        == prints(data="./moved")
+        != prints(data="scenes")
+    )
     (tmp_path / "set" / "p.png").write_bytes(b"another picture")
     assert prints(data="set") != first == prints(data="moved")
     own_set(tmp_path / "moved", context="a cat")
@@ -356,24 +468,45 @@ def test_a_readers_own_things_count_by_what_they_contain(tmp_path, monkeypatch):
 def own_set(folder, context="a dog"):
     folder.mkdir(exist_ok=True)
     (folder / "p.png").write_bytes(b"a picture")
-    sample = {"question": "?", "context": context, "answer_vision": "cat", "answer_text": "dog", "image": "p.png"}
+    sample = {
+        "question": "?",
+        "context": context,
+        "answer_vision": "cat",
+        "answer_text": "dog",
+        "image": "p.png",
+    }
     (folder / "samples.jsonl").write_text(json.dumps(sample))
 
 
-def test_a_model_of_a_folder_or_of_the_hub_is_taken_and_called_by_its_name(toy, tmp_path, monkeypatch):
+def test_a_model_of_a_folder_or_of_the_hub_is_taken_and_called_by_its_name(
+    toy, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "config.json").write_text("{}")
-    for given, named in (("org/name", "org/name"), ("net", "local/net"), (str(tmp_path / "net"), "local/net")):
+    for given, named in (
+        ("org/name", "org/name"),
+        ("net", "local/net"),
+        (str(tmp_path / "net"), "local/net"),
+    ):
         (one,) = planned(toy[0], given)
         assert (one.model, one.named, one.title) == (given, named, f"toy · {named}")
-        assert publish.stamp_of(one, Path("executed")) == Path("executed") / named / "toy.stamp.json"
+        assert (
+            publish.stamp_of(one, Path("executed")) == Path("executed") / named / "toy.stamp.json"
+        )
 
 
-@pytest.mark.parametrize("parameters, said", [
-    ({"n": "0"}, "toy: n is '0'; it must be a whole number of at least 1; nearest: 1"), ({"n": "ten"}, "toy: n is 'ten'"), ({"model": "smol"}, "set by --model smol"),
-])
-def test_a_value_that_a_parameter_cannot_have_is_refused_before_anything_runs(toy, parameters, said):
+@pytest.mark.parametrize(
+    "parameters, said",
+    [
+        ({"n": "0"}, "toy: n is '0'; it must be a whole number of at least 1; nearest: 1"),
+        ({"n": "ten"}, "toy: n is 'ten'"),
+        ({"model": "smol"}, "set by --model smol"),
+    ],
+)
+def test_a_value_that_a_parameter_cannot_have_is_refused_before_anything_runs(
+    toy, parameters, said
+):
     with pytest.raises(ValueError) as error:
         run.plan(["toy"], ["smol"], parameters, toy[0])
     assert said in str(error.value)
@@ -387,20 +520,47 @@ def test_typed_values_mean_what_they_say(toy):
 def test_output_in_another_encoding_is_passed_on(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import sys\nprint('a · b → c', sys.stdout.encoding)\n")
-    code = f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); run.status(lambda: None, ''); sys.exit(run.side_by_side(['one', 'two'], []))"
+    code = (
+        f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
+        f"run.status(lambda: None, ''); sys.exit(run.side_by_side(['one', 'two'], []))"
+    )
     for encoding in ("latin-1", "ascii", "utf-8"):
-        environment = {**os.environ, "PYTHONPATH": str(run.ROOT / "lib"), "PYTHONIOENCODING": encoding}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(run.ROOT / "lib"),
+            "PYTHONIOENCODING": encoding,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, timeout=60
+        )
         assert done.returncode == 0 and done.stderr == b"", done.stderr.decode()
         shown = "a · b → c utf-8".encode(encoding, "replace").decode(encoding)
-        assert sorted(done.stdout.decode(encoding).splitlines()) == [f"one | {shown}", f"two | {shown}"]
+        assert sorted(done.stdout.decode(encoding).splitlines()) == [
+            f"one | {shown}",
+            f"two | {shown}",
+        ]
 
 
 def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     program = tmp_path / "program.py"
-    program.write_text("import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', flush=True)\ntime.sleep(60)\n")
-    code = f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); sys.exit(run.conclude(lambda: run.side_by_side(['one', 'two'], [])))"
-    going = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(run.ROOT / "lib")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    program.write_text(
+        (
+            "import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / "
+            "sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', "
+            "flush=True)\ntime.sleep(60)\n"
+        )
+    )
+    code = (
+        f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
+        f"sys.exit(run.conclude(lambda: run.side_by_side(['one', 'two'], [])))"
+    )
+    going = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(run.ROOT / "lib")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert [going.stdout.readline().strip()[-5:] for _ in range(2)] == ["begun"] * 2
     going.send_signal(signal.SIGINT)
     out, error = going.communicate(timeout=30)
@@ -412,23 +572,50 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
 
 def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy):
     sources, executed = toy
-    (sources / "toy.py").write_text(TOY.replace("assert n", "import time\nprint('begun', os.getpid(), flush=True)\ntime.sleep(60)\nassert n"))
+    (sources / "toy.py").write_text(
+        TOY.replace(
+            "assert n",
+            "import time\nprint('begun', os.getpid(), flush=True)\ntime.sleep(60)\nassert n",
+        )
+    )
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
-    code = f"import sys; from press import run; sys.exit(run.conclude(lambda: run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}), run.Path({str(executed)!r}), run.Path({str(sources)!r}))))"
+    code = (
+        f"import sys; from press import run; sys.exit(run.conclude(lambda: "
+        f"run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}), "
+        f"run.Path({str(executed)!r}), run.Path({str(sources)!r}))))"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib")])}
-    going = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    going = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     kernel = next(int(line.split()[1]) for line in going.stdout if line.startswith("begun"))
     going.send_signal(signal.SIGINT)
     error = going.communicate(timeout=60)[1]
-    assert going.returncode == 130 and error.splitlines()[-1] == f"stopped: {run.KEPT}" and "Traceback" not in error, error
+    assert (
+        going.returncode == 130
+        and error.splitlines()[-1] == f"stopped: {run.KEPT}"
+        and "Traceback" not in error
+    ), error
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
-    assert not files_of(executed) and not [path for path in (executed / ".running").iterdir() if path.is_dir()]
+    assert not files_of(executed) and not [
+        path for path in (executed / ".running").iterdir() if path.is_dir()
+    ]
 
 
 def test_ctrl_c_before_all_is_imported_is_no_traceback(tmp_path):
     for program in ("run.py", "parallel.py"):
-        (tmp_path / "papermill.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
+        (tmp_path / "papermill.py").write_text(
+            "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+        )
         (tmp_path / "nbformat.py").write_text((tmp_path / "papermill.py").read_text())
-        done = subprocess.run([sys.executable, run.NOTEBOOKS / program, "--help"], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True)
+        done = subprocess.run(
+            [sys.executable, run.NOTEBOOKS / program, "--help"],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+        )
         assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

@@ -1,4 +1,6 @@
-"""The training recipe at toy size: what it shows, what it closes, and that it learns, saves and resumes."""
+"""The training recipe at toy size: what it shows, what it closes, and that it learns, saves and
+resumes.
+"""
 
 import json
 import math
@@ -33,15 +35,33 @@ def decoded(processor, ids, mask):
 
 
 def test_labels_cues_and_the_rest_are_where_they_should_be(processor):
-    said = Example("color", Scene((), PLAIN), "The hat is red.", "Use the image. What color is the hat?", "blue", "red")
-    longer = Example("color", Scene((), PLAIN), "It is late. The hat is red.", "What color is the hat? Use the text.", "red", "blue")
+    said = Example(
+        "color",
+        Scene((), PLAIN),
+        "The hat is red.",
+        "Use the image. What color is the hat?",
+        "blue",
+        "red",
+    )
+    longer = Example(
+        "color",
+        Scene((), PLAIN),
+        "It is late. The hat is red.",
+        "What color is the hat? Use the text.",
+        "red",
+        "blue",
+    )
     inputs, cue, late = encoded(processor, [said, longer])
     labels = inputs["labels"]
-    for each, ids, row_labels, row_cue, row_late in zip((said, longer), inputs["input_ids"], labels, cue, late):
+    for each, ids, row_labels, row_cue, row_late in zip(
+        (said, longer), inputs["input_ids"], labels, cue, late
+    ):
         assert decoded(processor, ids, row_labels != IGNORED) == f" {each.answer}<|im_end|>"
         assert decoded(processor, ids, row_cue).replace("\n", "") == "#" * 36 + each.context
         assert decoded(processor, ids, row_late) == f"\nASSISTANT: {each.answer}<|im_end|>"
-    assert inputs["attention_mask"].sum(1).tolist() == [(row != 2).sum() + 1 for row in inputs["input_ids"]]
+    assert inputs["attention_mask"].sum(1).tolist() == [
+        (row != 2).sum() + 1 for row in inputs["input_ids"]
+    ]
 
 
 def test_prompts_are_those_of_the_book(processor):
@@ -49,33 +69,56 @@ def test_prompts_are_those_of_the_book(processor):
     sample = arb.dataset.load("scenes", split="held")[5]
     for side in ("vision", "text"):
         prompt = subject.encode(sample, side)
-        same = Example("", Scene((), PLAIN), sample.context, f"{sample.instruction(side)} {sample.question}", "")
+        same = Example(
+            "",
+            Scene((), PLAIN),
+            sample.context,
+            f"{sample.instruction(side)} {sample.question}",
+            "",
+        )
         inputs, _, _ = encoded(processor, [same], answers=False)
         assert torch.equal(inputs["input_ids"], prompt.inputs["input_ids"])
 
 
 def test_pictures_are_the_processors_own(processor):
-    """A drawn picture and the stored file, through transformers' processor, differ by the file's rounding alone."""
+    """A drawn picture and the stored file, through transformers' processor, differ by the file's
+    rounding alone.
+    """
     sample = arb.dataset.load("scenes", split="held")[0]
     record = next(line for line in _records() if line["id"] == sample.id)
     inputs, _, _ = encoded(processor, [Example("", Scene.from_record(record), "", "", "")])
-    stored = arb.Subject("smol", build.toy(0)[0], processor, "toy", chat=False).encode(sample, "text").inputs["pixel_values"]
+    stored = (
+        arb.Subject("smol", build.toy(0)[0], processor, "toy", chat=False)
+        .encode(sample, "text")
+        .inputs["pixel_values"]
+    )
     assert (inputs["pixel_values"] - stored).abs().max() <= 2 * (0.5 + 1e-3) / 255
 
 
 def _records():
-    return [json.loads(line) for line in (SCENES / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (SCENES / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_closed_edges_by_hand():
     """Four tokens and one of padding: cue, request, late, late."""
     flags = {"there": [1, 1, 1, 1, 0], "cue": [1, 0, 0, 0, 0], "late": [0, 0, 1, 1, 0]}
     mask = closed(*(torch.tensor([values], dtype=torch.bool) for values in flags.values()))
-    assert mask[0, 0].int().tolist() == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    assert mask[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [0, 1, 1, 0, 0],
+        [0, 1, 1, 1, 0],
+        [1, 1, 1, 1, 1],
+    ]
 
 
 def test_closed_edges_leave_only_the_request_as_a_way(processor):
-    """With one layer nothing of the picture reaches what follows the request; with two it arrives through the request."""
+    """With one layer nothing of the picture reaches what follows the request; with two it arrives
+    through the request.
+    """
     pictures = [Scene((Item(0, row, 0.5, 0.5, 0.6),), PLAIN) for row in (11, 59)]
     shown = [Example("", scene, "Hello.", "Which animal is this?", "cat") for scene in pictures]
     inputs, cue, late = encoded(processor, shown)
@@ -94,11 +137,17 @@ def test_closed_edges_leave_only_the_request_as_a_way(processor):
 
 
 def test_patches_are_told_what_lies_on_them():
-    row = {word: rows for group in ("animal",) for word, rows in icons()["concepts"][group].items()}["zebra"][0][0]
+    row = {
+        word: rows for group in ("animal",) for word, rows in icons()["concepts"][group].items()
+    }["zebra"][0][0]
     words, _ = align.icon_words()
-    labels = align.patch_words([Scene((Item(0, row, 0.25, 0.25, 0.5),), PLAIN)], 6, Random(0)).view(6, 6)
+    labels = align.patch_words([Scene((Item(0, row, 0.25, 0.25, 0.5),), PLAIN)], 6, Random(0)).view(
+        6, 6
+    )
     assert words[labels[0, 0]] == "zebra"
-    assert (labels == labels[0, 0]).nonzero().tolist() == [[i, j] for i in range(3) for j in range(3)]
+    assert (labels == labels[0, 0]).nonzero().tolist() == [
+        [i, j] for i in range(3) for j in range(3)
+    ]
     assert (labels == align.NOTHING).sum() == 27
 
 
@@ -115,7 +164,10 @@ def test_a_vision_tower_can_learn_the_words():
     scenes = [each.scene for each in training_batch(Random(0), 12) if each.scene.items]
     labels = align.patch_words(scenes, 6, Random(0))
     pictures = render(scenes)
-    optimizer = torch.optim.AdamW([*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()], lr=1e-2)
+    optimizer = torch.optim.AdamW(
+        [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()],
+        lr=1e-2,
+    )
     losses = []
     for _ in range(60):
         loss = align.alignment_loss(align.patch_outputs(model, pictures), labels, words)
@@ -131,7 +183,11 @@ def toy_recipe(**changes):
 
 
 def weights(model):
-    return {name: value.clone() for name, value in model.state_dict().items() if "lora_" in name or "vision" in name}
+    return {
+        name: value.clone()
+        for name, value in model.state_dict().items()
+        if "lora_" in name or "vision" in name
+    }
 
 
 def test_training_learns_only_the_parts_it_ships(tmp_path):
@@ -145,10 +201,17 @@ def test_training_learns_only_the_parts_it_ships(tmp_path):
         trained = train._answers(model, processor, recipe, 10**6, "cpu").item()
     assert [stage for stage, _, _ in log] == ["align"] * 2 + ["answer"] * 30
     assert trained < 0.75 * untrained
-    after = {name.replace("parametrizations.weight.original", "weight"): value for name, value in model.state_dict().items()}
+    after = {
+        name.replace("parametrizations.weight.original", "weight"): value
+        for name, value in model.state_dict().items()
+    }
     moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
     assert all("vision_tower" in name or "projector" in name for name in moved) and moved
-    assert all(value.abs().sum() > 0 for name, value in lowrank.deltas(model).items() if name.endswith("lora_B"))
+    assert all(
+        value.abs().sum() > 0
+        for name, value in lowrank.deltas(model).items()
+        if name.endswith("lora_B")
+    )
 
 
 def test_what_is_saved_is_what_was_trained(tmp_path):
@@ -156,13 +219,19 @@ def test_what_is_saved_is_what_was_trained(tmp_path):
     base = {name: value.clone() for name, value in model.model.language_model.state_dict().items()}
     train.train(model, processor, toy_recipe(), tmp_path)
     build.save(model, tmp_path)
-    adapter, vision = load_file(tmp_path / "adapter.safetensors"), load_file(tmp_path / "vision.safetensors")
+    adapter, vision = (
+        load_file(tmp_path / "adapter.safetensors"),
+        load_file(tmp_path / "vision.safetensors"),
+    )
     again = embedded.assemble(model.config, base, adapter, lowrank.SCALE, embedded.unpacked(vision))
     layer = "layers.1.self_attn.o_proj"
     own = model.model.language_model.get_submodule(layer).weight
     # float16 has 11 significant bits; the delta is a sum of rank products of two rounded numbers.
     a, b = (adapter[f"{layer}.lora_{x}"].float().abs() for x in "AB")
-    assert ((own - again.model.language_model.get_submodule(layer).weight).abs() <= 2.0 * (b @ a) * 2**-10 + 1e-6).all()
+    assert (
+        (own - again.model.language_model.get_submodule(layer).weight).abs()
+        <= 2.0 * (b @ a) * 2**-10 + 1e-6
+    ).all()
     patch = "vision_tower.embeddings.patch_embedding.weight"
     step = vision[f"{patch}.scale"].float().view(-1, 1, 1, 1)
     moved = (model.model.state_dict()[patch] - again.model.state_dict()[patch]).abs()
@@ -193,7 +262,9 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path, monke
 
 
 def test_the_relay_trains_with_its_edges_closed(processor):
-    """The picture reaches a one-layer model's answer in free training and not in the relay's: no gradient."""
+    """The picture reaches a one-layer model's answer in free training and not in the relay's: no
+    gradient.
+    """
     model, _ = build.toy(0)
     model.model.language_model.layers = model.model.language_model.layers[:1]
     projector = model.model.multi_modal_projector.linear_2.weight
@@ -204,7 +275,9 @@ def test_the_relay_trains_with_its_edges_closed(processor):
 
 
 def test_the_mixture_is_the_promised_one():
-    """Agreeing and conflicting texts state something, one in eight pictures is empty; counted in 2,000 examples."""
+    """Agreeing and conflicting texts state something, one in eight pictures is empty; counted in
+    2,000 examples.
+    """
     batch = training_batch(Random(0), 2000)
     share = sum(not each.scene.items for each in batch) / 2000
     assert abs(share - 0.13) < 3 * math.sqrt(0.13 * 0.87 / 2000)
@@ -223,8 +296,12 @@ def test_first_tokens_do_not_depend_on_their_batch():
 
 
 def test_scores_count_right_and_competing_answers(monkeypatch, processor):
-    said = [Example("color", Scene((), PLAIN), "", "", "red", "blue")] * 3 + [Example("color", Scene((), PLAIN), "", "", "red")]
-    red, blue, other = (processor.tokenizer(f" {word}")["input_ids"][0] for word in ("red", "blue", "seven"))
+    said = [Example("color", Scene((), PLAIN), "", "", "red", "blue")] * 3 + [
+        Example("color", Scene((), PLAIN), "", "", "red")
+    ]
+    red, blue, other = (
+        processor.tokenizer(f" {word}")["input_ids"][0] for word in ("red", "blue", "seven")
+    )
     monkeypatch.setattr(evaluate, "first_tokens", lambda *_: [red, blue, other, blue])
     table = evaluate.scored(None, processor, said)
     assert table.exact.tolist() == [True, False, False, False]
@@ -232,10 +309,14 @@ def test_scores_count_right_and_competing_answers(monkeypatch, processor):
 
 
 def test_the_toy_runs_as_a_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["recipe.train", "--model", "smol-relay", "--out", str(tmp_path)])
+    monkeypatch.setattr(
+        "sys.argv", ["recipe.train", "--model", "smol-relay", "--out", str(tmp_path)]
+    )
     monkeypatch.setattr(train, "TOY", train.TOY | {"align_steps": 1, "steps": 1})
     train.main()
-    assert (tmp_path / "smol-relay-toy" / "adapter.safetensors").exists() and "trained parts in" in capsys.readouterr().out
+    assert (
+        tmp_path / "smol-relay-toy" / "adapter.safetensors"
+    ).exists() and "trained parts in" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the full size is allowed")

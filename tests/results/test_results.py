@@ -76,19 +76,34 @@ def test_whatever_a_number_depends_on_is_computed_anew(store, subject, monkeypat
     if change == "code":
         monkeypatch.setattr(origin, "code_version", lambda: "edited")
     other = tiny.subject("llava", seed=1) if change == "model" else subject
-    results.collect("toy", other, prompts(subject)[:1], each(rows), width=5 if change == "parameters" else 3)
+    results.collect(
+        "toy", other, prompts(subject)[:1], each(rows), width=5 if change == "parameters" else 3
+    )
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("change, anew", [
-    ({"context": "It is a door."}, True), ({"answer_text": "gate"}, True), ({"image": "other"}, True), ({"image": "moved"}, False),
-])
+@pytest.mark.parametrize(
+    "change, anew",
+    [
+        ({"context": "It is a door."}, True),
+        ({"answer_text": "gate"}, True),
+        ({"image": "other"}, True),
+        ({"image": "moved"}, False),
+    ],
+)
 def test_another_sample_of_the_same_name_is_computed_anew(store, subject, change, anew):
     sample = tiny.samples(1)[0]
-    pictures = {"other": tiny.samples(2)[1].image, "moved": shutil.copy(sample.image, store / "moved.png")}
-    changed = replace(sample, **{field: pictures.get(value, value) for field, value in change.items()})
+    pictures = {
+        "other": tiny.samples(2)[1].image,
+        "moved": shutil.copy(sample.image, store / "moved.png"),
+    }
+    changed = replace(
+        sample, **{field: pictures.get(value, value) for field, value in change.items()}
+    )
     calls = []
-    rows = results.remember("toy", subject, lambda prompt: calls.append(prompt) or pd.DataFrame({"value": [1.0]}))
+    rows = results.remember(
+        "toy", subject, lambda prompt: calls.append(prompt) or pd.DataFrame({"value": [1.0]})
+    )
     for one in (sample, sample, changed, sample):
         rows(subject.encode(one, "text"))
     assert len(calls) == (2 if anew else 1)
@@ -101,7 +116,12 @@ def test_nothing_to_measure_is_said(store, subject):
 
 def test_a_damaged_part_is_named(store, subject):
     def collected():
-        return results.gather("toy", subject, prompts(subject)[:1], each(lambda prompt: pd.DataFrame({"value": [float(n) for n in range(500)]})))
+        return results.gather(
+            "toy",
+            subject,
+            prompts(subject)[:1],
+            each(lambda prompt: pd.DataFrame({"value": [float(n) for n in range(500)]})),
+        )
 
     collected()
     (part,) = (store / "cache" / "parts").glob("*/*.parquet")
@@ -115,7 +135,10 @@ def test_a_damaged_part_is_named(store, subject):
 
 
 def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
-    for name, write in (("table.parquet", lambda path, n: write_table(pd.DataFrame({"value": [n]}), path)), ("text", lambda path, n: atomic.write(path, str(n)))):
+    for name, write in (
+        ("table.parquet", lambda path, n: write_table(pd.DataFrame({"value": [n]}), path)),
+        ("text", lambda path, n: atomic.write(path, str(n))),
+    ):
         path = store / name
         write(path, 1)
         before = path.read_bytes()
@@ -128,26 +151,43 @@ def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
 
 @pytest.mark.parametrize("name", ["/models/mine", "../mine", "org/../../mine", "."])
 def test_no_table_leaves_the_folder_of_tables(store, name):
-    with pytest.raises(ValueError, match="leads out of the folder of tables and figures, .*give the model's own name, `subject.name`"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "leads out of the folder of tables and figures, .*give the model's own name, "
+            "`subject.name`"
+        ),
+    ):
         results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name)
     assert list(store.rglob("*.parquet")) == []
 
 
 @pytest.mark.parametrize("name", ["smol", "org/name.v2", "local/..name"])
 def test_a_table_lies_in_the_folder_of_its_model(store, name):
-    assert results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name) == store / "out" / name / "tables" / "toy.parquet"
+    assert (
+        results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name)
+        == store / "out" / name / "tables" / "toy.parquet"
+    )
 
 
 def own_set(folder, context="a dog"):
     """A set of one sample."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(tiny.samples(1)[0].image, folder / "p.png")
-    sample = {"question": "What is it?", "context": context, "answer_vision": "cat", "answer_text": "dog", "image": "p.png"}
+    sample = {
+        "question": "What is it?",
+        "context": context,
+        "answer_vision": "cat",
+        "answer_text": "dog",
+        "image": "p.png",
+    }
     (folder / "samples.jsonl").write_text(json.dumps(sample), encoding="utf-8")
 
 
 def test_a_set_is_told_by_what_it_contains(store, subject, monkeypatch):
-    """However its path is spelled, and nothing of the path stays; an edit of a sample, a picture or the dictionary is another set."""
+    """However its path is spelled, and nothing of the path stays; an edit of a sample, a picture or
+    the dictionary is another set.
+    """
     monkeypatch.chdir(store)
     own_set(store / "scenes")
     own_set(store / "moved")
@@ -157,7 +197,10 @@ def test_a_set_is_told_by_what_it_contains(store, subject, monkeypatch):
 
     assert (told("scenes"), told("mc2")) == ("scenes", "mc2")
     first = told("./scenes")
-    assert first == told(str(store / "scenes")) == told(store / "moved" / "samples.jsonl") and len(first) == 12
+    assert (
+        first == told(str(store / "scenes")) == told(store / "moved" / "samples.jsonl")
+        and len(first) == 12
+    )
     assert str(store) not in json.dumps(results.provenance(subject, data=str(store / "moved")))
     shutil.copy(tiny.samples(2)[1].image, store / "moved" / "p.png")
     assert told("moved") != first
@@ -170,7 +213,11 @@ def test_a_set_is_told_by_what_it_contains(store, subject, monkeypatch):
 
 
 def test_photographs_and_texts_of_mc2_count(store, subject):
-    record = {name: "1" for name in mc2.FIELDS} | {"image_id": "7", "answer_vision": "cat", "answer_text": "dog"}
+    record = {name: "1" for name in mc2.FIELDS} | {
+        "image_id": "7",
+        "answer_vision": "cat",
+        "answer_text": "dog",
+    }
     (store / "texts.json").write_text(json.dumps([record]))
     found = [dataset.content(store / "texts.json")]
     photograph = store / "train2014" / "COCO_train2014_000000000007.jpg"
@@ -185,7 +232,9 @@ def test_photographs_and_texts_of_mc2_count(store, subject):
 def test_revisions_that_cannot_be_read_are_named(store, monkeypatch, damage):
     monkeypatch.setenv("ARBITRATION_CACHE", str(store))
     (store / "revisions.json").write_text(damage)
-    with pytest.raises(ValueError, match=r"^\S*/revisions.json cannot be read .* restore it, or delete it"):
+    with pytest.raises(
+        ValueError, match=r"^\S*/revisions.json cannot be read .* restore it, or delete it"
+    ):
         load.load("org/name")
 
 
@@ -194,7 +243,10 @@ def toy(prompt):
 
 
 def failing_at(place, error):
-    """Rows of every prompt but one, at which an error of its sample is raised; how it is told which: by `map`, or by one generator for all."""
+    """Rows of every prompt but one, at which an error of its sample is raised; how it is told
+    which: by `map`, or by one generator for all.
+    """
+
     def rows(prompt):
         if prompt.sample.id == tiny.samples(3)[place].id:
             raise error(prompt.sample)
@@ -209,14 +261,22 @@ def test_an_error_names_the_prompt_whose_rows_were_to_come(store, subject, place
     tables_of = failing_at(place, lambda sample: ZeroDivisionError("by nothing"))[kind]
     with pytest.raises(ZeroDivisionError) as caught:
         results.collect("toy", subject, prompts(subject), tables_of)
-    assert str(caught.value) == "by nothing" and caught.value.__notes__ == [f"toy, tiny-llava: the first prompt that was not measured is {prompts(subject)[place].id}"]
+    assert str(caught.value) == "by nothing" and caught.value.__notes__ == [
+        f"toy, tiny-llava: the first prompt that was not measured is {prompts(subject)[place].id}"
+    ]
 
 
 def test_a_notebook_s_traceback_shows_the_note(store, subject):
     """Papermill and Jupyter print what IPython makes of an error."""
     from IPython.core.ultratb import VerboseTB
+
     try:
-        results.collect("toy", subject, prompts(subject), failing_at(1, lambda sample: ZeroDivisionError("by nothing"))["map"])
+        results.collect(
+            "toy",
+            subject,
+            prompts(subject),
+            failing_at(1, lambda sample: ZeroDivisionError("by nothing"))["map"],
+        )
     except ZeroDivisionError as error:
         told = VerboseTB(theme_name="nocolor").text(type(error), error, error.__traceback__)
     assert prompts(subject)[1].id in told.splitlines()[-1] and "by nothing" in told
@@ -224,23 +284,38 @@ def test_a_notebook_s_traceback_shows_the_note(store, subject):
 
 @pytest.mark.parametrize("kind", ["map", "generator"])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_sample_that_turns_out_unusable_is_dropped_counted_and_listed(store, subject, place, kind, capsys):
+def test_a_sample_that_turns_out_unusable_is_dropped_counted_and_listed(
+    store, subject, place, kind, capsys
+):
     tables_of = failing_at(place, lambda sample: Unusable(sample, "too long"))[kind]
     for _ in range(2):  # measured, and read
         table = results.collect("toy", subject, prompts(subject), tables_of)
         kept = [prompt for number, prompt in enumerate(prompts(subject)) if number != place]
         assert table["sample"].tolist() == [prompt.sample.id for prompt in kept]
         lost = f"{prompts(subject)[place].id}: too long"
-        assert f"dropped 1 of 3 prompts from the table 'toy': {lost}" in "".join(capsys.readouterr())
+        assert f"dropped 1 of 3 prompts from the table 'toy': {lost}" in "".join(
+            capsys.readouterr()
+        )
         origin = json.loads((store / "out" / subject.name / "tables" / "toy.json").read_text())
         assert origin["parts"] == 2 and origin["dropped"] == [lost]
 
 
 def test_a_table_of_unusable_samples_alone_is_refused(store, subject):
     first = prompts(subject)[:1]
-    with pytest.raises(ValueError, match=f"none of 1 prompts can be measured for the table 'toy'; {first[0].id}: too long"):
-        results.collect("toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"])
-    table = results.collect("toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"], toy(first[0]))
+    with pytest.raises(
+        ValueError,
+        match=f"none of 1 prompts can be measured for the table 'toy'; {first[0].id}: too long",
+    ):
+        results.collect(
+            "toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"]
+        )
+    table = results.collect(
+        "toy",
+        subject,
+        first,
+        failing_at(0, lambda sample: Unusable(sample, "too long"))["map"],
+        toy(first[0]),
+    )
     assert len(table) == 0 and list(table.columns) == ["sample"]
 
 
@@ -254,4 +329,6 @@ def test_a_table_may_be_empty_where_its_columns_are_known(store, subject):
     empty = pd.DataFrame({"sample": ["a"], "value": [1.0]})
     table = results.collect("toy", subject, [], None, empty)
     assert len(table) == 0 and table.dtypes.to_dict() == empty.dtypes.to_dict()
-    assert json.loads((store / "out" / subject.name / "tables" / "toy.json").read_text())["parts"] == 0
+    assert (
+        json.loads((store / "out" / subject.name / "tables" / "toy.json").read_text())["parts"] == 0
+    )

@@ -1,9 +1,11 @@
-"""Does a model do what the measures take for granted? One function for each thing, and a command for all of them.
+"""Does a model do what the measures take for granted? One function for each thing, and a command
+for all of them.
 
     python -m arbitration.checks.conformance org/name
 
-Every check compares two ways to the same numbers, one of which does not use what is checked. A measure that an architecture does not
-allow must say so itself, with the reason: that is *refused*. Anything else is *failed*.
+Every check compares two ways to the same numbers, one of which does not use what is checked. A
+measure that an architecture does not allow must say so itself, with the reason: that is *refused*.
+Anything else is *failed*.
 """
 
 import argparse
@@ -50,11 +52,15 @@ class Result:
 
 
 class Refused(Exception):
-    """The measure says itself that this architecture does not allow it, and names what stands in the way."""
+    """The measure says itself that this architecture does not allow it, and names what stands in
+    the way.
+    """
 
 
 def check(body):
-    """A check from a function that returns what it found, or raises `Refused`, or anything else where something is wrong."""
+    """A check from a function that returns what it found, or raises `Refused`, or anything else
+    where something is wrong.
+    """
 
     @wraps(body)
     def judged(subject, prompt) -> Result:
@@ -77,64 +83,171 @@ def _require(holds, otherwise: str) -> None:
 
 @check
 def token_groups(subject, prompt) -> str:
-    """The groups are a partition, hold the words that they should, and the image's group is what the model fills from the picture."""
+    """The groups are a partition, hold the words that they should, and the image's group is what
+    the model fills from the picture.
+    """
     groups, ids = prompt.groups, prompt.inputs["input_ids"][0]
     together = torch.cat([groups.positions(name) for name in BASE_GROUPS]).sort().values
-    _require(torch.equal(together, torch.arange(len(ids))), f"the groups hold {len(together)} positions, the prompt has {len(ids)} tokens")
+    _require(
+        torch.equal(together, torch.arange(len(ids))),
+        f"the groups hold {len(together)} positions, the prompt has {len(ids)} tokens",
+    )
     sample = prompt.sample
-    for group, words in (("context", sample.context), ("question", sample.question), ("modality", sample.instruction(prompt.following))):
+    for group, words in (
+        ("context", sample.context),
+        ("question", sample.question),
+        ("modality", sample.instruction(prompt.following)),
+    ):
         found = subject.tokenizer.decode(ids[groups.positions(group).to(ids.device)])
-        _require(_squeezed(words) in _squeezed(found), f"the group {group!r} reads {found!r}; it should hold {words!r}")
+        _require(
+            _squeezed(words) in _squeezed(found),
+            f"the group {group!r} reads {found!r}; it should hold {words!r}",
+        )
     given = _decoder_input(subject, prompt.inputs)
     filled = (given != subject.model.get_input_embeddings()(ids).to(given)).any(-1).cpu()
     wrong = filled.nonzero().flatten().tolist()
-    _require(wrong == groups.vision.tolist(), f"the model fills {len(wrong)} positions from the picture, the group 'vision' has {len(groups.vision)}: others")
-    moved = (given != _decoder_input(subject, prompt.inputs | {"pixel_values": -prompt.inputs["pixel_values"]})).any(-1).cpu()
-    _require(moved.any() and not (moved & ~filled).any(), f"another picture changes {int(moved.sum())} positions, of which {int((moved & ~filled).sum())} are no image")
-    return f"{len(groups.vision)} image tokens, {len(groups.context)} of the context, {len(groups.instruction)} of the instruction, {len(ids)} in all"
+    _require(
+        wrong == groups.vision.tolist(),
+        (
+            f"the model fills {len(wrong)} positions from the picture, the group 'vision' has "
+            f"{len(groups.vision)}: others"
+        ),
+    )
+    moved = (
+        (
+            given
+            != _decoder_input(
+                subject, prompt.inputs | {"pixel_values": -prompt.inputs["pixel_values"]}
+            )
+        )
+        .any(-1)
+        .cpu()
+    )
+    _require(
+        moved.any() and not (moved & ~filled).any(),
+        (
+            f"another picture changes {int(moved.sum())} positions, of which "
+            f"{int((moved & ~filled).sum())} are no image"
+        ),
+    )
+    return (
+        f"{len(groups.vision)} image tokens, {len(groups.context)} of the context, "
+        f"{len(groups.instruction)} of the instruction, {len(ids)} in all"
+    )
 
 
 @check
 def engine(subject, prompt) -> str:
-    """Resuming gives the numbers of full passes: closed pathways, one of them among the image's own rows, and scaled heads at all rows."""
+    """Resuming gives the numbers of full passes: closed pathways, one of them among the image's own
+    rows, and scaled heads at all rows.
+    """
     obstacle = subject.resume_obstacle
     if obstacle:
         try:
-            knockout_sweep(subject, [prompt], [Pathway("text", "last")], engine="resume", progress=False)
+            knockout_sweep(
+                subject, [prompt], [Pathway("text", "last")], engine="resume", progress=False
+            )
         except ValueError as error:
-            _require(obstacle in str(error), f"the engine refuses for another reason than {obstacle!r}: {error}")
-            raise Refused(f"{obstacle}: measured the plain way") from None
-        raise AssertionError(f"the engine runs although {obstacle}")
-    pathways = [Pathway(*ends) for ends in (("vision", "text"), ("context", "instruction"), ("instruction", "last"), ("vision", "vision"))]
+            _require(
+                obstacle in str(error),
+                f"the engine refuses for another reason than {obstacle!r}: {error}",
+            )
+            why = f"{obstacle}: measured the plain way"
+            raise Refused(why) from None
+        why = f"the engine runs although {obstacle}"
+        raise AssertionError(why)
+    pathways = [
+        Pathway(*ends)
+        for ends in (
+            ("vision", "text"),
+            ("context", "instruction"),
+            ("instruction", "last"),
+            ("vision", "vision"),
+        )
+    ]
     depth = subject.n_layers
-    windows = [range(0, 1), range(depth // 2, depth // 2 + 1), range(depth - 1, depth), range(depth)]
+    windows = [
+        range(0, 1),
+        range(depth // 2, depth // 2 + 1),
+        range(depth - 1, depth),
+        range(depth),
+    ]
     [(clean, resumed)], _ = resume.blocked(subject, [prompt], pathways, windows)
-    plain = torch.cat([blocked_plain(subject, prompt, pathway, windows).log_probabilities for pathway in pathways]).cpu()
-    off, moved = ((one - plain).abs().max().item() for one in (resumed.log_probabilities.cpu(), clean.log_probabilities.cpu()))
+    plain = torch.cat(
+        [blocked_plain(subject, prompt, pathway, windows).log_probabilities for pathway in pathways]
+    ).cpu()
+    off, moved = (
+        (one - plain).abs().max().item()
+        for one in (resumed.log_probabilities.cpu(), clean.log_probabilities.cpu())
+    )
     bound = resume.rounding(subject, prompt)
-    _require(moved > bound, f"closing pathways moved nothing by more than {moved:.1g} nats, so nothing was compared (at most {bound:.2g} is rounding in {subject.model.dtype})")
-    _require(off <= bound, f"resumed and full passes differ by {off:.2g} nats under closed pathways; {bound:.2g} is rounding in {subject.model.dtype}")
+    _require(
+        moved > bound,
+        (
+            f"closing pathways moved nothing by more than {moved:.1g} nats, so nothing was "
+            f"compared (at most {bound:.2g} is rounding in {subject.model.dtype})"
+        ),
+    )
+    _require(
+        off <= bound,
+        (
+            f"resumed and full passes differ by {off:.2g} nats under closed pathways; "
+            f"{bound:.2g} is rounding in {subject.model.dtype}"
+        ),
+    )
     gains, everywhere = _gains(subject), torch.arange(prompt.groups.length)
     clean, quick = leads(subject, prompt, gains, everywhere)
     _, slow = leads(subject, prompt, gains, everywhere, engine="plain")
     off, moved = (quick - slow).abs().max().item(), (slow - clean).abs().max().item()
-    _require(moved > bound, f"scaling heads moved nothing by more than {moved:.1g} nats, so nothing was compared (at most {bound:.2g} is rounding in {subject.model.dtype})")
-    _require(off <= 2 * bound, f"resumed and full passes differ by {off:.2g} nats under scaled heads; {2 * bound:.2g} is rounding in {subject.model.dtype}")
-    return f"{len(plain)} closed windows and {len(gains)} settings of heads within {bound:.2g} nats of full passes"
+    _require(
+        moved > bound,
+        (
+            f"scaling heads moved nothing by more than {moved:.1g} nats, so nothing was "
+            f"compared (at most {bound:.2g} is rounding in {subject.model.dtype})"
+        ),
+    )
+    _require(
+        off <= 2 * bound,
+        (
+            f"resumed and full passes differ by {off:.2g} nats under scaled heads; "
+            f"{2 * bound:.2g} is rounding in {subject.model.dtype}"
+        ),
+    )
+    return (
+        f"{len(plain)} closed windows and {len(gains)} settings of heads within {bound:.2g} "
+        f"nats of full passes"
+    )
 
 
 @check
 def residual_sums(subject, prompt) -> str:
-    """Eq. 1 at every position, and the prediction is the unembedding of the normed last residual stream (Eq. 2's E_u)."""
+    """Eq. 1 at every position, and the prediction is the unembedding of the normed last residual
+    stream (Eq. 2's E_u).
+    """
     activations = trace(subject, prompt)
     unembedding = subject.unembedding
     state = final_norm(subject)(widened(activations.residual[-1, -1])).to(unembedding.device)
-    found = torch.cat([logits(state, rows) for rows in unembedding.split(2**14)])  # the whole of it in float32 may not fit beside a large model
-    off = (log_softmax(found).to(activations.log_probabilities) - activations.log_probabilities).abs().max().item()
+    found = torch.cat(
+        [logits(state, rows) for rows in unembedding.split(2**14)]
+    )  # the whole of it in float32 may not fit beside a large model
+    off = (
+        (log_softmax(found).to(activations.log_probabilities) - activations.log_probabilities)
+        .abs()
+        .max()
+        .item()
+    )
     bound = max(resume.rounding(subject, prompt, whole=True), 1e-4)
-    _require(off <= bound, f"norm and unembedding of the last residual stream miss the prediction by {off:.2g} nats; at most {bound:.2g} is rounding")
+    _require(
+        off <= bound,
+        (
+            f"norm and unembedding of the last residual stream miss the prediction by "
+            f"{off:.2g} nats; at most {bound:.2g} is rounding"
+        ),
+    )
     apart = f"; at the image's, {subject.image_term} besides" if subject.image_term else ""
-    return f"H + A + F in all {subject.n_layers} layers at all {prompt.groups.length} positions{apart}"
+    return (
+        f"H + A + F in all {subject.n_layers} layers at all {prompt.groups.length} positions{apart}"
+    )
 
 
 @check
@@ -144,70 +257,151 @@ def head_sums(subject, prompt) -> str:
         try:
             head_attribution(subject, [prompt])
         except ValueError as error:
-            _require(subject.head_obstacle in str(error), f"head attribution refuses for another reason: {error}")
-            raise Refused(f"head attribution (Eq. 12): {subject.head_obstacle}") from None
-        raise AssertionError(f"head attribution runs although {subject.head_obstacle}")
+            _require(
+                subject.head_obstacle in str(error),
+                f"head attribution refuses for another reason: {error}",
+            )
+            why = f"head attribution (Eq. 12): {subject.head_obstacle}"
+            raise Refused(why) from None
+        why = f"head attribution runs although {subject.head_obstacle}"
+        raise AssertionError(why)
     activations, worst = trace(subject, prompt), 0.0
     dtype = subject.model.dtype
-    bound = 4 * torch.finfo(dtype).eps + 64 * torch.finfo(precision(dtype)).eps  # what is added is rounded once, the sum is taken here
+    bound = (
+        4 * torch.finfo(dtype).eps + 64 * torch.finfo(precision(dtype)).eps
+    )  # what is added is rounded once, the sum is taken here
     for layer in range(subject.n_layers):
         projection, added = subject.output_projection(layer), widened(activations.attention[layer])
         total = head_writes(activations.heads[layer], projection.weight.to(added.device)).sum(0)
         total = total if projection.bias is None else total + projection.bias.to(added)
         off = (total - added).abs().max() / added.abs().max()
         worst = max(worst, off.item())
-        _require(off <= bound, f"the heads of layer {layer} miss what its attention adds by {off.item():.2g} of its largest entry")
-    return f"{subject.n_layers} × {subject.n_heads} heads, at most {worst:.1g} of the largest entry apart"
+        _require(
+            off <= bound,
+            (
+                f"the heads of layer {layer} miss what its attention adds by {off.item():.2g} "
+                f"of its largest entry"
+            ),
+        )
+    return (
+        f"{subject.n_layers} × {subject.n_heads} heads, at most {worst:.1g} of the largest "
+        f"entry apart"
+    )
 
 
 @check
 def knockout_canary(subject, prompt) -> str:
-    """Closed edges have no attention at all, closing nothing changes nothing, and closing the last token's edges changes the answer's odds."""
-    pathway, layers, middle = Pathway("text", "last"), range(subject.n_layers), subject.n_layers // 2
+    """Closed edges have no attention at all, closing nothing changes nothing, and closing the last
+    token's edges changes the answer's odds.
+    """
+    pathway, layers, middle = (
+        Pathway("text", "last"),
+        range(subject.n_layers),
+        subject.n_layers // 2,
+    )
     check_bites(subject, prompt, pathway)
     clean = log_softmax(next_token_logits(subject, prompt))
-    off, moved = ((log_softmax(_logits_without(subject, prompt, closed, layers)) - clean).abs().max().item() for closed in ([], [pathway]))
+    off, moved = (
+        (log_softmax(_logits_without(subject, prompt, closed, layers)) - clean).abs().max().item()
+        for closed in ([], [pathway])
+    )
     bound = resume.rounding(subject, prompt, whole=True)
-    _require(off <= bound, f"closing nothing moves the prediction by {off:.2g} nats; at most {bound:.2g} is rounding in {subject.model.dtype}")
-    _require(moved > bound, f"closing {pathway} in all layers moves the prediction by no more than {moved:.2g} nats; {bound:.2g} is rounding in {subject.model.dtype}")
+    _require(
+        off <= bound,
+        (
+            f"closing nothing moves the prediction by {off:.2g} nats; at most {bound:.2g} is "
+            f"rounding in {subject.model.dtype}"
+        ),
+    )
+    _require(
+        moved > bound,
+        (
+            f"closing {pathway} in all layers moves the prediction by no more than {moved:.2g} "
+            f"nats; {bound:.2g} is rounding in {subject.model.dtype}"
+        ),
+    )
     source, target = pathway.edges(prompt)
-    before, after = (_attention(subject, prompt, closed, middle)[:, target[:, None], source[None, :]] for closed in ([], [pathway]))
-    _require((before > 0).any(), f"no head of layer {middle} attends along {pathway} anyway, so that nothing was closed")
-    _require((after == 0).all(), f"closed edges of {pathway} in layer {middle} keep up to {after.max().item():.2g} of attention")
-    return f"{pathway} closed moves the prediction by {moved:.2g} nats and has no attention left, before at most {before.max().item():.2g}"
+    before, after = (
+        _attention(subject, prompt, closed, middle)[:, target[:, None], source[None, :]]
+        for closed in ([], [pathway])
+    )
+    _require(
+        (before > 0).any(),
+        f"no head of layer {middle} attends along {pathway} anyway, so that nothing was closed",
+    )
+    _require(
+        (after == 0).all(),
+        (
+            f"closed edges of {pathway} in layer {middle} keep up to {after.max().item():.2g} "
+            f"of attention"
+        ),
+    )
+    return (
+        f"{pathway} closed moves the prediction by {moved:.2g} nats and has no attention left, "
+        f"before at most {before.max().item():.2g}"
+    )
 
 
 @check
 def generation(subject, prompt) -> str:
-    """Token by token with a cache is one pass over prompt and answer: as it is, with a pathway closed, and with heads scaled in the answer too."""
+    """Token by token with a cache is one pass over prompt and answer: as it is, with a pathway
+    closed, and with heads scaled in the answer too.
+    """
     chosen = [Head(subject.n_layers // 2, index) for index in range(subject.n_heads)]
     bound = max(resume.rounding(subject, prompt, whole=True), 1e-4)
     for what, changed in {
         "nothing changed": lambda: knockout(subject, prompt, [], []),
-        "text→last closed": lambda: knockout(subject, prompt, [Pathway("text", "last")], range(subject.n_layers)),
+        "text→last closed": lambda: knockout(
+            subject, prompt, [Pathway("text", "last")], range(subject.n_layers)
+        ),
         "a layer's heads blocked": lambda: scale_heads(subject, chosen, 0.0, generated=True),
     }.items():
         with changed():
-            options = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "do_sample": False, "repetition_penalty": 1.0}
-            written = subject.model.generate(**prompt.inputs, **options, return_dict_in_generate=True, output_logits=True)
+            options = {
+                "max_new_tokens": NEW_TOKENS,
+                "min_new_tokens": NEW_TOKENS,
+                "do_sample": False,
+                "repetition_penalty": 1.0,
+            }
+            written = subject.model.generate(
+                **prompt.inputs, **options, return_dict_in_generate=True, output_logits=True
+            )
             ids = written.sequences[:, prompt.groups.length : prompt.groups.length + NEW_TOKENS - 1]
         with changed():
-            whole = subject.model(**_continued(prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS).logits[0]
+            whole = subject.model(
+                **_continued(prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS
+            ).logits[0]
         off = (log_softmax(torch.cat(written.logits)) - log_softmax(whole)).abs().max().item()
-        _require(off <= bound, f"{what}: generating misses a pass over the whole by {off:.2g} nats; at most {bound:.2g} is rounding in {subject.model.dtype}")
+        _require(
+            off <= bound,
+            (
+                f"{what}: generating misses a pass over the whole by {off:.2g} nats; at most "
+                f"{bound:.2g} is rounding in {subject.model.dtype}"
+            ),
+        )
     gains = _gains(subject)
-    quick, slow = (answers(subject, prompt, gains, prompt.groups.instruction, NEW_TOKENS, engine) for engine in ("auto", "plain"))
+    quick, slow = (
+        answers(subject, prompt, gains, prompt.groups.instruction, NEW_TOKENS, engine)
+        for engine in ("auto", "plain")
+    )
     _require(quick == slow, f"answers under scaled heads are {quick} and the plain way {slow}")
     [plain] = answers(subject, prompt, max_new_tokens=NEW_TOKENS)
-    _require(plain == slow[0], f"the answer is {plain!r}, and {slow[0]!r} with every head times one")
-    return f"{NEW_TOKENS} tokens three ways within {bound:.2g} nats; answers {', '.join(repr(answer) for answer in slow)}"
+    _require(
+        plain == slow[0], f"the answer is {plain!r}, and {slow[0]!r} with every head times one"
+    )
+    return (
+        f"{NEW_TOKENS} tokens three ways within {bound:.2g} nats; answers "
+        f"{', '.join(repr(answer) for answer in slow)}"
+    )
 
 
 CHECKS = (token_groups, engine, residual_sums, head_sums, knockout_canary, generation)
 
 
 def conformance(subject, samples: Iterable) -> list[Result]:
-    """All checks on the first sample whose answers the model's first token tells apart, under both instructions."""
+    """All checks on the first sample whose answers the model's first token tells apart, under both
+    instructions.
+    """
     results = []
     for direction in MODALITIES:
         try:
@@ -225,7 +419,8 @@ def _first_prompt(subject, samples, direction: str):
             return subject.encode(sample, direction)
         except NoDecision:
             continue
-    raise ValueError(f"in none of these samples do both answers begin with different tokens of {subject.name}")
+    why = f"in none of these samples do both answers begin with different tokens of {subject.name}"
+    raise ValueError(why)
 
 
 def _squeezed(words: str) -> str:
@@ -233,9 +428,17 @@ def _squeezed(words: str) -> str:
 
 
 def _decoder_input(subject, inputs: dict[str, Tensor]) -> Tensor:
-    """What the text decoder is given, (N, d): embeddings, with what was seen in the picture's place."""
+    """What the text decoder is given, (N, d): embeddings, with what was seen in the picture's
+    place.
+    """
     seen: dict[str, Tensor] = {}
-    with hooks([subject.decoder.register_forward_pre_hook(lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True)]):
+    with hooks(
+        [
+            subject.decoder.register_forward_pre_hook(
+                lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True
+            )
+        ]
+    ):
         subject.model(**inputs, use_cache=False, logits_to_keep=1)
     return seen["inputs_embeds"][0]
 
@@ -243,7 +446,13 @@ def _decoder_input(subject, inputs: dict[str, Tensor]) -> Tensor:
 def _gains(subject) -> Tensor:
     """Three settings: as it is, one layer's heads blocked, and one head amplified."""
     blocked = [Head(subject.n_layers // 2, index) for index in range(subject.n_heads)]
-    return torch.stack([gain_table(subject, [], 1.0), gain_table(subject, blocked, 0.0), gain_table(subject, [Head(0, 0)], 5.0)])
+    return torch.stack(
+        [
+            gain_table(subject, [], 1.0),
+            gain_table(subject, blocked, 0.0),
+            gain_table(subject, [Head(0, 0)], 5.0),
+        ]
+    )
 
 
 def _logits_without(subject, prompt, pathways, layers) -> Tensor:
@@ -252,12 +461,20 @@ def _logits_without(subject, prompt, pathways, layers) -> Tensor:
 
 
 def _attention(subject, prompt, pathways, layer: int) -> Tensor:
-    """Attention weights of a layer, (n_heads, N, N), from the implementation that has them, with pathways closed in it."""
+    """Attention weights of a layer, (n_heads, N, N), from the implementation that has them, with
+    pathways closed in it.
+    """
     found: list[Tensor] = []
     usual = subject.decoder.config._attn_implementation
     subject.model.set_attn_implementation("eager")
     try:
-        with hooks([subject.attention(layer).register_forward_hook(lambda module, args, out: found.append(out[1][0].cpu()))]):
+        with hooks(
+            [
+                subject.attention(layer).register_forward_hook(
+                    lambda module, args, out: found.append(out[1][0].cpu())
+                )
+            ]
+        ):
             _logits_without(subject, prompt, pathways, [layer])
     finally:
         subject.model.set_attn_implementation(usual)
@@ -266,10 +483,13 @@ def _attention(subject, prompt, pathways, layer: int) -> Tensor:
 
 def _continued(prompt, ids: Tensor) -> dict[str, Tensor]:
     """The prompt's inputs with more tokens behind, (1, n)."""
+
     def longer(name, value):
         if value.shape[:2] != (1, prompt.groups.length):
             return value
-        more = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}.get(name, torch.zeros_like(ids))
+        more = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}.get(
+            name, torch.zeros_like(ids)
+        )
         return torch.cat([value, more.to(value)], dim=1)
 
     return {name: longer(name, value) for name, value in prompt.inputs.items()}
@@ -289,12 +509,27 @@ def _dtype(name: str, device: str | None) -> tuple[torch.dtype, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the suite on a model and print its table; 1 if a check failed, 2 if the model could not be loaded."""
-    parser = argparse.ArgumentParser(prog="python -m arbitration.checks.conformance", description=__doc__.partition("\n")[0])
-    parser.add_argument("model", help=f"{', '.join(hub.NAMES)}, a repository of the hub (org/name), or a folder with a saved model and its processor")
-    by_size = "unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides mistakes of some tenths of a nat"
+    """Run the suite on a model and print its table; 1 if a check failed, 2 if the model could not
+    be loaded.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m arbitration.checks.conformance", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "model",
+        help=(
+            f"{', '.join(hub.NAMES)}, a repository of the hub (org/name), or a folder with a "
+            f"saved model and its processor"
+        ),
+    )
+    by_size = (
+        "unless given, float32 if the weights fit in it, else bfloat16, whose rounding hides "
+        "mistakes of some tenths of a nat"
+    )
     parser.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), help=by_size)
-    parser.add_argument("--device", default=None, help="the first GPU if there is one; 'auto' for all of them")
+    parser.add_argument(
+        "--device", default=None, help="the first GPU if there is one; 'auto' for all of them"
+    )
     given = parser.parse_args(arguments)
     try:
         if given.dtype:
@@ -307,7 +542,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     results = conformance(subject, sets.load("scenes", "held"))
     number = str(dtype).removeprefix("torch.")
-    print(f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene under both instructions")
+    print(
+        (
+            f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "
+            f"under both instructions"
+        )
+    )
     print(table(results))
     return int(any(result.verdict == "failed" for result in results))
 

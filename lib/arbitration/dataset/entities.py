@@ -1,6 +1,8 @@
-"""The answer entity dictionary ℰ = {ℰ_v, ℰ_t} of §2 and Appendix B: the forms in which a model may write an answer.
+"""The answer entity dictionary ℰ = {ℰ_v, ℰ_t} of §2 and Appendix B: the forms in which a model may
+write an answer.
 
-A dictionary lies beside its set: the shipped one beside the scenes, one of a reader's beside their samples. `dictionary` says how it is made.
+A dictionary lies beside its set: the shipped one beside the scenes, one of a reader's beside their
+samples. `dictionary` says how it is made.
 """
 
 import json
@@ -16,8 +18,20 @@ from arbitration.dataset.sets import beside, mark
 from arbitration.dataset.words import normalised
 from arbitration.files.folders import DATA
 
-OBJECTS = ("animal", "food", "vehicle", "clothing", "tool", "instrument", "thing", "plant", "building", "sky")
-#: Where a task's answers are looked up, in this order (a star is a shape before it is a thing in the sky).
+OBJECTS = (
+    "animal",
+    "food",
+    "vehicle",
+    "clothing",
+    "tool",
+    "instrument",
+    "thing",
+    "plant",
+    "building",
+    "sky",
+)
+#: Where a task's answers are looked up, in this order (a star is a shape before it is a thing in
+#: the sky).
 TASK_KINDS = {
     "object_recognition": OBJECTS,
     "color": ("colour",),
@@ -40,8 +54,9 @@ class EntityDictionary:
     Attributes
     ----------
     entries : mapping
-        ``entries[kind][word][language]`` is a list of forms, the word itself first; languages are "en" and "zh". A kind is one of those in
-        `TASK_KINDS`, or a task: the kinds of things are known of the scenes only.
+        ``entries[kind][word][language]`` is a list of forms, the word itself first; languages are
+        "en" and "zh". A kind is one of those in `TASK_KINDS`, or a task: the kinds of things are
+        known of the scenes only.
     """
 
     entries: Mapping[str, Mapping[str, Mapping[str, list[str]]]] = field(repr=False)
@@ -53,7 +68,8 @@ class EntityDictionary:
         ----------
         answer : str
         task : str, optional
-            Settles what a word means (*orange*: the fruit or the colour). Without it the forms of all its meanings.
+            Settles what a word means (*orange*: the fruit or the colour). Without it the forms of
+            all its meanings.
 
         Raises
         ------
@@ -63,17 +79,30 @@ class EntityDictionary:
         kinds = self._kinds(answer, task)
         if not kinds:
             where = f" for the task {task!r}" if task else ""
-            raise ValueError(f"the entity dictionary has no entry {answer!r}{where}; add the word and make it again")
+            why = (
+                f"the entity dictionary has no entry {answer!r}{where}; add the word and make "
+                f"it again"
+            )
+            raise ValueError(why)
         chosen = kinds[:1] if task else kinds
         found = [self.entries[kind][answer] for kind in chosen]
-        return tuple(dict.fromkeys(form for entry in found for language in ("en", "zh") for form in entry.get(language, [])))
+        return tuple(
+            dict.fromkeys(
+                form
+                for entry in found
+                for language in ("en", "zh")
+                for form in entry.get(language, [])
+            )
+        )
 
     def knows(self, answer: str, task: str | None = None) -> bool:
         """Whether there is an entry for an answer."""
         return bool(self._kinds(answer, task))
 
     def sample_forms(self, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Forms of the visual and of the textual answer; one that is the same in both (`words.normalised`) is in neither."""
+        """Forms of the visual and of the textual answer; one that is the same in both
+        (`words.normalised`) is in neither.
+        """
         vision = self.forms(sample.answer_vision, sample.task)
         text = self.forms(sample.answer_text, sample.task)
         shared = {normalised(form) for form in vision} & {normalised(form) for form in text}
@@ -83,15 +112,17 @@ class EntityDictionary:
         )
 
     def normal_forms(self, sample: Sample) -> set[str]:
-        """All forms of both answers as `words.normalised` has them: samples that share one cannot lend each other their answers."""
+        """All forms of both answers as `words.normalised` has them: samples that share one cannot
+        lend each other their answers.
+        """
         return {normalised(form) for side in self.sample_forms(sample) for form in side}
 
     def sample_ids(self, sample: Sample, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids of the two entities of a sample, 𝓔_v and 𝓔_t.
 
-        Every form counts bare and after a space, as written, in lower case and capitalised, if it is one token. Ids that
-        both answers own are removed from both. If nothing is left, the first token of the answer stands in; `coverage`
-        says for which samples.
+        Every form counts bare and after a space, as written, in lower case and capitalised, if it
+        is one token. Ids that both answers own are removed from both. If nothing is left, the first
+        token of the answer stands in; `coverage` says for which samples.
 
         Returns
         -------
@@ -107,7 +138,9 @@ class EntityDictionary:
         return tuple(torch.tensor(sorted(ids), dtype=torch.long) for ids, _, _ in sides)
 
     def tells_apart(self, sample: Sample, tokenizer) -> bool:
-        """Whether a vocabulary has tokens of its own for each of a sample's answers, so that `sample_ids` finds some."""
+        """Whether a vocabulary has tokens of its own for each of a sample's answers, so that
+        `sample_ids` finds some.
+        """
         try:
             return bool(self._sides(sample, tokenizer))
         except ValueError:
@@ -119,17 +152,25 @@ class EntityDictionary:
         Returns
         -------
         DataFrame
-            One row per sample × modality: sample, task, following ("vision"/"text": whose answer), answer, forms,
-            ids (single-token ids left), shared (ids removed because the other answer owns them too), fallback (bool).
+            One row per sample × modality: sample, task, following ("vision"/"text": whose answer),
+            answer, forms, ids (single-token ids left), shared (ids removed because the other answer
+            owns them too), fallback (bool).
         """
         rows = []
         for sample in samples:
             answers = (sample.answer_vision, sample.answer_text)
             forms = self.sample_forms(sample)
-            for modality, answer, side, own in zip(("vision", "text"), answers, self._sides(sample, tokenizer), forms):
+            for modality, answer, side, own in zip(
+                ("vision", "text"), answers, self._sides(sample, tokenizer), forms
+            ):
                 ids, shared, fallback = side
-                rows.append((sample.id, sample.task, modality, answer, len(own), len(ids), shared, fallback))
-        return pd.DataFrame(rows, columns=["sample", "task", "following", "answer", "forms", "ids", "shared", "fallback"])
+                rows.append(
+                    (sample.id, sample.task, modality, answer, len(own), len(ids), shared, fallback)
+                )
+        return pd.DataFrame(
+            rows,
+            columns=["sample", "task", "following", "answer", "forms", "ids", "shared", "fallback"],
+        )
 
     def _kinds(self, answer: str, task: str | None) -> list[str]:
         """Where an answer stands, the kind that a task means first."""
@@ -143,15 +184,23 @@ class EntityDictionary:
         sides = []
         for own, answer in zip(single, (sample.answer_vision, sample.answer_text)):
             ids = own - shared
-            sides.append((ids or {_tokens(spelt, tokenizer)[0] for spelt in (answer, " " + answer)}, len(shared), not ids))
+            sides.append(
+                (
+                    ids or {_tokens(spelt, tokenizer)[0] for spelt in (answer, " " + answer)},
+                    len(shared),
+                    not ids,
+                )
+            )
         both = sides[0][0] & sides[1][0]
         if both:
             sides = [(ids - both, count, fallback) for ids, count, fallback in sides]
             if not all(ids for ids, _, _ in sides):
-                raise ValueError(
-                    f"sample {sample.id}: the first tokens of {sample.answer_vision!r} and {sample.answer_text!r} do not "
+                why = (
+                    f"sample {sample.id}: the first tokens of {sample.answer_vision!r} and "
+                    f"{sample.answer_text!r} do not "
                     f"tell them apart in this vocabulary; drop the sample"
                 )
+                raise ValueError(why)
         return sides
 
 
@@ -166,7 +215,8 @@ def load(name: str = "scenes") -> EntityDictionary:
     path = DATA / name / FILE
     if not path.exists():
         known = sorted(found.parent.name for found in DATA.glob(f"*/{FILE}"))
-        raise ValueError(f"no entity dictionary for the set {name!r}; there is one for: {', '.join(known)}")
+        why = f"no entity dictionary for the set {name!r}; there is one for: {', '.join(known)}"
+        raise ValueError(why)
     return read(path)
 
 
@@ -180,15 +230,26 @@ def read(path: Path) -> EntityDictionary:
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
-        if not all(isinstance(form, str) for group in entries.values() for entry in group.values() for form in (*entry["en"], *entry.get("zh", []))):
-            raise ValueError("a form is no text")
+        if not all(
+            isinstance(form, str)
+            for group in entries.values()
+            for entry in group.values()
+            for form in (*entry["en"], *entry.get("zh", []))
+        ):
+            why = "a form is no text"
+            raise ValueError(why)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no entity dictionary ({error!r}); make it again, or delete it to have answers as they are written") from error
+        why = (
+            f"{path} is no entity dictionary ({error!r}); make it again, or delete it to have "
+            f"answers as they are written"
+        )
+        raise ValueError(why) from error
     return EntityDictionary(entries)
 
 
 def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
-    """The dictionary that lies beside a set; for one without, the plainest: an answer's only form is the answer as written.
+    """The dictionary that lies beside a set; for one without, the plainest: an answer's only form
+    is the answer as written.
 
     Parameters
     ----------
@@ -200,26 +261,52 @@ def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
     Raises
     ------
     ValueError
-        If the dictionary lacks answers of the samples, or is another one than when they were loaded.
+        If the dictionary lacks answers of the samples, or is another one than when they were
+        loaded.
     """
     path, current = beside(name, FILE), mark(name)
     if any(sample.dictionary != current for sample in samples):
-        raise ValueError(f"{path} is not what it was when the samples were loaded; load them again, so that no result mixes two dictionaries")
+        why = (
+            f"{path} is not what it was when the samples were loaded; load them again, so that "
+            f"no result mixes two dictionaries"
+        )
+        raise ValueError(why)
     if not path.exists():
-        return EntityDictionary({AS_WRITTEN: {answer: {"en": [answer]} for sample in samples for answer in sample.answers("vision")}})
+        return EntityDictionary(
+            {
+                AS_WRITTEN: {
+                    answer: {"en": [answer]}
+                    for sample in samples
+                    for answer in sample.answers("vision")
+                }
+            }
+        )
     found = read(path)
-    answers = dict.fromkeys((answer, sample.task) for sample in samples for answer in sample.answers("vision"))
-    lacking = [f"{answer!r} ({task})" if task else repr(answer) for answer, task in answers if not found.knows(answer, task)]
+    answers = dict.fromkeys(
+        (answer, sample.task) for sample in samples for answer in sample.answers("vision")
+    )
+    lacking = [
+        f"{answer!r} ({task})" if task else repr(answer)
+        for answer, task in answers
+        if not found.knows(answer, task)
+    ]
     if lacking:
-        raise ValueError(
-            f"{path} lacks {len(lacking)} of the {len(answers)} answers of the set: {', '.join(lacking[:5])}{' …' if len(lacking) > 5 else ''};"
+        why = (
+            f"{path} lacks {len(lacking)} of the {len(answers)} answers of the set: "
+            f"{', '.join(lacking[:5])}{' …' if len(lacking) > 5 else ''};"
             f" make it again: python -m arbitration.dictionary {name}"
         )
+        raise ValueError(why)
     return found
 
 
 def _single_tokens(forms, tokenizer) -> set[int]:
-    spelt = {space + case for form in forms for case in (form, form.lower(), form[:1].upper() + form[1:]) for space in ("", " ")}
+    spelt = {
+        space + case
+        for form in forms
+        for case in (form, form.lower(), form[:1].upper() + form[1:])
+        for space in ("", " ")
+    }
     tokens = [_tokens(form, tokenizer) for form in spelt]
     return {ids[0] for ids in tokens if len(ids) == 1}
 
@@ -229,6 +316,10 @@ def _tokens(text: str, tokenizer) -> list[int]:
 
 
 def knowing(dictionary: EntityDictionary, sample: Sample) -> EntityDictionary:
-    """The dictionary with both answers of a sample in it: one that it lacks has itself for its only form."""
+    """The dictionary with both answers of a sample in it: one that it lacks has itself for its only
+    form.
+    """
     written = {answer: {"en": [answer]} for answer in sample.answers("vision")}
-    return EntityDictionary({**dictionary.entries, AS_WRITTEN: {**dictionary.entries.get(AS_WRITTEN, {}), **written}})
+    return EntityDictionary(
+        {**dictionary.entries, AS_WRITTEN: {**dictionary.entries.get(AS_WRITTEN, {}), **written}}
+    )

@@ -1,4 +1,6 @@
-"""Looking over data that a reader brings, before anything is measured: all that is wrong with it, and where."""
+"""Looking over data that a reader brings, before anything is measured: all that is wrong with it,
+and where.
+"""
 
 import difflib
 import reprlib
@@ -6,8 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 
-def text_faults(record: Mapping, fields: Mapping[str, str], required: Iterable[str]) -> Iterator[str]:
-    """What is wrong with the fields of one record: unknown, missing, no text, empty, or cut inside a character.
+def text_faults(
+    record: Mapping, fields: Mapping[str, str], required: Iterable[str]
+) -> Iterator[str]:
+    """What is wrong with the fields of one record: unknown, missing, no text, empty, or cut inside
+    a character.
 
     Parameters
     ----------
@@ -22,7 +27,9 @@ def text_faults(record: Mapping, fields: Mapping[str, str], required: Iterable[s
         if name not in fields:
             near = difflib.get_close_matches(str(name), fields, n=1)
             meant.update(near)
-            yield f"unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(fields)}")
+            yield f"unknown field {name!r}; " + (
+                f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(fields)}"
+            )
     for name, right in fields.items():
         value = record.get(name)
         if value is None:
@@ -33,11 +40,15 @@ def text_faults(record: Mapping, fields: Mapping[str, str], required: Iterable[s
         elif not value.strip():
             yield f"{name} is empty; {right}"
         elif half := next((char for char in value if "\ud800" <= char <= "\udfff"), None):
-            yield f"{name} holds half a character (U+{ord(half):04X}), as a cut emoji leaves it; write the whole one, or delete it"
+            yield (
+                f"{name} holds half a character (U+{ord(half):04X}), as a cut emoji leaves it; "
+                f"write the whole one, or delete it"
+            )
 
 
 def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> None:
-    """Raise one ValueError that lists every (number, fault), equal faults on one line; do nothing if there is none.
+    """Raise one ValueError that lists every (number, fault), equal faults on one line; do nothing
+    if there is none.
 
     Parameters
     ----------
@@ -52,9 +63,15 @@ def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> Non
     places: dict[str, list[int]] = {}
     for number, fault in sorted(faults, key=lambda fault: fault[0]):
         places.setdefault(fault, []).append(number)
-    lines = [f"{where}{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}: {fault}" for fault, numbers in places.items()]
+    lines = [
+        f"{where}{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}: {fault}"
+        for fault, numbers in places.items()
+    ]
     count = "1 thing is" if len(faults) == 1 else f"{len(faults)} things are"
-    raise ValueError(f"{count} wrong in {source}; correct and load again, nothing was measured:\n" + "\n".join(lines))
+    raise ValueError(
+        f"{count} wrong in {source}; correct and load again, nothing was measured:\n"
+        + "\n".join(lines)
+    )
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -1,7 +1,9 @@
-"""MC², the paper's conflict set (§2): its texts from the authors' repository, its photographs from COCO 2014.
+"""MC², the paper's conflict set (§2): its texts from the authors' repository, its photographs from
+COCO 2014.
 
-Neither is shipped, since no licence is stated for the texts. Both are read from disk where they are, or downloaded once. The texts
-are cleaned (`DIRT` says of what), and samples whose text says more or less than it should are flagged and kept.
+Neither is shipped, since no licence is stated for the texts. Both are read from disk where they
+are, or downloaded once. The texts are cleaned (`DIRT` says of what), and samples whose text says
+more or less than it should are flagged and kept.
 """
 
 import io
@@ -23,7 +25,8 @@ REPOSITORY = "EchoDreamer/Modality-Preference"
 FILE = "data/evaluate_final.json"
 NEWEST = f"https://api.github.com/repos/{REPOSITORY}/commits/HEAD"
 RAW = f"https://raw.githubusercontent.com/{REPOSITORY}"
-#: COCO's own address has no certificate; the checksum of the first download stands in for one after that.
+#: COCO's own address has no certificate; the checksum of the first download stands in for one after
+#: that.
 COCO = "http://images.cocodataset.org"
 PARTS = ("train2014", "val2014")
 #: The fields of a record, each with what would be right, for messages.
@@ -35,7 +38,8 @@ FIELDS = {
     "answer_text": "write what the text answers",
     "context": "write the text that contradicts the photograph",
 }
-#: What may be wrong with a record, and what `load` does about it. The keys are the columns of `flags`.
+#: What may be wrong with a record, and what `load` does about it. The keys are the columns of
+#: `flags`.
 DIRT = {
     "answer_vision_edges": ("white space around the visual answer", "dropped"),
     "answer_text_edges": ("white space around the textual answer", "dropped"),
@@ -51,23 +55,30 @@ DIRT = {
 }
 
 
-def load(path: str | Path | None = None, pictures: str | Path | None = None, get: Callable[[str], bytes] = web.body) -> list[Sample]:
-    """The samples of MC², cleaned, with their photographs at hand; prints how many were cleaned, and how many are flagged.
+def load(
+    path: str | Path | None = None,
+    pictures: str | Path | None = None,
+    get: Callable[[str], bytes] = web.body,
+) -> list[Sample]:
+    """The samples of MC², cleaned, with their photographs at hand; prints how many were cleaned,
+    and how many are flagged.
 
     Parameters
     ----------
     path : str or Path, optional
         The texts, as `read` takes them; downloaded unless given.
     pictures : str or Path, optional
-        A folder with COCO's ``train2014/`` or ``val2014/`` or both. Unless given, the folder of `path` if it has one of them;
-        else the photographs are downloaded one by one into the cache, and a stopped download goes on where it stopped.
+        A folder with COCO's ``train2014/`` or ``val2014/`` or both. Unless given, the folder of
+        `path` if it has one of them; else the photographs are downloaded one by one into the cache,
+        and a stopped download goes on where it stopped.
     get : callable
         Address to content, for tests.
 
     Returns
     -------
     list of Sample
-        In the file's order, with the paper's instructions. The id is the place in the file (``mc2-0000`` is the first); MC² has no splits.
+        In the file's order, with the paper's instructions. The id is the place in the file
+        (``mc2-0000`` is the first); MC² has no splits.
 
     Raises
     ------
@@ -83,7 +94,11 @@ def load(path: str | Path | None = None, pictures: str | Path | None = None, get
     if pictures is None and beside and any((beside / part).is_dir() for part in PARTS):
         pictures = beside
     numbers = list(dict.fromkeys(record["image_id"] for record in records))
-    photographs = _fetched(numbers, get) if pictures is None else _found(numbers, Path(pictures).expanduser().resolve())
+    photographs = (
+        _fetched(numbers, get)
+        if pictures is None
+        else _found(numbers, Path(pictures).expanduser().resolve())
+    )
     wordings = {f"instruction_{way}": wording for way, wording in PAPER_INSTRUCTION.items()}
     samples = []
     for place, record in enumerate(map(cleaned, records)):
@@ -93,13 +108,16 @@ def load(path: str | Path | None = None, pictures: str | Path | None = None, get
     return samples
 
 
-def read(path: str | Path | None = None, get: Callable[[str], bytes] = web.body) -> list[dict[str, str]]:
+def read(
+    path: str | Path | None = None, get: Callable[[str], bytes] = web.body
+) -> list[dict[str, str]]:
     """The records of MC² as they are written, checked.
 
     Parameters
     ----------
     path : str or Path, optional
-        A JSON file: a list of objects with the fields of `FIELDS`. Unless given, the authors' file, downloaded at first use.
+        A JSON file: a list of objects with the fields of `FIELDS`. Unless given, the authors' file,
+        downloaded at first use.
 
     Returns
     -------
@@ -117,18 +135,23 @@ def read(path: str | Path | None = None, get: Callable[[str], bytes] = web.body)
     """
     file = texts(get) if path is None else Path(path).expanduser().resolve()
     if not file.is_file():
-        raise FileNotFoundError(f"there is no file {file}; relative paths start from {Path.cwd()}")
+        why = f"there is no file {file}; relative paths start from {Path.cwd()}"
+        raise FileNotFoundError(why)
     return _records(file.read_bytes(), file)
 
 
 def picture_files(file: Path) -> list[Path]:
-    """The photographs that lie beside a file of MC²'s texts, each once; nothing is checked but the texts."""
+    """The photographs that lie beside a file of MC²'s texts, each once; nothing is checked but the
+    texts.
+    """
     numbers = dict.fromkeys(record["image_id"] for record in read(file))
     return [path for number in numbers for path in _places(number, file.parent) if path.is_file()]
 
 
 def texts(get: Callable[[str], bytes] = web.body) -> Path:
-    """The authors' file of texts in the cache: downloaded once, its revision and checksum recorded, never asked for again."""
+    """The authors' file of texts in the cache: downloaded once, its revision and checksum recorded,
+    never asked for again.
+    """
     file = cache() / "mc2" / Path(FILE).name
     pin = file.with_name("revision")
     if web.whole(file):
@@ -137,25 +160,33 @@ def texts(get: Callable[[str], bytes] = web.body) -> Path:
         if not pin.exists() or not pin.read_text(encoding="utf-8").strip():
             atomic.write(pin, _newest(get))
         revision = pin.read_text(encoding="utf-8").strip()
-        return web.kept(f"{RAW}/{revision}/{FILE}", file, lambda content: _records(content, file), get)
+        return web.kept(
+            f"{RAW}/{revision}/{FILE}", file, lambda content: _records(content, file), get
+        )
     except ConnectionError as error:
-        raise ConnectionError(
-            f"the texts of MC² ({FILE} of the GitHub repository {REPOSITORY}) are not in the cache folder {file.parent} and could not be downloaded:"
-            f" {error}. Connect to the network and run this again, or give the path of the file where you have it. The set 'scenes' needs no download"
-        ) from error
+        why = (
+            f"the texts of MC² ({FILE} of the GitHub repository {REPOSITORY}) are not in "
+            f"the cache folder {file.parent} and could not be downloaded:"
+            f" {error}. Connect to the network and run this again, or give the path of the "
+            f"file where you have it. The set 'scenes' needs no download"
+        )
+        raise ConnectionError(why) from error
 
 
 def cleaned(record: dict[str, str]) -> dict[str, str]:
     """A record without the dirt that `DIRT` says is removed."""
     tidy = {name: value.strip() for name, value in record.items()}
     tidy["question"] = re.sub(r"\s+\?", "?", tidy["question"])
-    return tidy | {name: words.number_words(tidy[name].lower()) for name in ("answer_vision", "answer_text")}
+    return tidy | {
+        name: words.number_words(tidy[name].lower()) for name in ("answer_vision", "answer_text")
+    }
 
 
 def flags(records: list[dict[str, str]]) -> pd.DataFrame:
     """What is wrong with each record.
 
-    The last three kinds are judged after cleaning, in whole words, without case and punctuation, as answers are.
+    The last three kinds are judged after cleaning, in whole words, without case and punctuation, as
+    answers are.
 
     Parameters
     ----------
@@ -172,16 +203,23 @@ def flags(records: list[dict[str, str]]) -> pd.DataFrame:
         tidy = cleaned(record)
         answers = record["answer_vision"], record["answer_text"]
         vision, text = tidy["answer_vision"], tidy["answer_text"]
-        edges = {f"{name}_edges": record[name] != record[name].strip() for name in ("answer_vision", "answer_text", "context", "question")}
-        rows.append({"sample": _name(place), "task": tidy["task"]} | edges | {
-            "question_space": re.search(r"\s\?", record["question"]) is not None,
-            "capitals": any(answer != answer.lower() for answer in answers),
-            "digits": any(words.number_words(answer) != answer for answer in answers),
-            "repeated": record["image_id"] in seen,
-            "leaks": words.names(tidy["context"], vision),
-            "absent": not words.names(tidy["context"], text),
-            "nested": words.names(vision, text) or words.names(text, vision),
-        })
+        edges = {
+            f"{name}_edges": record[name] != record[name].strip()
+            for name in ("answer_vision", "answer_text", "context", "question")
+        }
+        rows.append(
+            {"sample": _name(place), "task": tidy["task"]}
+            | edges
+            | {
+                "question_space": re.search(r"\s\?", record["question"]) is not None,
+                "capitals": any(answer != answer.lower() for answer in answers),
+                "digits": any(words.number_words(answer) != answer for answer in answers),
+                "repeated": record["image_id"] in seen,
+                "leaks": words.names(tidy["context"], vision),
+                "absent": not words.names(tidy["context"], text),
+                "nested": words.names(vision, text) or words.names(text, vision),
+            }
+        )
         seen.add(record["image_id"])
     return pd.DataFrame(rows, columns=["sample", "task", *DIRT])
 
@@ -197,12 +235,16 @@ def report(flagged: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per kind, indexed by its column in `flagged`: what, samples (how many have it), share (of all), done (what `load` does).
+        One row per kind, indexed by its column in `flagged`: what, samples (how many have it),
+        share (of all), done (what `load` does).
     """
     what, done = zip(*DIRT.values())
     counts = [int(flagged[kind].sum()) for kind in DIRT]
     shares = [count / max(len(flagged), 1) for count in counts]
-    return pd.DataFrame({"what": what, "samples": counts, "share": shares, "done": done}, index=pd.Index(DIRT, name="dirt"))
+    return pd.DataFrame(
+        {"what": what, "samples": counts, "share": shares, "done": done},
+        index=pd.Index(DIRT, name="dirt"),
+    )
 
 
 def _summary(flagged: pd.DataFrame) -> str:
@@ -210,7 +252,10 @@ def _summary(flagged: pd.DataFrame) -> str:
     kept = {kind: int(flagged[kind].sum()) for kind, (_, done) in DIRT.items() if done == "kept"}
     cleaned = flagged[[kind for kind in DIRT if kind not in kept]].any(axis=1).sum()
     told = ", ".join(f"{kind} {count}" for kind, count in kept.items())
-    return f"MC²: {len(flagged)} samples, {cleaned} of them cleaned; kept and flagged: {told} (arbitration.mc2.report says what these are)"
+    return (
+        f"MC²: {len(flagged)} samples, {cleaned} of them cleaned; kept and flagged: {told} "
+        f"(arbitration.mc2.report says what these are)"
+    )
 
 
 def _name(place: int) -> str:
@@ -218,21 +263,40 @@ def _name(place: int) -> str:
 
 
 def _records(content: bytes, file: Path) -> list[dict[str, str]]:
-    """The checked records of a file's content; record numbers in messages start from 0, as places in the list do."""
+    """The checked records of a file's content; record numbers in messages start from 0, as places
+    in the list do.
+    """
     try:
         records = json.loads(content)
     except ValueError as error:
-        raise ValueError(
-            f"{file} is not valid JSON ({error}); MC²'s file is one list of objects. Own samples, one object a line, go into a .jsonl file"
-        ) from error
-    if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
-        raise ValueError(f"{file} is no list of objects with the fields {', '.join(FIELDS)}")
+        why = (
+            f"{file} is not valid JSON ({error}); MC²'s file is one list of objects. Own "
+            f"samples, one object a line, go into a .jsonl file"
+        )
+        raise ValueError(why) from error
+    if (
+        not isinstance(records, list)
+        or not records
+        or not all(isinstance(record, dict) for record in records)
+    ):
+        why = f"{file} is no list of objects with the fields {', '.join(FIELDS)}"
+        raise ValueError(why)
     records = [{name: record.get(name) for name in FIELDS} for record in records]
-    faults = [(place, fault) for place, record in enumerate(records) for fault in text_faults(record, FIELDS, FIELDS)]
+    faults = [
+        (place, fault)
+        for place, record in enumerate(records)
+        for fault in text_faults(record, FIELDS, FIELDS)
+    ]
     for place, record in enumerate(records):
         number = record["image_id"]
-        if isinstance(number, str) and number.strip() and not re.fullmatch("[0-9]{1,12}", number.strip()):
-            faults.append((place, f"image_id is {number!r}; {FIELDS['image_id']}, up to twelve digits"))
+        if (
+            isinstance(number, str)
+            and number.strip()
+            and not re.fullmatch("[0-9]{1,12}", number.strip())
+        ):
+            faults.append(
+                (place, f"image_id is {number!r}; {FIELDS['image_id']}, up to twelve digits")
+            )
     refuse(f"{file.name}, record", faults, file)
     return [record | {"image_id": record["image_id"].strip().zfill(12)} for record in records]
 
@@ -242,7 +306,8 @@ def _newest(get: Callable[[str], bytes]) -> str:
     try:
         return str(json.loads(get(NEWEST))["sha"])
     except (ValueError, LookupError, TypeError) as error:
-        raise ConnectionError(f"{NEWEST} names no revision ({error!r})") from error
+        why = f"{NEWEST} names no revision ({error!r})"
+        raise ConnectionError(why) from error
 
 
 def _places(number: str, folder: Path) -> list[Path]:
@@ -252,14 +317,25 @@ def _places(number: str, folder: Path) -> list[Path]:
 
 def _found(numbers: Iterable[str], folder: Path) -> dict[str, Path]:
     """The photographs in a folder, every one of them decoded once."""
-    found = {number: next((path for path in _places(number, folder) if path.is_file()), None) for number in numbers}
+    found = {
+        number: next((path for path in _places(number, folder) if path.is_file()), None)
+        for number in numbers
+    }
     missing = [number for number, path in found.items() if path is None]
     if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(found)} photographs of MC² are not in {folder}: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}."
-            f" Looked for {' and '.join(str(path.relative_to(folder)) for path in _places(missing[0], folder))}; add them (COCO 2014, train and val images)"
+        why = (
+            f"{len(missing)} of {len(found)} photographs of MC² are not in {folder}: "
+            f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}."
+            f" Looked for "
+            f"{' and '.join(str(path.relative_to(folder)) for path in _places(missing[0], folder))}; "
+            f"add them (COCO 2014, train and val images)"
         )
-    faults = [(int(number), fault) for number, path in tqdm(found.items(), desc="checking photographs") if (fault := pictures.find_fault(path))]
+        raise FileNotFoundError(why)
+    faults = [
+        (int(number), fault)
+        for number, path in tqdm(found.items(), desc="checking photographs")
+        if (fault := pictures.find_fault(path))
+    ]
     refuse("photograph", faults, folder)
     return found
 
@@ -271,11 +347,14 @@ def _fetched(numbers: list[str], get: Callable[[str], bytes]) -> dict[str, Path]
         try:
             found[number] = _photograph(number, folder, get)
         except ConnectionError as error:
-            raise ConnectionError(
-                f"{len(found)} of {len(numbers)} photographs of MC² were brought to {folder} so far; the next could not be downloaded: {error}."
-                f" Run this again to go on from there, or give a folder with COCO 2014's {PARTS[0]}/ and {PARTS[1]}/: put the file of MC²'s texts"
+            why = (
+                f"{len(found)} of {len(numbers)} photographs of MC² were brought to "
+                f"{folder} so far; the next could not be downloaded: {error}."
+                f" Run this again to go on from there, or give a folder with COCO 2014's "
+                f"{PARTS[0]}/ and {PARTS[1]}/: put the file of MC²'s texts"
                 f" beside them and give its path. The set 'scenes' needs no download"
-            ) from error
+            )
+            raise ConnectionError(why) from error
     return found
 
 
@@ -286,7 +365,12 @@ def _photograph(number: str, folder: Path, get: Callable[[str], bytes]) -> Path:
     places = [path for path in places if path.exists()] or places
     for path in places:
         try:
-            return web.kept(f"{COCO}/{path.parent.name}/{path.name}", path, lambda content: pictures.read(io.BytesIO(content)), get)
+            return web.kept(
+                f"{COCO}/{path.parent.name}/{path.name}",
+                path,
+                lambda content: pictures.read(io.BytesIO(content)),
+                get,
+            )
         except web.Absent as error:
             absent = error
     raise absent

@@ -1,4 +1,5 @@
-"""Conflict samples that a reader brings: ``samples.jsonl`` or ``samples.parquet`` in a folder, the pictures beside it.
+"""Conflict samples that a reader brings: ``samples.jsonl`` or ``samples.parquet`` in a folder, the
+pictures beside it.
 
 One JSON object a line, or one row; every value is text. White space around a value is dropped.
 
@@ -59,7 +60,8 @@ def load(path: str | Path, split: str | None) -> list[Sample]:
     path : str or Path
         A folder that holds ``samples.jsonl`` or ``samples.parquet``, or such a file under any name.
     split : str or None
-        Which part, if the samples name their split; all samples for None, and of a file without splits.
+        Which part, if the samples name their split; all samples for None, and of a file without
+        splits.
 
     Raises
     ------
@@ -72,22 +74,33 @@ def load(path: str | Path, split: str | None) -> list[Sample]:
     unit, read = ("row", _rows) if file.suffix == ".parquet" else ("line", _lines)
     numbered = list(read(file))
     if not numbered:
-        raise ValueError(f"{file} holds no sample; write one {unit} for each")
+        why = f"{file} holds no sample; write one {unit} for each"
+        raise ValueError(why)
     faults = [(number, fault) for number, _, fault in numbered if fault]
     records = {number: record for number, record, fault in numbered if not fault}
     pictures: dict[Path, str | None] = {}
     for number, record in records.items():
         faults += [(number, fault) for fault in text_faults(record, FIELDS, REQUIRED)]
         faults += [(number, fault) for fault in _own_faults(record, file.parent, pictures)]
-    names = {number: _text(record, "id") or f"{unit}-{number:04d}" for number, record in records.items()}
+    names = {
+        number: _text(record, "id") or f"{unit}-{number:04d}" for number, record in records.items()
+    }
     faults += _repeated(names, unit) + _without_split(records, unit)
     refuse(f"{file.name}, {unit}", faults, file)
-    return _in_split([_sample(names[number], record, file.parent) for number, record in records.items()], split, file)
+    return _in_split(
+        [_sample(names[number], record, file.parent) for number, record in records.items()],
+        split,
+        file,
+    )
 
 
 def picture_files(file: Path) -> list[Path]:
     """Where the pictures of a samples file should be, each once; nothing is checked."""
-    records = [record for _, record, fault in (_rows if file.suffix == ".parquet" else _lines)(file) if not fault]
+    records = [
+        record
+        for _, record, fault in (_rows if file.suffix == ".parquet" else _lines)(file)
+        if not fault
+    ]
     return list(dict.fromkeys(file.parent / _text(record, "image") for record in records))
 
 
@@ -102,14 +115,27 @@ def samples_file(path: Path) -> Path:
     if path.is_dir():
         found = [path / name for name in NAMES if (path / name).is_file()]
         if not found:
-            raise FileNotFoundError(f"the folder {path} has neither {NAMES[0]} nor {NAMES[1]}; write one of them into it")
+            why = (
+                f"the folder {path} has neither {NAMES[0]} nor {NAMES[1]}; write one of them "
+                f"into it"
+            )
+            raise FileNotFoundError(why)
         if len(found) == 2:
-            raise ValueError(f"the folder {path} has both {NAMES[0]} and {NAMES[1]}; give the path of the one you mean")
+            why = (
+                f"the folder {path} has both {NAMES[0]} and {NAMES[1]}; give the path of the "
+                f"one you mean"
+            )
+            raise ValueError(why)
         return found[0]
     if path.suffix not in (".jsonl", ".parquet"):
-        raise ValueError(f"{path} is no samples file; give a .jsonl or .parquet file, or the folder of {NAMES[0]} or {NAMES[1]}")
+        why = (
+            f"{path} is no samples file; give a .jsonl or .parquet file, or the folder of "
+            f"{NAMES[0]} or {NAMES[1]}"
+        )
+        raise ValueError(why)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; relative paths start from {Path.cwd()}")
+        why = f"there is no file {path}; relative paths start from {Path.cwd()}"
+        raise FileNotFoundError(why)
     return path
 
 
@@ -123,10 +149,18 @@ def _lines(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
             yield number, None, "not written in UTF-8; save the file in that encoding"
             continue
         except ValueError as error:
-            yield number, None, f"not valid JSON ({error}); write one whole {{…}} object on each line"
+            yield (
+                number,
+                None,
+                f"not valid JSON ({error}); write one whole {{…}} object on each line",
+            )
             continue
         if text:
-            fault = None if isinstance(record, dict) else f"{reprlib.repr(record)} is no sample; write one {{…}} object on each line"
+            fault = (
+                None
+                if isinstance(record, dict)
+                else f"{reprlib.repr(record)} is no sample; write one {{…}} object on each line"
+            )
             yield number, record, fault
 
 
@@ -135,7 +169,8 @@ def _rows(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
     try:
         rows = pyarrow.parquet.read_table(file).to_pylist()
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file} cannot be read as parquet ({error}); write it again, or give a .jsonl file") from error
+        why = f"{file} cannot be read as parquet ({error}); write it again, or give a .jsonl file"
+        raise ValueError(why) from error
     for number, row in enumerate(rows, start=1):
         yield number, row, None
 
@@ -147,7 +182,9 @@ def _text(record: Mapping, name: str) -> str:
 
 
 def _own_faults(record: Mapping, folder: Path, pictures: dict[Path, str | None]) -> Iterator[str]:
-    """What is wrong with the picture, the answers and the name of one record; pictures are looked at once."""
+    """What is wrong with the picture, the answers and the name of one record; pictures are looked
+    at once.
+    """
     if image := _text(record, "image"):
         path = folder / image
         if Path(image).is_absolute():
@@ -164,17 +201,30 @@ def _own_faults(record: Mapping, folder: Path, pictures: dict[Path, str | None])
     name = _text(record, "id")
     if name and not re.fullmatch(r"\w[\w.-]{0,49}", name):
         # Results are kept in files that bear the sample's name.
-        yield f"id {name!r} cannot be part of a file name; use up to 50 letters, digits, '.', '_' and '-', a letter or digit first"
+        yield (
+            f"id {name!r} cannot be part of a file name; use up to 50 letters, digits, '.', "
+            f"'_' and '-', a letter or digit first"
+        )
 
 
 def _repeated(names: dict[int, str], unit: str) -> list[tuple[int, str]]:
-    """Names given twice. Case does not tell two names apart, because it does not in the file names of some systems."""
+    """Names given twice. Case does not tell two names apart, because it does not in the file names
+    of some systems.
+    """
     first: dict[str, int] = {}
     faults = []
     for number, name in names.items():
         earlier = first.setdefault(name.casefold(), number)
         if earlier != number:
-            faults.append((number, f"id {name!r} is also that of {unit} {earlier} (case does not count); {FIELDS['id']}"))
+            faults.append(
+                (
+                    number,
+                    (
+                        f"id {name!r} is also that of {unit} {earlier} (case does not count); "
+                        f"{FIELDS['id']}"
+                    ),
+                )
+            )
     return faults
 
 
@@ -182,12 +232,25 @@ def _without_split(records: dict[int, Mapping], unit: str) -> list[tuple[int, st
     """Samples that name no split beside others that do."""
     without = [number for number, record in records.items() if record.get("split") is None]
     named = next((number for number, record in records.items() if _text(record, "split")), None)
-    return [(number, f"split is missing, although {unit} {named} has one; give it to every sample or to none") for number in without if named]
+    return [
+        (
+            number,
+            (
+                f"split is missing, although {unit} {named} has one; give it to every sample "
+                f"or to none"
+            ),
+        )
+        for number in without
+        if named
+    ]
 
 
 def _sample(name: str, record: Mapping, folder: Path) -> Sample:
     text = {field: _text(record, field) for field in Sample.__dataclass_fields__}
-    defaults = {"split": WHOLE, **{f"instruction_{way}": wording for way, wording in PAPER_INSTRUCTION.items()}}
+    defaults = {
+        "split": WHOLE,
+        **{f"instruction_{way}": wording for way, wording in PAPER_INSTRUCTION.items()},
+    }
     chosen = {field: text[field] or default for field, default in defaults.items()}
     return Sample(**{**text, **chosen, "id": name, "image": str(folder / text["image"])})
 
@@ -195,15 +258,29 @@ def _sample(name: str, record: Mapping, folder: Path) -> Sample:
 def _in_split(samples: list[Sample], split: str | None, file: Path) -> list[Sample]:
     chosen = [sample for sample in samples if split is None or sample.split in (split, WHOLE)]
     if not chosen:
-        known = ", ".join(f"{name!r} ({count})" for name, count in Counter(sample.split for sample in samples).items())
-        raise ValueError(f"no sample of {file} is of the split {split!r}; its splits (and how many samples each has): {known}")
+        known = ", ".join(
+            f"{name!r} ({count})"
+            for name, count in Counter(sample.split for sample in samples).items()
+        )
+        why = (
+            f"no sample of {file} is of the split {split!r}; its splits (and how many samples "
+            f"each has): {known}"
+        )
+        raise ValueError(why)
     return chosen
 
 
 OWN = "own"
 
 
-def own_conflict(scene: Sample, image: str = "", question: str = "", context: str = "", answers: Sequence[str] = (), instruction: str = "") -> Sample:
+def own_conflict(
+    scene: Sample,
+    image: str = "",
+    question: str = "",
+    context: str = "",
+    answers: Sequence[str] = (),
+    instruction: str = "",
+) -> Sample:
     """A scene, or a reader's own conflict in its place.
 
     Parameters
@@ -211,32 +288,54 @@ def own_conflict(scene: Sample, image: str = "", question: str = "", context: st
     image, question, context : str
         Path of the picture, the question, and the text; what is empty is the scene's.
     answers : sequence of str
-        What the picture answers and what the text answers; the scene's if none of the three is changed.
+        What the picture answers and what the text answers; the scene's if none of the three is
+        changed.
     instruction : str
-        The modality sentence in the reader's words, whichever modality it names; the scene's if empty.
+        The modality sentence in the reader's words, whichever modality it names; the scene's if
+        empty.
 
     Raises
     ------
     ValueError
-        If picture, question or context is changed and the two answers are not given, or cannot be told apart; or if the picture cannot be read.
+        If picture, question or context is changed and the two answers are not given, or cannot be
+        told apart; or if the picture cannot be read.
     FileNotFoundError
         If there is no such picture.
     """
-    given = {name: value for name, value in {"image": image, "question": question, "context": context}.items() if value}
+    given = {
+        name: value
+        for name, value in {"image": image, "question": question, "context": context}.items()
+        if value
+    }
     if instruction:
         scene = replace(scene, id=OWN, instruction_vision=instruction, instruction_text=instruction)
     if not given and not answers:
         return scene
     if len(answers) != 2 or not all(answers):
-        raise ValueError(f"{', '.join(given) or 'answers'} given, and answers={list(answers)}; also say both answers, the picture's and the text's: ['apple', 'pear']")
+        why = (
+            f"{', '.join(given) or 'answers'} given, and answers={list(answers)}; also say "
+            f"both answers, the picture's and the text's: ['apple', 'pear']"
+        )
+        raise ValueError(why)
     fault = find_pair_fault(*answers)
     if fault:
-        raise ValueError(f"answers: {fault}")
+        why = f"answers: {fault}"
+        raise ValueError(why)
     if image:
         given["image"] = str(Path(image).expanduser().resolve())
         if not Path(given["image"]).is_file():
-            raise FileNotFoundError(f"there is no picture {image!r} (looked for {given['image']})")
+            why = f"there is no picture {image!r} (looked for {given['image']})"
+            raise FileNotFoundError(why)
         fault = find_fault(Path(given["image"]))
         if fault:
-            raise ValueError(f"image {image!r}: {fault}; give another picture")
-    return replace(scene, id=OWN, task=OWN, split=OWN, answer_vision=answers[0], answer_text=answers[1], **given)
+            why = f"image {image!r}: {fault}; give another picture"
+            raise ValueError(why)
+    return replace(
+        scene,
+        id=OWN,
+        task=OWN,
+        split=OWN,
+        answer_vision=answers[0],
+        answer_text=answers[1],
+        **given,
+    )

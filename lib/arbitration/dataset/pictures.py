@@ -1,6 +1,8 @@
-"""Reading a picture: the one way, for the check of a set, the prompt, Fig. 2 and everything else that looks at a file.
+"""Reading a picture: the one way, for the check of a set, the prompt, Fig. 2 and everything else
+that looks at a file.
 
-A model gets what a person sees in a viewer: the picture upright, on white where it is transparent, with all its grey levels.
+A model gets what a person sees in a viewer: the picture upright, on white where it is transparent,
+with all its grey levels.
 """
 
 from pathlib import Path
@@ -9,15 +11,23 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-#: What the modes of more than 8 bits stand for: the value that is white. Of the others (32-bit floats) no file says what white is.
-WHITE = {"I;16": 2**16 - 1, "I;16B": 2**16 - 1, "I;16L": 2**16 - 1, "I;16N": 2**16 - 1, "I": 2**16 - 1}
+#: What the modes of more than 8 bits stand for: the value that is white. Of the others (32-bit
+#: floats) no file says what white is.
+WHITE = {
+    "I;16": 2**16 - 1,
+    "I;16B": 2**16 - 1,
+    "I;16L": 2**16 - 1,
+    "I;16N": 2**16 - 1,
+    "I": 2**16 - 1,
+}
 
 
 def read(source: Path | str | BinaryIO) -> Image.Image:
     """A picture as it is shown to a model: 8-bit RGB.
 
-    Turned upright by its EXIF orientation; laid on white where it is transparent; 16-bit grey scaled to 8 bits; of an animation the
-    first picture. The format is told by the content, whatever the file is called.
+    Turned upright by its EXIF orientation; laid on white where it is transparent; 16-bit grey
+    scaled to 8 bits; of an animation the first picture. The format is told by the content, whatever
+    the file is called.
 
     Raises
     ------
@@ -29,11 +39,14 @@ def read(source: Path | str | BinaryIO) -> Image.Image:
             opened.load()
             return _on_white(_scaled(ImageOps.exif_transpose(opened)))
     except Exception as error:  # Pillow's readers raise many kinds
-        raise ValueError(f"cannot be read as a picture ({error})") from error
+        why = f"cannot be read as a picture ({error})"
+        raise ValueError(why) from error
 
 
 def find_fault(path: Path) -> str | None:
-    """Why a picture cannot be read, or None: decoded whole, so that a truncated one does not stop a run half-way."""
+    """Why a picture cannot be read, or None: decoded whole, so that a truncated one does not stop a
+    run half-way.
+    """
     if not path.is_file():
         return f"there is no file {path}"
     try:
@@ -49,10 +62,18 @@ def _scaled(image: Image.Image) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         white = WHITE[image.mode]
         if values.min() < 0 or values.max() > white:
-            raise ValueError(f"its grey levels go from {values.min()} to {values.max()}, beyond 16 bits; save it with 8 or 16")
+            why = (
+                f"its grey levels go from {values.min()} to {values.max()}, beyond 16 bits; "
+                f"save it with 8 or 16"
+            )
+            raise ValueError(why)
         return Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
     if image.mode == "F":
-        raise ValueError("its grey levels are floating-point numbers, of which none is white by convention; save it with 8 or 16 bits")
+        why = (
+            "its grey levels are floating-point numbers, of which none is white by convention; "
+            "save it with 8 or 16 bits"
+        )
+        raise ValueError(why)
     return image
 
 

@@ -30,8 +30,8 @@ class Sample:
     instruction_vision, instruction_text : str
         I_v and I_t.
     dictionary : str
-        Which entity dictionary, ℰ, lies beside the set: a hash, or nothing for the shipped one or none. With it what was measured with one
-        dictionary is never taken for another's.
+        Which entity dictionary, ℰ, lies beside the set: a hash, or nothing for the shipped one or
+        none. With it what was measured with one dictionary is never taken for another's.
     """
 
     id: str

@@ -20,12 +20,14 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
     Parameters
     ----------
     name : str or Path
-        ``"scenes"``, the set that ships with the project; ``"mc2"``, the paper's, downloaded at first use, or the path of its
-        ``.json`` file; or the path of a reader's own samples: a folder with ``samples.jsonl`` or ``samples.parquet``, or such
-        a file (`own_data` has the fields). A folder that is called like a known set is meant by ``"./scenes"``.
+        ``"scenes"``, the set that ships with the project; ``"mc2"``, the paper's, downloaded at
+        first use, or the path of its ``.json`` file; or the path of a reader's own samples: a
+        folder with ``samples.jsonl`` or ``samples.parquet``, or such a file (`own_data` has the
+        fields). A folder that is called like a known set is meant by ``"./scenes"``.
     split : str
-        Of the scenes ``"iid"`` (same wordings and art styles as in training), ``"held"`` (held-out wordings and contexts) or
-        ``"held_style"`` (a held-out art style). Own samples may name their splits. MC² has none, and a set without is taken whole.
+        Of the scenes ``"iid"`` (same wordings and art styles as in training), ``"held"`` (held-out
+        wordings and contexts) or ``"held_style"`` (a held-out art style). Own samples may name
+        their splits. MC² has none, and a set without is taken whole.
 
     Raises
     ------
@@ -48,20 +50,30 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
 
 
 def source(name: str | Path) -> Path:
-    """The file of a data set's samples, by the names that `load` takes; MC²'s is there once it has been downloaded."""
+    """The file of a data set's samples, by the names that `load` takes; MC²'s is there once it has
+    been downloaded.
+    """
     if name in ("scenes", "mc2"):
-        return DATA / "scenes" / "samples.jsonl" if name == "scenes" else cache() / "mc2" / Path(mc2.FILE).name
+        return (
+            DATA / "scenes" / "samples.jsonl"
+            if name == "scenes"
+            else cache() / "mc2" / Path(mc2.FILE).name
+        )
     path = Path(name).expanduser()
     if not path.exists():
-        raise ValueError(
-            f"unknown data set {str(name)!r}; known: 'scenes', 'mc2', or the path of a folder with samples.jsonl or samples.parquet"
+        why = (
+            f"unknown data set {str(name)!r}; known: 'scenes', 'mc2', or the path of a "
+            f"folder with samples.jsonl or samples.parquet"
             f" (there is no {path.resolve()})"
         )
+        raise ValueError(why)
     return path.resolve() if path.suffix == ".json" else own.samples_file(path.resolve())
 
 
 def content(name: str | Path) -> str:
-    """What a data set contains, however its path was spelled: the name of a known set; of a reader's own a hash of its samples, pictures and dictionary."""
+    """What a data set contains, however its path was spelled: the name of a known set; of a
+    reader's own a hash of its samples, pictures and dictionary.
+    """
     if name in ("scenes", "mc2"):
         return str(name)
     file = source(name)
@@ -72,20 +84,29 @@ def content(name: str | Path) -> str:
 
 
 def beside(name: str | Path, what: str) -> Path:
-    """Where something that belongs to a data set lies: beside its samples, with their file's name before its own unless that is ``samples``."""
+    """Where something that belongs to a data set lies: beside its samples, with their file's name
+    before its own unless that is ``samples``.
+    """
     file = source(name)
     return file.with_name(what if file.stem == "samples" else f"{file.stem}.{what}")
 
 
 def mark(name: str | Path) -> str:
-    """Hash of the entity dictionary beside a data set; nothing if there is none, or if it ships with the project."""
+    """Hash of the entity dictionary beside a data set; nothing if there is none, or if it ships
+    with the project.
+    """
     path = beside(name, "entities.json")
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if name != "scenes" and path.exists() else ""
+    return (
+        hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        if name != "scenes" and path.exists()
+        else ""
+    )
 
 
 def _scenes(split: str) -> list[Sample]:
     if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
+        why = f"unknown split {split!r}; choose one of {', '.join(SPLITS)}"
+        raise ValueError(why)
     folder = DATA / "scenes"
     with open(folder / "samples.jsonl", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
@@ -108,4 +129,7 @@ def shuffled(samples: list[Sample], seed: int) -> list[Sample]:
         turns.append((seen.setdefault(task, 0), task, index))
         seen[task] += 1
     tasks = {task: place for place, task in enumerate(rng.permutation(sorted(seen)))}
-    return [samples[index] for _, task, index in sorted(turns, key=lambda turn: (turn[0], tasks[turn[1]]))]
+    return [
+        samples[index]
+        for _, task, index in sorted(turns, key=lambda turn: (turn[0], tasks[turn[1]]))
+    ]

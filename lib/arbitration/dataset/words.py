@@ -1,6 +1,8 @@
-"""Words of answers: what counts as the same, and which of two answers is given. The check of a set and the judge of an answer both ask here.
+"""Words of answers: what counts as the same, and which of two answers is given. The check of a set
+and the judge of an answer both ask here.
 
-An answer names a form if the form's words stand in it as whole words, next to each other. What is a word:
+An answer names a form if the form's words stand in it as whole words, next to each other. What is a
+word:
 
 * Case, composition (é in one code point or two), width, and the way of writing a digit do not count; whole numbers below 100 count as spelt out.
 * A letter keeps its marks: पाना is not पीना.
@@ -9,7 +11,8 @@ An answer names a form if the form's words stand in it as whole words, next to e
 * In scripts without spaces (Chinese, Japanese, Thai, …) each character is a word: 红色 is in 红色的.
 * Other punctuation separates words and is dropped, and so is a leading English article with something behind it.
 
-Where one answer's words hold the other's, the longer one is meant: *hot dog* does not name *dog*, nor 50% the plain 50.
+Where one answer's words hold the other's, the longer one is meant: *hot dog* does not name *dog*,
+nor 50% the plain 50.
 """
 
 import re
@@ -20,9 +23,22 @@ from functools import lru_cache
 
 ARTICLES = ("a", "an", "the")
 #: Scripts that put no space between words, by how Unicode names their characters.
-SPACELESS = ("CJK ", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ")
-_ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-         "eighteen nineteen").split()
+SPACELESS = (
+    "CJK ",
+    "HIRAGANA",
+    "KATAKANA",
+    "BOPOMOFO",
+    "THAI ",
+    "LAO ",
+    "KHMER ",
+    "MYANMAR ",
+    "TIBETAN ",
+)
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
@@ -41,7 +57,9 @@ def find_words(text: str) -> tuple[Word, ...]:
 
 
 def normalised(text: str) -> str:
-    """The words of a text with a space between them, without a leading article: two answers with the same are one answer."""
+    """The words of a text with a space between them, without a leading article: two answers with
+    the same are one answer.
+    """
     return " ".join(word.text for word in _without_article(find_words(text)))
 
 
@@ -58,10 +76,14 @@ def outcome(answer: str, forms_followed: Iterable[str], forms_competitor: Iterab
     answer : str
         As generated.
     forms_followed, forms_competitor : iterable of str
-        Surface forms of the compliant answer and of its competitor. One that stands inside a longer one of the other side is not meant.
+        Surface forms of the compliant answer and of its competitor. One that stands inside a longer
+        one of the other side is not meant.
     """
     given = find_words(answer)
-    followed, competing = ({place for form in forms for place in _places(given, form)} for forms in (forms_followed, forms_competitor))
+    followed, competing = (
+        {place for form in forms for place in _places(given, form)}
+        for forms in (forms_followed, forms_competitor)
+    )
     followed, competing = _outside(followed, competing), _outside(competing, followed)
     if bool(followed) == bool(competing):
         return "other"
@@ -69,7 +91,9 @@ def outcome(answer: str, forms_followed: Iterable[str], forms_competitor: Iterab
 
 
 def find_pair_fault(answer: str, other: str) -> str | None:
-    """Why two answers make no conflict whose outcome can be judged, or None; what is accepted, `outcome` recognises."""
+    """Why two answers make no conflict whose outcome can be judged, or None; what is accepted,
+    `outcome` recognises.
+    """
     for one in (answer, other):
         if not find_words(one):
             return f"{one!r} has no word to recognise in an answer"
@@ -77,23 +101,34 @@ def find_pair_fault(answer: str, other: str) -> str | None:
         return f"{answer!r} and {other!r} are the same answer; a conflict needs two"
     found = outcome(answer, [answer], [other]), outcome(other, [answer], [other])
     if found != ("follow", "competitor"):
-        return f"{answer!r} and {other!r} cannot be told apart in an answer; a conflict needs two that can"
+        return (
+            f"{answer!r} and {other!r} cannot be told apart in an answer; a conflict needs two "
+            f"that can"
+        )
     return None
 
 
 def number_words(text: str) -> str:
-    """The text with whole numbers below 100 spelt out: ``"2 dogs"`` becomes ``"two dogs"``; ``"2.5"`` stays."""
+    """The text with whole numbers below 100 spelt out: ``"2 dogs"`` becomes ``"two dogs"``;
+    ``"2.5"`` stays.
+    """
     return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
 
 
 def _places(words: Sequence[Word], form: str) -> set[tuple[int, int]]:
-    """Where a form stands in a text, with and without its article: (first word, behind the last); no hyphen or sign joins its ends."""
+    """Where a form stands in a text, with and without its article: (first word, behind the last);
+    no hyphen or sign joins its ends.
+    """
     ends = [not word.joined for word in words] + [True]
     found = set()
     for wanted in (find_words(form), _without_article(find_words(form))):
         texts = [word.text for word in wanted]
         starts = range(len(words) - len(texts) + 1) if texts else ()
-        places = ((start, start + len(texts)) for start in starts if [word.text for word in words[start : start + len(texts)]] == texts)
+        places = (
+            (start, start + len(texts))
+            for start in starts
+            if [word.text for word in words[start : start + len(texts)]] == texts
+        )
         found |= {(start, end) for start, end in places if ends[start] and ends[end]}
     return found
 
@@ -101,8 +136,11 @@ def _places(words: Sequence[Word], form: str) -> set[tuple[int, int]]:
 def _outside(places: set[tuple[int, int]], others: set[tuple[int, int]]) -> set[tuple[int, int]]:
     """The places that do not lie inside a longer one of the others."""
     return {
-        (start, end) for start, end in places
-        if not any(low <= start and end <= high and end - start < high - low for low, high in others)
+        (start, end)
+        for start, end in places
+        if not any(
+            low <= start and end <= high and end - start < high - low for low, high in others
+        )
     }
 
 
@@ -113,8 +151,13 @@ def _without_article(words: Sequence[Word]) -> Sequence[Word]:
 
 
 def _folded(text: str) -> str:
-    """Without what does not count: case, composition, width, invisible characters, the script of digits, the kind of dash."""
-    wide = (unicodedata.normalize("NFKC", char) if unicodedata.east_asian_width(char) in "FH" else char for char in text)
+    """Without what does not count: case, composition, width, invisible characters, the script of
+    digits, the kind of dash.
+    """
+    wide = (
+        unicodedata.normalize("NFKC", char) if unicodedata.east_asian_width(char) in "FH" else char
+        for char in text
+    )
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", "".join(wide)).casefold())
     return "".join(map(_plain, text))
 
@@ -125,16 +168,25 @@ def _plain(char: str) -> str:
     kind = unicodedata.category(char)
     if kind == "Pd" or char == "\N{MINUS SIGN}":
         return "-"
-    invisible = kind == "Cf" or "\ufe00" <= char <= "\ufe0f"  # joiners, and the choice of how an emoji is drawn
+    invisible = (
+        kind == "Cf" or "\ufe00" <= char <= "\ufe0f"
+    )  # joiners, and the choice of how an emoji is drawn
     return "" if invisible else char
 
 
 def _scanned(text: str) -> list[Word]:
     """The words of a folded text."""
     words: list[Word] = []
-    going = attached = joined = False  # is the last word still being read; does it reach up to here; is the next one joined to it
+    going = attached = joined = (
+        # is the last word still being read; does it reach up to here; is the next one joined to it
+        False
+    )
     for place, char in enumerate(text):
-        kind, before, behind = unicodedata.category(char), text[place - 1 : place], text[place + 1 : place + 2]
+        kind, before, behind = (
+            unicodedata.category(char),
+            text[place - 1 : place],
+            text[place + 1 : place + 2],
+        )
         inner = char in ".,:/" and before.isdecimal() and behind.isdecimal()
         if going and (inner or _is_letter(char)) or attached and _is_mark(char):
             words[-1] = replace(words[-1], text=words[-1].text + char)
@@ -165,7 +217,11 @@ def _is_mark(char: str) -> bool:
 
 
 def _is_spaceless(char: str) -> bool:
-    return bool(char) and unicodedata.category(char)[0] in "LN" and unicodedata.name(char, "").startswith(SPACELESS)
+    return (
+        bool(char)
+        and unicodedata.category(char)[0] in "LN"
+        and unicodedata.name(char, "").startswith(SPACELESS)
+    )
 
 
 def _spelt_out(words: list[Word]) -> Iterator[Word]:

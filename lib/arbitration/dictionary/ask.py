@@ -1,6 +1,8 @@
-"""What a language model is asked about an answer's forms (Appendix B): which synonyms fit, and how Chinese says it.
+"""What a language model is asked about an answer's forms (Appendix B): which synonyms fit, and how
+Chinese says it.
 
-The paper has two templates; these two are in our words. A reply counts only as a JSON list: of words that were offered, or of Chinese ones.
+The paper has two templates; these two are in our words. A reply counts only as a JSON list: of
+words that were offered, or of Chinese ones.
 """
 
 import json
@@ -61,11 +63,20 @@ class Word:
 def prompt(word: Word, step: str) -> str:
     """What is asked in one of the `STEPS`."""
     questions = "".join(f"Question: {question}\n" for question in word.questions[:SHOWN])
-    filled = {"kind": word.kind.replace("_", " "), "questions": questions, "answer": word.answer, "most": MOST}
-    return {"synonyms": VERIFY, "chinese": CHINESE}[step].format(**filled, offered=json.dumps(word.offered, ensure_ascii=False))
+    filled = {
+        "kind": word.kind.replace("_", " "),
+        "questions": questions,
+        "answer": word.answer,
+        "most": MOST,
+    }
+    return {"synonyms": VERIFY, "chinese": CHINESE}[step].format(
+        **filled, offered=json.dumps(word.offered, ensure_ascii=False)
+    )
 
 
-def judged(words: Iterable[Word], where: Endpoint, kept: Path, pause: float = 1.0) -> tuple[dict, pd.DataFrame]:
+def judged(
+    words: Iterable[Word], where: Endpoint, kept: Path, pause: float = 1.0
+) -> tuple[dict, pd.DataFrame]:
     """Ask about every word.
 
     Parameters
@@ -78,13 +89,20 @@ def judged(words: Iterable[Word], where: Endpoint, kept: Path, pause: float = 1.
     Returns
     -------
     accepted : dict
-        ``accepted[kind][answer]`` is ``{"en": […], "zh": […]}``, forms besides the answer itself. What was refused, or cannot be read, accepts nothing.
+        ``accepted[kind][answer]`` is ``{"en": […], "zh": […]}``, forms besides the answer itself.
+        What was refused, or cannot be read, accepts nothing.
     record : DataFrame
-        One row for each question: kind, answer, step, outcome (``answered``, ``refused``, ``unreadable``), forms (how many were accepted), dropped
-        (how many named forms were not: neither offered nor Chinese), why (of a refusal or an unreadable reply, what was said).
+        One row for each question: kind, answer, step, outcome (``answered``, ``refused``,
+        ``unreadable``), forms (how many were accepted), dropped (how many named forms were not:
+        neither offered nor Chinese), why (of a refusal or an unreadable reply, what was said).
     """
     words = list(words)
-    asks = [(word, step, prompt(word, step)) for word in words for step in STEPS if step == "chinese" or word.offered]
+    asks = [
+        (word, step, prompt(word, step))
+        for word in words
+        for step in STEPS
+        if step == "chinese" or word.offered
+    ]
     replies = endpoint.asked(where, (text for _, _, text in asks), kept, pause)
     accepted = {word.kind: {} for word in words}
     for word in words:
@@ -94,11 +112,15 @@ def judged(words: Iterable[Word], where: Endpoint, kept: Path, pause: float = 1.
         outcome, forms, dropped, why = read(word, step, replies[text])
         accepted[word.kind][word.answer]["en" if step == "synonyms" else "zh"] = forms
         rows.append((word.kind, word.answer, step, outcome, len(forms), dropped, why))
-    return accepted, pd.DataFrame(rows, columns=["kind", "answer", "step", "outcome", "forms", "dropped", "why"])
+    return accepted, pd.DataFrame(
+        rows, columns=["kind", "answer", "step", "outcome", "forms", "dropped", "why"]
+    )
 
 
 def read(word: Word, step: str, reply: Reply) -> tuple[str, list[str], int, str]:
-    """Outcome, accepted forms, the number of named forms that are not accepted, and why there is nothing to read."""
+    """Outcome, accepted forms, the number of named forms that are not accepted, and why there is
+    nothing to read.
+    """
     if reply.text is None:
         return "refused", [], 0, reply.refused or ""
     named = _list(reply.text)
@@ -124,11 +146,23 @@ def counted(record: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Indexed by step: asked, answered, refused, unreadable, forms, dropped.
     """
-    def of(rows: Mapping) -> pd.Series:
-        outcomes = {name: (rows["outcome"] == name).sum() for name in ("answered", "refused", "unreadable")}
-        return pd.Series({"asked": len(rows), **outcomes, "forms": rows["forms"].sum(), "dropped": rows["dropped"].sum()})
 
-    return pd.DataFrame({step: of(record[record["step"] == step]) for step in STEPS}).T.rename_axis("step")
+    def of(rows: Mapping) -> pd.Series:
+        outcomes = {
+            name: (rows["outcome"] == name).sum() for name in ("answered", "refused", "unreadable")
+        }
+        return pd.Series(
+            {
+                "asked": len(rows),
+                **outcomes,
+                "forms": rows["forms"].sum(),
+                "dropped": rows["dropped"].sum(),
+            }
+        )
+
+    return pd.DataFrame({step: of(record[record["step"] == step]) for step in STEPS}).T.rename_axis(
+        "step"
+    )
 
 
 def _list(text: str) -> list[str] | None:

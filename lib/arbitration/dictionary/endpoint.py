@@ -1,7 +1,9 @@
-"""A language model behind an OpenAI-compatible endpoint, whose every answer is kept: nothing is asked twice.
+"""A language model behind an OpenAI-compatible endpoint, whose every answer is kept: nothing is
+asked twice.
 
-Answers are JSON lines in a file that only grows, each under a hash of the model's name and of what was asked. An interrupted run
-keeps what it has and goes on from there; deleting the file asks everything anew.
+Answers are JSON lines in a file that only grows, each under a hash of the model's name and of what
+was asked. An interrupted run keeps what it has and goes on from there; deleting the file asks
+everything anew.
 """
 
 import hashlib
@@ -25,13 +27,17 @@ VARIABLES = {
     "OPENAI_API_KEY": "sk-…",
     "OPENAI_MODEL": "deepseek-chat",
 }
-#: Busy, broken or slow servers are asked again after 0, 2, 4, … times the pause, or when they say (`Retry-After`, in seconds or as a date).
+#: Busy, broken or slow servers are asked again after 0, 2, 4, … times the pause, or when they say
+#: (`Retry-After`, in seconds or as a date).
 AGAIN = (408, 425, 429, 500, 502, 503, 504, 529)
 TRIES = 6
 LONGEST = 120  # seconds to wait for an answer, or because a server says so
 WORKERS = 4
-#: What servers say that will not answer because of what they were asked, where they do not answer at all (DeepSeek: "Content Exists Risk").
-UNWILLING = re.compile(r"content[\s_]*(exists[\s_]*risk|filter|policy|management)|moderation", re.IGNORECASE)
+#: What servers say that will not answer because of what they were asked, where they do not answer
+#: at all (DeepSeek: "Content Exists Risk").
+UNWILLING = re.compile(
+    r"content[\s_]*(exists[\s_]*risk|filter|policy|management)|moderation", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,26 @@ def from_environment() -> Endpoint:
     given = {name: os.environ.get(name, "").strip() for name in VARIABLES}
     if missing := [name for name, value in given.items() if not value]:
         example = " ".join(f"{name}={value}" for name, value in VARIABLES.items())
-        raise ValueError(
-            f"no language model to ask: {', '.join(missing)} not set. Set all three, for DeepSeek as in {example}"
-            f" (a server of your own that needs no key takes any text as one). Without --ask no language model is needed"
+        why = (
+            f"no language model to ask: {', '.join(missing)} not set. Set all three, for "
+            f"DeepSeek as in {example}"
+            f" (a server of your own that needs no key takes any text as one). Without "
+            f"--ask no language model is needed"
         )
+        raise ValueError(why)
     url, key, model = given["OPENAI_BASE_URL"], given["OPENAI_API_KEY"], given["OPENAI_MODEL"]
     if not re.match(r"https?://[^/]", url):
-        raise ValueError(f"OPENAI_BASE_URL is {url!r}; give an address that starts with https:// or http://, as {VARIABLES['OPENAI_BASE_URL']}")
+        why = (
+            f"OPENAI_BASE_URL is {url!r}; give an address that starts with https:// or "
+            f"http://, as {VARIABLES['OPENAI_BASE_URL']}"
+        )
+        raise ValueError(why)
     return Endpoint(url.rstrip("/").removesuffix("/chat/completions"), model, key)
 
 
-def asked(endpoint: Endpoint, prompts: Iterable[str], path: Path, pause: float = 1.0) -> dict[str, Reply]:
+def asked(
+    endpoint: Endpoint, prompts: Iterable[str], path: Path, pause: float = 1.0
+) -> dict[str, Reply]:
     """The model's answers, from the file where they are there.
 
     Parameters
@@ -97,7 +112,8 @@ def asked(endpoint: Endpoint, prompts: Iterable[str], path: Path, pause: float =
     Returns
     -------
     dict
-        For each prompt its `Reply`. A model that will not answer is an answer too, and not asked again.
+        For each prompt its `Reply`. A model that will not answer is an answer too, and not asked
+        again.
 
     Raises
     ------
@@ -111,13 +127,25 @@ def asked(endpoint: Endpoint, prompts: Iterable[str], path: Path, pause: float =
 
     def ask(prompt: str) -> None:
         reply = _answer(session, endpoint, prompt)
-        line = {"key": keys[prompt], "model": endpoint.model, "prompt": prompt, "text": reply.text, "refused": reply.refused}
+        line = {
+            "key": keys[prompt],
+            "model": endpoint.model,
+            "prompt": prompt,
+            "text": reply.text,
+            "refused": reply.refused,
+        }
         with lock:
             _append(path, line)
             kept[keys[prompt]] = reply
 
-    # What is under way when one fails, or when the run is interrupted, still ends and is kept; nothing further is begun.
-    with ThreadPoolExecutor(WORKERS) as pool, tqdm(total=len(keys), initial=len(keys) - len(missing), desc=f"asking {endpoint.model}") as bar:
+    # What is under way when one fails, or when the run is interrupted, still ends and is kept;
+    # nothing further is begun.
+    with (
+        ThreadPoolExecutor(WORKERS) as pool,
+        tqdm(
+            total=len(keys), initial=len(keys) - len(missing), desc=f"asking {endpoint.model}"
+        ) as bar,
+    ):
         try:
             for done in as_completed([pool.submit(ask, prompt) for prompt in missing]):
                 done.result()
@@ -126,14 +154,24 @@ def asked(endpoint: Endpoint, prompts: Iterable[str], path: Path, pause: float =
             pool.shutdown(cancel_futures=True)
             if isinstance(error, ConnectionError):
                 have = sum(key in kept for key in keys.values())
-                raise ConnectionError(f"{error}\n{have} of {len(keys)} answers are kept in {path}; run this again to go on from there") from error
+                why = (
+                    f"{error}\n{have} of {len(keys)} answers are kept in {path}; run this "
+                    f"again to go on from there"
+                )
+                raise ConnectionError(why) from error
             raise
     return {prompt: kept[key] for prompt, key in keys.items()}
 
 
 def _session(pause: float) -> requests.Session:
     retry = Retry(
-        total=TRIES - 1, status_forcelist=AGAIN, allowed_methods=None, backoff_factor=pause, backoff_max=LONGEST, retry_after_max=LONGEST, raise_on_status=False
+        total=TRIES - 1,
+        status_forcelist=AGAIN,
+        allowed_methods=None,
+        backoff_factor=pause,
+        backoff_max=LONGEST,
+        retry_after_max=LONGEST,
+        raise_on_status=False,
     )
     session = requests.Session()
     for scheme in ("http://", "https://"):
@@ -149,25 +187,54 @@ def _answer(session: requests.Session, endpoint: Endpoint, prompt: str) -> Reply
         request.headers["Authorization"] = f"Bearer {endpoint.key}"
         return request
 
-    body = {"model": endpoint.model, "messages": [{"role": "user", "content": prompt}], "temperature": 0}
+    body = {
+        "model": endpoint.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "temperature": 0,
+    }
     try:
-        answer = session.post(f"{endpoint.url}/chat/completions", json=body, auth=signed, timeout=(10, LONGEST))
+        answer = session.post(
+            f"{endpoint.url}/chat/completions", json=body, auth=signed, timeout=(10, LONGEST)
+        )
     except requests.RequestException as error:
-        raise ConnectionError(f"{endpoint.url} could not be reached ({error}); look at the network and at OPENAI_BASE_URL") from error
+        why = (
+            f"{endpoint.url} could not be reached ({error}); look at the network and at "
+            f"OPENAI_BASE_URL"
+        )
+        raise ConnectionError(why) from error
     said = " ".join(answer.text.replace(endpoint.key, "…").split())[:300]
     if answer.status_code in (401, 403):
-        raise ConnectionError(f"{endpoint.url} does not take the key in OPENAI_API_KEY (it answered {answer.status_code}: {said})")
+        why = (
+            f"{endpoint.url} does not take the key in OPENAI_API_KEY (it answered "
+            f"{answer.status_code}: {said})"
+        )
+        raise ConnectionError(why)
     if answer.status_code in AGAIN:
-        raise ConnectionError(f"{endpoint.url} answered {answer.status_code} {TRIES} times ({said}); try again later")
+        why = (
+            f"{endpoint.url} answered {answer.status_code} {TRIES} times ({said}); try again later"
+        )
+        raise ConnectionError(why)
     if answer.status_code >= 400:
         if UNWILLING.search(said):
             return Reply(None, said)
-        raise ConnectionError(f"{endpoint.url} answered {answer.status_code} ({said}); look at OPENAI_BASE_URL and OPENAI_MODEL, {endpoint.model!r}")
+        why = (
+            f"{endpoint.url} answered {answer.status_code} ({said}); look at OPENAI_BASE_URL "
+            f"and OPENAI_MODEL, {endpoint.model!r}"
+        )
+        raise ConnectionError(why)
     try:
         choice = answer.json()["choices"][0]
-        text, refusal, end = choice["message"].get("content"), choice["message"].get("refusal"), choice.get("finish_reason")
+        text, refusal, end = (
+            choice["message"].get("content"),
+            choice["message"].get("refusal"),
+            choice.get("finish_reason"),
+        )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ConnectionError(f"{endpoint.url} sent no chat completion but {said!r}; look at OPENAI_BASE_URL, which may lack a /v1") from error
+        why = (
+            f"{endpoint.url} sent no chat completion but {said!r}; look at OPENAI_BASE_URL, "
+            f"which may lack a /v1"
+        )
+        raise ConnectionError(why) from error
     if refusal or end == "content_filter" or not isinstance(text, str) or not text.strip():
         return Reply(None, str(refusal or end or "an empty answer"))
     return Reply(text)

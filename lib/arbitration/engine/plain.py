@@ -1,4 +1,6 @@
-"""The plain way: one pass over the whole prompt for each variant. The other way says the same, sooner."""
+"""The plain way: one pass over the whole prompt for each variant. The other way says the same,
+sooner.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +35,11 @@ class Decision:
 def decision(logits: Tensor, prompt, clean: Tensor | None = None) -> Decision:
     """The decision in (n, vocabulary) logits, and how far these are from `clean`, (1, vocabulary)."""
     log = log_softmax(logits)
-    divergence = log.new_full((len(log),), float("nan")) if clean is None else metrics.signed_divergence(log_softmax(clean), log, prompt.y_p)
+    divergence = (
+        log.new_full((len(log),), float("nan"))
+        if clean is None
+        else metrics.signed_divergence(log_softmax(clean), log, prompt.y_p)
+    )
     return Decision(log[:, [prompt.y_p, prompt.y_c]], logits.argmax(-1), divergence)
 
 
@@ -47,8 +53,12 @@ def next_token_logits(subject, prompt) -> Tensor:
     return subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0]
 
 
-def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range], clean: Tensor | None = None) -> Decision:
-    """The decision with the pathway closed in each window, one full pass each; `clean` as in `decision`."""
+def blocked_plain(
+    subject, prompt, pathway: Pathway, windows: Sequence[range], clean: Tensor | None = None
+) -> Decision:
+    """The decision with the pathway closed in each window, one full pass each; `clean` as in
+    `decision`.
+    """
     rows = []
     for window in windows:
         with knockout(subject, prompt, [pathway], window):
@@ -58,12 +68,14 @@ def blocked_plain(subject, prompt, pathway: Pathway, windows: Sequence[range], c
 
 @torch.no_grad()
 def check_bites(subject, prompt, pathway: Pathway) -> None:
-    """Prove that closing a pathway in every layer changes its target's attention outputs and nothing before it.
+    """Prove that closing a pathway in every layer changes its target's attention outputs and
+    nothing before it.
 
     Raises
     ------
     RuntimeError
-        If the mask does not bite (a mask of the wrong kind silently blocks nothing), or bites elsewhere.
+        If the mask does not bite (a mask of the wrong kind silently blocks nothing), or bites
+        elsewhere.
     """
     layers = range(subject.n_layers)
 
@@ -73,8 +85,12 @@ def check_bites(subject, prompt, pathway: Pathway) -> None:
         def record(module, args, out):
             found.append((out[0] if isinstance(out, tuple) else out)[0].cpu())
 
-        # Both passes with an explicit mask: under sdpa, mask and causal flag may be served by different kernels.
-        with knockout(subject, prompt, pathways, layers), hooks(subject.attention(layer).register_forward_hook(record) for layer in layers):
+        # Both passes with an explicit mask: under sdpa, mask and causal flag may be served by
+        # different kernels.
+        with (
+            knockout(subject, prompt, pathways, layers),
+            hooks(subject.attention(layer).register_forward_hook(record) for layer in layers),
+        ):
             subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
         return torch.stack(found)
 
@@ -82,8 +98,11 @@ def check_bites(subject, prompt, pathway: Pathway) -> None:
     source, target = pathway.edges(prompt)
     sees = target[target >= source.min()]
     if not moved[sees].any() or moved[: int(target.min())].any():
-        raise RuntimeError(
-            f"knockout of {pathway} in all layers of {subject.name} changed {int(moved[sees].sum())} of {len(sees)} target rows"
-            f" and {int(moved[: int(target.min())].sum())} rows before them; it must change target rows and later ones only:"
+        why = (
+            f"knockout of {pathway} in all layers of {subject.name} changed "
+            f"{int(moved[sees].sum())} of {len(sees)} target rows"
+            f" and {int(moved[: int(target.min())].sum())} rows before them; it must "
+            f"change target rows and later ones only:"
             " the model ignores the attention mask that it is given"
         )
+        raise RuntimeError(why)

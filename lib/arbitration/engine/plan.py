@@ -1,4 +1,5 @@
-"""What an intervention changes of a prompt's pass, and which variants travel together (the plan of `arbitration.engine.resume`).
+"""What an intervention changes of a prompt's pass, and which variants travel together (the plan of
+`arbitration.engine.resume`).
 
 Everything here is index arithmetic on the CPU, done before the pass that it describes is started.
 """
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from arbitration.equations.knockout import Pathway, close_edges
 
-#: MiB that the variants of one pass may take, besides the weights and the clean pass. A processor's caches like less.
+#: MiB that the variants of one pass may take, besides the weights and the clean pass. A processor's
+#: caches like less.
 WORKSPACE = {"cpu": 128, "cuda": 384}
 
 
@@ -42,7 +44,9 @@ class Variant:
     @cached_property
     def first_row(self) -> int:
         """The first changed row; the last one for a variant that changes nothing."""
-        changed = [target for _, target, _ in self.edges] + ([] if self.gains is None else [self.positions])
+        changed = [target for _, target, _ in self.edges] + (
+            [] if self.gains is None else [self.positions]
+        )
         return min((int(rows.min()) for rows in changed), default=self.prompt.groups.length - 1)
 
     @cached_property
@@ -96,7 +100,8 @@ def packs(subject, variants: Sequence[Variant], workspace: float) -> list[Pack]:
     Parameters
     ----------
     workspace : float
-        MiB; together with model and prompt it fixes which variants travel together, so that a repeated run gives the same bits.
+        MiB; together with model and prompt it fixes which variants travel together, so that a
+        repeated run gives the same bits.
     """
     together: dict[int, list[int]] = {}
     for index, variant in enumerate(variants):
@@ -104,14 +109,21 @@ def packs(subject, variants: Sequence[Variant], workspace: float) -> list[Pack]:
     found = []
     for first_row, indices in together.items():
         length = variants[indices[0]].prompt.groups.length
-        size = max(1, int(workspace * 2**20 // bytes_per_variant(subject, length - first_row, length)))
+        size = max(
+            1, int(workspace * 2**20 // bytes_per_variant(subject, length - first_row, length))
+        )
         indices.sort(key=lambda index: _first_layer(subject, variants[index]))
-        found += [_pack(subject, variants, indices[start : start + size], first_row) for start in range(0, len(indices), size)]
+        found += [
+            _pack(subject, variants, indices[start : start + size], first_row)
+            for start in range(0, len(indices), size)
+        ]
     return found
 
 
 def bytes_per_variant(subject, rows: int, length: int) -> int:
-    """Rough memory of one variant in one layer: its rows in the MLP, and its copy of every head's keys and values."""
+    """Rough memory of one variant in one layer: its rows in the MLP, and its copy of every head's
+    keys and values.
+    """
     config = subject.decoder.config
     per_row = 3 * config.intermediate_size + 4 * config.hidden_size
     per_key = 2 * 2 * subject.output_projection(0).in_features
@@ -131,17 +143,28 @@ def _pack(subject, variants, indices: list[int], first_row: int) -> Pack:
         if variant.edges and id(variant.edges) not in number:
             number[id(variant.edges)] = len(masks)
             masks.append(_closed(causal, variant.edges, first_row))
-    joined = [sum(_first_layer(subject, variant) <= layer for variant in chosen) for layer in range(subject.n_layers)]
+    joined = [
+        sum(_first_layer(subject, variant) <= layer for variant in chosen)
+        for layer in range(subject.n_layers)
+    ]
     return Pack(
-        indices, first_row, joined, torch.stack(masks)[:, None],
+        indices,
+        first_row,
+        joined,
+        torch.stack(masks)[:, None],
         [_mask_of(chosen[:count], layer, number) for layer, count in enumerate(joined)],
         _factors(subject, chosen, first_row, length),
     )
 
 
 def _mask_of(variants: Sequence[Variant], layer: int, number: dict[int, int]) -> Tensor | None:
-    """Which mask each variant has in a layer, 0 where none of its edges is closed; None if that is so for all."""
-    chosen = [number[id(variant.edges)] if variant.edges and layer in variant.layers else 0 for variant in variants]
+    """Which mask each variant has in a layer, 0 where none of its edges is closed; None if that is
+    so for all.
+    """
+    chosen = [
+        number[id(variant.edges)] if variant.edges and layer in variant.layers else 0
+        for variant in variants
+    ]
     return torch.tensor(chosen) if any(chosen) else None
 
 
@@ -164,16 +187,19 @@ def _factors(subject, variants, first_row: int, length: int) -> Tensor | None:
 
 @dataclass(frozen=True)
 class LastRows:
-    """Variants that change the last row alone: the prompts of a pass are its batch, the variants its rows.
+    """Variants that change the last row alone: the prompts of a pass are its batch, the variants
+    its rows.
 
-    All prompts have the same variants (pathways into the last token × windows); the keys of shorter prompts are padded.
+    All prompts have the same variants (pathways into the last token × windows); the keys of shorter
+    prompts are padded.
 
     Attributes
     ----------
     joined : list of int
         How many variants are under way in each layer.
     masks : Tensor, (n_prompts, n_masks, P)
-        What the last row may see of the P earlier positions: all, then without each pathway's source.
+        What the last row may see of the P earlier positions: all, then without each pathway's
+        source.
     mask_of : list of Tensor, (joined,)
         In each layer the mask of every variant under way.
     """
@@ -183,8 +209,12 @@ class LastRows:
     mask_of: list[Tensor]
 
 
-def last_rows(prompts, pathways: Sequence[Pathway], numbered: Sequence[tuple[int, range]], n_layers: int) -> LastRows:
-    """Plan one pass for (number of the pathway, window) pairs, ordered by the window's first layer, in every prompt."""
+def last_rows(
+    prompts, pathways: Sequence[Pathway], numbered: Sequence[tuple[int, range]], n_layers: int
+) -> LastRows:
+    """Plan one pass for (number of the pathway, window) pairs, ordered by the window's first layer,
+    in every prompt.
+    """
     earlier = max(prompt.groups.length for prompt in prompts) - 1
     masks = torch.zeros(len(prompts), 1 + len(pathways), earlier, dtype=torch.bool)
     for own, prompt in zip(masks, prompts):
@@ -194,7 +224,10 @@ def last_rows(prompts, pathways: Sequence[Pathway], numbered: Sequence[tuple[int
             own[number, source[source < prompt.groups.length - 1]] = False
     joined = [sum(window.start <= layer for _, window in numbered) for layer in range(n_layers)]
     mask_of = [
-        torch.tensor([1 + number if layer in window else 0 for number, window in numbered[:count]], dtype=torch.long)
+        torch.tensor(
+            [1 + number if layer in window else 0 for number, window in numbered[:count]],
+            dtype=torch.long,
+        )
         for layer, count in enumerate(joined)
     ]
     return LastRows(joined, masks, mask_of)

@@ -16,20 +16,24 @@ from arbitration.equations.trace import trace, widened
 Metric = Callable[[Tensor], Tensor]
 
 
-def sublayer_increments(before: Tensor, attention: Tensor, mlp: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:
+def sublayer_increments(
+    before: Tensor, attention: Tensor, mlp: Tensor, metric: Metric
+) -> tuple[Tensor, Tensor]:
     """Contributions of attention and MLP to a metric of the residual stream (Eqs. 10 and 11).
 
     Parameters
     ----------
     before, attention, mlp : Tensor, (..., n_positions, d)
-        H of the layer before, and the outputs A and F of this layer's sublayers; leading axes (layers) broadcast.
+        H of the layer before, and the outputs A and F of this layer's sublayers; leading axes
+        (layers) broadcast.
     metric : callable
         (..., n_positions, d) → (...): Φ_f for the signal, Φ_f − Φ_c for the margin, in logits.
 
     Returns
     -------
     delta_attention, delta_mlp : Tensor, (...)
-        In the metric's unit. Their sum over layers telescopes to metric(H of the last) − metric(embedding).
+        In the metric's unit. Their sum over layers telescopes to metric(H of the last) −
+        metric(embedding).
     """
     before, attention, mlp = (widened(part) for part in (before, attention, mlp))
     middle = metric(before + attention)
@@ -58,13 +62,17 @@ def head_increments(before: Tensor, heads: Tensor, output_weight: Tensor, metric
 
 
 def head_writes(heads: Tensor, output_weight: Tensor) -> Tensor:
-    """What each head writes to the residual stream: Head · W_O (Eq. 3), (n_heads, n_positions, d), in float32 at least."""
+    """What each head writes to the residual stream: Head · W_O (Eq. 3), (n_heads, n_positions, d),
+    in float32 at least.
+    """
     n_heads, width = heads.shape[-2:]
     slices = widened(output_weight).reshape(output_weight.shape[0], n_heads, width)
     return widened(heads).transpose(0, 1) @ slices.permute(1, 2, 0)
 
 
-def head_attribution(subject, prompts, dictionary=None, top_k: int = 1, pooling: str = "max", norm: bool = False) -> pd.DataFrame:
+def head_attribution(
+    subject, prompts, dictionary=None, top_k: int = 1, pooling: str = "max", norm: bool = False
+) -> pd.DataFrame:
     """Contribution of every head to the arbitration margin at the instruction tokens (Eq. 12).
 
     Parameters
@@ -87,35 +95,63 @@ def head_attribution(subject, prompts, dictionary=None, top_k: int = 1, pooling:
         If what the heads write does not sum to what the layer adds (`Subject.head_obstacle`).
     """
     if subject.head_obstacle:
-        raise ValueError(
-            f"heads of {subject.name} have no contribution of their own (Eq. 12): {subject.head_obstacle}; `head_sensitivity` ranks them, and"
+        why = (
+            f"heads of {subject.name} have no contribution of their own (Eq. 12): "
+            f"{subject.head_obstacle}; `head_sensitivity` ranks them, and"
             " scaling them works"
         )
+        raise ValueError(why)
     dictionary = dictionary or entities.load("scenes")
     frames = []
-    for prompt in tqdm(prompts, leave=False, disable=len(prompts) == 1, desc=f"heads, {subject.name}"):
+    for prompt in tqdm(
+        prompts, leave=False, disable=len(prompts) == 1, desc=f"heads, {subject.name}"
+    ):
         activations = trace(subject, prompt)
         metric = margin(subject, prompt, dictionary, top_k, pooling, norm)
         place = prompt.groups.instruction.to(activations.residual.device)
-        scores = torch.stack([
-            head_increments(activations.residual[layer, place], activations.heads[layer, place],
-                            subject.output_projection(layer).weight.to(place.device), metric)
-            for layer in range(subject.n_layers)
-        ])
+        scores = torch.stack(
+            [
+                head_increments(
+                    activations.residual[layer, place],
+                    activations.heads[layer, place],
+                    subject.output_projection(layer).weight.to(place.device),
+                    metric,
+                )
+                for layer in range(subject.n_layers)
+            ]
+        )
         layers, heads = np.indices(scores.shape)
-        frames.append(pd.DataFrame({
-            "model": subject.name, "sample": prompt.sample.id, "following": prompt.following,
-            "layer": layers.ravel(), "head": heads.ravel(), "margin": scores.detach().double().cpu().numpy().ravel(),
-        }))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "model": subject.name,
+                    "sample": prompt.sample.id,
+                    "following": prompt.following,
+                    "layer": layers.ravel(),
+                    "head": heads.ravel(),
+                    "margin": scores.detach().double().cpu().numpy().ravel(),
+                }
+            )
+        )
     return pd.concat(frames, ignore_index=True)
 
 
-def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False, sample=None):
+def signals(
+    subject,
+    prompt,
+    dictionary,
+    top_k: int = 1,
+    pooling: str = "max",
+    norm: bool = False,
+    sample=None,
+):
     """Φ_f and Φ_c of one prompt as functions of (..., n_positions, d) residual streams (Eq. 8).
 
     Another `sample` than the prompt's own gives the shuffled-dictionary control.
     """
-    ids = dict(zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer)))
+    ids = dict(
+        zip(("vision", "text"), dictionary.sample_ids(sample or prompt.sample, subject.tokenizer))
+    )
     final = final_norm(subject) if norm else None
 
     def signal(modality):
@@ -126,6 +162,8 @@ def signals(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", n
 
 
 def margin(subject, prompt, dictionary, top_k: int = 1, pooling: str = "max", norm: bool = False):
-    """The modality arbitration margin ΔS = Φ_f − Φ_c of one prompt as a function of residual streams (§4.1.1)."""
+    """The modality arbitration margin ΔS = Φ_f − Φ_c of one prompt as a function of residual
+    streams (§4.1.1).
+    """
     followed, competitor = signals(subject, prompt, dictionary, top_k, pooling, norm)
     return lambda hidden: followed(hidden) - competitor(hidden)

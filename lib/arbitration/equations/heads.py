@@ -25,7 +25,9 @@ class Head:
 
 
 def ranking(scores: pd.DataFrame, by: str = "margin") -> list[Head]:
-    """All heads by the mean of a column over the samples, strongest first (ties by layer and index)."""
+    """All heads by the mean of a column over the samples, strongest first (ties by layer and
+    index).
+    """
     mean = scores.groupby(["layer", "head"])[by].mean()
     ordered = sorted(mean.items(), key=lambda item: (-item[1], item[0]))
     return [Head(int(layer), int(index)) for (layer, index), _ in ordered]
@@ -34,7 +36,8 @@ def ranking(scores: pd.DataFrame, by: str = "margin") -> list[Head]:
 def share_count(subject, share: float) -> int:
     """How many heads a share of all heads is (rounded down, at least one; 5 % of 270 is 13)."""
     if not 0 < share <= 1:
-        raise ValueError(f"a share of heads lies in (0, 1]; got {share}")
+        why = f"a share of heads lies in (0, 1]; got {share}"
+        raise ValueError(why)
     return max(1, int(share * subject.n_layers * subject.n_heads))
 
 
@@ -46,7 +49,8 @@ def random_heads(subject, count: int, seed: int) -> list[Head]:
 
 
 def layer_matched_heads(subject, heads: Iterable[Head], seed: int) -> list[Head]:
-    """A control for a set: as many random heads in the same layers, none of the set's own as long as a layer has others.
+    """A control for a set: as many random heads in the same layers, none of the set's own as long
+    as a layer has others.
 
     Where the set holds more than half of a layer's heads, some of its own are drawn again.
     """
@@ -70,7 +74,11 @@ def gain_table(subject, heads: Iterable[Head], factor: float) -> Tensor:
     gains = torch.ones(subject.n_layers, subject.n_heads)
     for head in heads:
         if not (0 <= head.layer < subject.n_layers and 0 <= head.index < subject.n_heads):
-            raise ValueError(f"head {head} does not exist: {subject.name} has {subject.n_layers} layers × {subject.n_heads} heads")
+            why = (
+                f"head {head} does not exist: {subject.name} has {subject.n_layers} layers × "
+                f"{subject.n_heads} heads"
+            )
+            raise ValueError(why)
         gains[head.layer, head.index] = factor
     return gains
 
@@ -78,33 +86,49 @@ def gain_table(subject, heads: Iterable[Head], factor: float) -> Tensor:
 def times(heads: Tensor, factors: Tensor) -> Tensor:
     """Head outputs side by side, (..., n_heads · d_head), each times its factor, (..., n_heads).
 
-    The product, and its derivative with respect to the factors, are taken in float32 at least; the result is in the heads' dtype.
+    The product, and its derivative with respect to the factors, are taken in float32 at least; the
+    result is in the heads' dtype.
     """
     wide = widened(heads)
-    return (wide.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(wide)).flatten(-2).to(heads.dtype)
+    return (
+        (wide.unflatten(-1, (factors.shape[-1], -1)) * factors[..., None].to(wide))
+        .flatten(-2)
+        .to(heads.dtype)
+    )
 
 
-def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor | None = None, generated: bool = False):
-    """Multiply the output of some heads while the body runs: 0 blocks, more than 1 amplifies (§4.2.2).
+def scale_heads(
+    subject,
+    heads: Iterable[Head],
+    factor: float,
+    positions: Tensor | None = None,
+    generated: bool = False,
+):
+    """Multiply the output of some heads while the body runs: 0 blocks, more than 1 amplifies
+    (§4.2.2).
 
-    The body may call the model or its `generate`, with a cache, on any prompt and any batch, with beams or samples, with drafts that an
-    assistant or the prompt itself proposes, and with the prompt in chunks. What is prompt and what is generated is known from the call of
-    `generate`; without one, the pass that begins a cache is the prompt, and single tokens after it are generated.
+    The body may call the model or its `generate`, with a cache, on any prompt and any batch, with
+    beams or samples, with drafts that an assistant or the prompt itself proposes, and with the
+    prompt in chunks. What is prompt and what is generated is known from the call of `generate`;
+    without one, the pass that begins a cache is the prompt, and single tokens after it are
+    generated.
 
     Parameters
     ----------
     heads : iterable of Head
     factor : float
     positions : Tensor, optional
-        Absolute positions of the prompt, (n,) or one row per sequence of the batch, (batch, n); all unless given.
+        Absolute positions of the prompt, (n,) or one row per sequence of the batch, (batch, n); all
+        unless given.
     generated : bool
         Also at every token generated after the prompt; these are left alone otherwise.
 
     Raises
     ------
     ValueError
-        For a head that does not exist; and in the body, if the rows of `positions` do not share out the batch or lie outside of the prompt,
-        or if several tokens go on from a cache outside of `generate`, so that nobody knows whether they are prompt.
+        For a head that does not exist; and in the body, if the rows of `positions` do not share out
+        the batch or lie outside of the prompt, or if several tokens go on from a cache outside of
+        `generate`, so that nobody knows whether they are prompt.
 
     Returns
     -------
@@ -114,11 +138,18 @@ def scale_heads(subject, heads: Iterable[Head], factor: float, positions: Tensor
 
 
 @contextmanager
-def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, generated: bool = False):
-    """As `scale_heads`, with a factor for each head, (L, n_heads), or for each sequence too, (batch, L, n_heads)."""
+def scale_heads_by(
+    subject, gains: Tensor, positions: Tensor | None = None, generated: bool = False
+):
+    """As `scale_heads`, with a factor for each head, (L, n_heads), or for each sequence too,
+    (batch, L, n_heads).
+    """
     gains = gains if gains.ndim == 3 else gains[None]
     touched = (gains != 1).any(0).any(-1).nonzero().flatten().tolist()
-    start, cached = {}, {}  # per layer: the position of this pass's first row, and whether there is a cache
+    start, cached = (
+        {},
+        {},
+    )  # per layer: the position of this pass's first row, and whether there is a cache
     length_of_prompt = {}  # outside of `generate`, per layer: that of the pass that began the cache
 
     def find_start(layer):
@@ -136,7 +167,9 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
                 length_of_prompt[layer] = length
             if told[0] is not None:
                 prompt = told[0]
-            elif generated == (positions is None):  # all rows, or those of the positions, whatever is prompt
+            elif generated == (
+                positions is None
+            ):  # all rows, or those of the positions, whatever is prompt
                 prompt = start[layer] + length
             elif start[layer] and length > 1:
                 raise ValueError(_unknown_rows(length, start[layer]))
@@ -147,14 +180,18 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
             place = torch.arange(start[layer], start[layer] + length)
             chosen = ((place >= prompt) & generated).expand(batch, -1)
             chosen = chosen | ((place < prompt) & _among(place, positions, batch))
-            factors = torch.where(chosen[..., None], _for_batch(gains[:, layer], batch, "gains")[:, None], 1.0)
+            factors = torch.where(
+                chosen[..., None], _for_batch(gains[:, layer], batch, "gains")[:, None], 1.0
+            )
             return (times(args[0], factors), *args[1:]) if chosen.any() else None
 
         return hook
 
     def register():
         for layer in touched:
-            yield subject.attention(layer).register_forward_pre_hook(find_start(layer), with_kwargs=True)
+            yield subject.attention(layer).register_forward_pre_hook(
+                find_start(layer), with_kwargs=True
+            )
             yield subject.output_projection(layer).register_forward_pre_hook(scale(layer))
 
     with hooks(register()), _told_prompts(subject.model) as told:
@@ -163,9 +200,11 @@ def scale_heads_by(subject, gains: Tensor, positions: Tensor | None = None, gene
 
 @contextmanager
 def _told_prompts(model):
-    """A list whose only entry is the length of the prompt while the model generates, None otherwise.
+    """A list whose only entry is the length of the prompt while the model generates, None
+    otherwise.
 
-    A pass of `generate` does not tell: the first one may hold drafts behind the prompt, or only a chunk of it.
+    A pass of `generate` does not tell: the first one may hold drafts behind the prompt, or only a
+    chunk of it.
     """
     told, own = [None], model.__dict__.get("generate")
     honest = model.generate
@@ -190,7 +229,9 @@ def _told_prompts(model):
 
 
 def _among(place: Tensor, positions: Tensor | None, batch: int) -> Tensor:
-    """Which places of a pass are among the positions, (batch, n_places); all if there are none given."""
+    """Which places of a pass are among the positions, (batch, n_places); all if there are none
+    given.
+    """
     if positions is None:
         return torch.ones(batch, len(place), dtype=torch.bool)
     rows = _for_batch(torch.atleast_2d(positions), batch, "positions").cpu()
@@ -200,18 +241,30 @@ def _among(place: Tensor, positions: Tensor | None, batch: int) -> Tensor:
 def _check_inside(positions: Tensor, prompt: int) -> None:
     outside = positions[(positions < 0) | (positions >= prompt)]
     if len(outside):
-        raise ValueError(f"positions {outside.tolist()} are outside of the prompt's 0..{prompt - 1}; for generated tokens give generated=True")
+        why = (
+            f"positions {outside.tolist()} are outside of the prompt's 0..{prompt - 1}; for "
+            f"generated tokens give generated=True"
+        )
+        raise ValueError(why)
 
 
 def _unknown_rows(length: int, seen: int) -> str:
     return (
-        f"{length} tokens go on from {seen} in the cache, outside of `generate`: nobody knows whether they are prompt or generated. Give `positions`"
-        " with generated=False or none with generated=True, where it does not matter; or pass the whole prompt at once, or call the model's `generate`"
+        f"{length} tokens go on from {seen} in the cache, outside of `generate`: nobody "
+        f"knows whether they are prompt or generated. Give `positions`"
+        " with generated=False or none with generated=True, where it does not matter; or "
+        "pass the whole prompt at once, or call the model's `generate`"
     )
 
 
 def _for_batch(rows: Tensor, batch: int, what: str) -> Tensor:
-    """A row for each sequence of a batch, from one for all or one for each prompt: `generate` repeats a prompt for each of its beams or samples."""
+    """A row for each sequence of a batch, from one for all or one for each prompt: `generate`
+    repeats a prompt for each of its beams or samples.
+    """
     if batch % len(rows):
-        raise ValueError(f"{len(rows)} rows of {what} for a batch of {batch} sequences; give one row for all, or one for each prompt")
+        why = (
+            f"{len(rows)} rows of {what} for a batch of {batch} sequences; give one row for "
+            f"all, or one for each prompt"
+        )
+        raise ValueError(why)
     return rows.repeat_interleave(batch // len(rows), dim=0)

@@ -21,9 +21,10 @@ class Pathway:
     source, target : str
         Names of token groups (`TokenGroups`).
     control : int, optional
-        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed) from all before the
-        target's last token, except the first token of the prompt, on which attention rests by default. Tokens of source
-        and target are among those drawn; a token's edge to itself is never closed.
+        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed)
+        from all before the target's last token, except the first token of the prompt, on which
+        attention rests by default. Tokens of source and target are among those drawn; a token's
+        edge to itself is never closed.
     """
 
     source: str
@@ -39,11 +40,16 @@ class Pathway:
         Raises
         ------
         ValueError
-            If no edge of the pathway exists: a group is empty, or causality already forbids them all.
+            If no edge of the pathway exists: a group is empty, or causality already forbids them
+            all.
         """
         source, target = prompt.groups.positions(self.source), prompt.groups.positions(self.target)
         if len(source) == 0 or len(target) == 0 or source.min() > target.max():
-            raise ValueError(f"pathway {self} has no edge in {prompt.id}: {len(source)} source and {len(target)} target tokens, and attention only looks back")
+            why = (
+                f"pathway {self} has no edge in {prompt.id}: {len(source)} source and "
+                f"{len(target)} target tokens, and attention only looks back"
+            )
+            raise ValueError(why)
         if self.control is not None:
             pool = torch.arange(1, int(target.max()))
             rng = np.random.default_rng([self.control, prompt.groups.length, len(source)])
@@ -61,7 +67,8 @@ class LayerWindow:
 
     def __post_init__(self):
         if self.width < 1 or self.width % 2 == 0:
-            raise ValueError(f"a layer window is centred, so its width is odd and positive; got {self.width}")
+            why = f"a layer window is centred, so its width is odd and positive; got {self.width}"
+            raise ValueError(why)
 
     def layers(self, n_layers: int) -> range:
         half = self.width // 2
@@ -70,9 +77,14 @@ class LayerWindow:
 
 #: Figs. 3 and 4 of the paper, and the way out of the instruction.
 STANDARD_PATHWAYS = (
-    Pathway("vision", "text"), Pathway("vision", "last"), Pathway("text", "last"),
-    Pathway("context", "instruction"), Pathway("context", "last"), Pathway("vision", "instruction"),
-    Pathway("vision", "context"), Pathway("instruction", "last"),
+    Pathway("vision", "text"),
+    Pathway("vision", "last"),
+    Pathway("text", "last"),
+    Pathway("context", "instruction"),
+    Pathway("context", "last"),
+    Pathway("vision", "instruction"),
+    Pathway("vision", "context"),
+    Pathway("instruction", "last"),
 )
 
 
@@ -80,9 +92,9 @@ STANDARD_PATHWAYS = (
 def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]):
     """Close the pathways' edges in the given layers while the body runs.
 
-    Works for forward passes over the prompt (a batch repeats it) and for `generate`, with drafts that an assistant or the prompt itself
-    proposes and with the prompt in chunks: where the target is ``last``, every new token is a target too. Nothing is left
-    behind, also when the body raises.
+    Works for forward passes over the prompt (a batch repeats it) and for `generate`, with drafts
+    that an assistant or the prompt itself proposes and with the prompt in chunks: where the target
+    is ``last``, every new token is a target too. Nothing is left behind, also when the body raises.
 
     Parameters
     ----------
@@ -95,31 +107,45 @@ def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]
     Raises
     ------
     ValueError
-        If a pathway has no edge, a layer does not exist, or the attention implementation takes no mask; and in the body, for a cache
-        of fixed size.
+        If a pathway has no edge, a layer does not exist, or the attention implementation takes no
+        mask; and in the body, for a cache of fixed size.
     """
     pairs = [(*pathway.edges(prompt), pathway.target == "last") for pathway in pathways]
     layers = sorted(set(layers))
     if not all(0 <= layer < subject.n_layers for layer in layers):
-        raise ValueError(f"layers {layers} are outside 0..{subject.n_layers - 1} of {subject.name}")
+        why = f"layers {layers} are outside 0..{subject.n_layers - 1} of {subject.name}"
+        raise ValueError(why)
     implementation = subject.decoder.config._attn_implementation
     if implementation not in ("sdpa", "eager"):
-        raise ValueError(f"knockout needs attention by 'sdpa' or 'eager', which take a mask; {subject.name} uses {implementation!r}")
+        why = (
+            f"knockout needs attention by 'sdpa' or 'eager', which take a mask; {subject.name} "
+            f"uses {implementation!r}"
+        )
+        raise ValueError(why)
 
     def close(module, args, kwargs):
         hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
         past = kwargs.get("past_key_values")
         if isinstance(past, StaticCache):
-            raise ValueError("knockout needs a cache that grows, whose length is that of the mask; generate without cache_implementation='static'")
+            why = (
+                "knockout needs a cache that grows, whose length is that of the mask; generate "
+                "without cache_implementation='static'"
+            )
+            raise ValueError(why)
         seen = past.get_seq_length(module.layer_idx) if past is not None else 0
         mask = open_mask(kwargs.get("attention_mask"), hidden, seen, implementation)
         return args, {**kwargs, "attention_mask": _closed(mask, pairs, seen, prompt.groups.length)}
 
-    with hooks(subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True) for layer in layers):
+    with hooks(
+        subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True)
+        for layer in layers
+    ):
         yield
 
 
-def open_mask(mask: Tensor | None, hidden: Tensor, seen: int, implementation: str = "sdpa") -> Tensor:
+def open_mask(
+    mask: Tensor | None, hidden: Tensor, seen: int, implementation: str = "sdpa"
+) -> Tensor:
     """The causal mask in full: transformers passes none where sdpa's causal flag suffices.
 
     Returns
@@ -136,7 +162,9 @@ def open_mask(mask: Tensor | None, hidden: Tensor, seen: int, implementation: st
 
 
 def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(
+        ~allowed, torch.finfo(dtype).min
+    )
 
 
 def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
@@ -144,7 +172,9 @@ def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
     mask = mask.clone()
     shut = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
     n_queries, n_keys = mask.shape[-2:]
-    forgotten = max(0, seen + n_queries - n_keys)  # a layer with a sliding window keeps the last keys only
+    forgotten = max(
+        0, seen + n_queries - n_keys
+    )  # a layer with a sliding window keeps the last keys only
     for source, target, generated in pairs:
         rows = target - seen
         if generated and seen + n_queries > prompt_length:
@@ -155,8 +185,12 @@ def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
     return mask
 
 
-def close_edges(mask: Tensor, rows: Tensor, source: Tensor, seen: int, shut: bool | float = False) -> None:
-    """Close source columns in some rows of a mask in place; row i stands for column `seen` + i and keeps sight of itself."""
+def close_edges(
+    mask: Tensor, rows: Tensor, source: Tensor, seen: int, shut: bool | float = False
+) -> None:
+    """Close source columns in some rows of a mask in place; row i stands for column `seen` + i and
+    keeps sight of itself.
+    """
     edges = torch.zeros(mask.shape[-2:], dtype=torch.bool, device=mask.device)
     edges[rows[:, None], source[None, :]] = True
     edges.diagonal(seen).fill_(False)

@@ -32,9 +32,14 @@ def logits(hidden: Tensor, rows: Tensor, norm: Callable[[Tensor], Tensor] | None
 
 
 def final_norm(subject) -> Callable[[Tensor], Tensor]:
-    """The model's final norm as a function of residual streams, in their own dtype and on their own device."""
+    """The model's final norm as a function of residual streams, in their own dtype and on their own
+    device.
+    """
+
     def norm(hidden):
-        weights = {name: weight.to(hidden.dtype) for name, weight in subject.norm.named_parameters()}
+        weights = {
+            name: weight.to(hidden.dtype) for name, weight in subject.norm.named_parameters()
+        }
         return functional_call(subject.norm, weights, (hidden,)).to(hidden.device)
 
     return norm
@@ -73,10 +78,13 @@ def pool(entity_logits: Tensor, top_k: int = 1, pooling: str = "max") -> Tensor:
     """The pooling half of Eq. 8: (..., n_positions, n_tokens) logits to (...) signals."""
     positions, tokens = entity_logits.shape[-2:]
     if pooling not in POOLINGS:
-        raise ValueError(f"unknown pooling {pooling!r}; choose one of {', '.join(POOLINGS)}")
+        why = f"unknown pooling {pooling!r}; choose one of {', '.join(POOLINGS)}"
+        raise ValueError(why)
     if tokens == 0:
-        raise ValueError("phi needs at least one answer token; the entity dictionary gave none for this answer")
+        why = "phi needs at least one answer token; the entity dictionary gave none for this answer"
+        raise ValueError(why)
     if not 1 <= top_k <= positions:
-        raise ValueError(f"top_k={top_k} is outside 1..{positions}, the number of positions given")
+        why = f"top_k={top_k} is outside 1..{positions}, the number of positions given"
+        raise ValueError(why)
     signal = entity_logits.amax(-1) if pooling == "max" else entity_logits.mean(-1)
     return signal.topk(top_k, dim=-1).values.mean(-1)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 
 def binary_subspace(log_p_p: Tensor, log_p_c: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of `y_p` and `y_c` renormalised to the decision subspace {y_p, y_c} (Eq. 6).
+    """Log-probabilities of `y_p` and `y_c` renormalised to the decision subspace {y_p, y_c} (Eq.
+    6).
 
     Parameters
     ----------
@@ -25,12 +26,14 @@ def binary_subspace(log_p_p: Tensor, log_p_c: Tensor) -> tuple[Tensor, Tensor]:
     return torch.nn.functional.logsigmoid(gap), torch.nn.functional.logsigmoid(-gap)
 
 
-def nssd(log_p_p: Tensor, log_p_c: Tensor, log_p_p_blocked: Tensor, log_p_c_blocked: Tensor) -> Tensor:
+def nssd(
+    log_p_p: Tensor, log_p_c: Tensor, log_p_p_blocked: Tensor, log_p_c_blocked: Tensor
+) -> Tensor:
     """Normalised signed structural divergence, in nats (Eq. 7).
 
     The Kullback–Leibler divergence from the blocked to the clean decision, signed: positive when
-    blocking lowers the renormalised probability of `y_p` (the path helped the model to follow), negative
-    when it raises it, 0 when it changes nothing.
+    blocking lowers the renormalised probability of `y_p` (the path helped the model to follow),
+    negative when it raises it, 0 when it changes nothing.
 
     Parameters
     ----------
@@ -57,10 +60,12 @@ def nssd(log_p_p: Tensor, log_p_c: Tensor, log_p_p_blocked: Tensor, log_p_c_bloc
 
 
 def signed_divergence(log_p: Tensor, log_p_blocked: Tensor, token: int) -> Tensor:
-    """NSSD without its restriction to two answers: the divergence of the whole next-token distribution, in nats.
+    """NSSD without its restriction to two answers: the divergence of the whole next-token
+    distribution, in nats.
 
-    Kullback–Leibler divergence from the blocked to the clean distribution over the vocabulary, with the sign that Eq. 7 gives, taken
-    from P(y_p) itself instead of its renormalised share: positive when blocking lowers it.
+    Kullback–Leibler divergence from the blocked to the clean distribution over the vocabulary, with
+    the sign that Eq. 7 gives, taken from P(y_p) itself instead of its renormalised share: positive
+    when blocking lowers it.
 
     Parameters
     ----------
@@ -110,10 +115,12 @@ def synchronisation(margin_anchor, margin_last) -> float:
 
 
 def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
-    """By how much each sample's two sites agree more with each other than with other samples' sites, averaged over layers.
+    """By how much each sample's two sites agree more with each other than with other samples'
+    sites, averaged over layers.
 
-    The control of `synchronisation`: two sites that are both right nearly always agree nearly always, whether or not one takes its decision
-    from the other. Zero says that an anchor tells of the last position of its own sample no more than of another's.
+    The control of `synchronisation`: two sites that are both right nearly always agree nearly
+    always, whether or not one takes its decision from the other. Zero says that an anchor tells of
+    the last position of its own sample no more than of another's.
 
     Parameters
     ----------
@@ -129,7 +136,9 @@ def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
     if len(anchor) < 2:
         return np.empty(0)
     own = anchor == last
-    others = sum((anchor == sign) * ((last == sign).sum(axis=0) - (last == sign)) for sign in (-1, 0, 1)) / (len(anchor) - 1)
+    others = sum(
+        (anchor == sign) * ((last == sign).sum(axis=0) - (last == sign)) for sign in (-1, 0, 1)
+    ) / (len(anchor) - 1)
     return (own - others).mean(axis=1)
 
 
@@ -137,5 +146,6 @@ def mfr(outcomes) -> float:
     """Modality following ratio: share of answers that follow the instruction."""
     outcomes = list(outcomes)
     if not outcomes:
-        raise ValueError("the modality following ratio of no answer is undefined")
+        why = "the modality following ratio of no answer is undefined"
+        raise ValueError(why)
     return sum(value == "follow" for value in outcomes) / len(outcomes)

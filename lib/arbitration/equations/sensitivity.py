@@ -1,7 +1,9 @@
-"""How much the decision would move if a head spoke a little louder: the exact derivative, for all heads at once.
+"""How much the decision would move if a head spoke a little louder: the exact derivative, for all
+heads at once.
 
-Eq. 12 asks what a head writes and reads it off with the lens, so it is blind to a head whose writing a later layer turns into the
-decision. The derivative follows every way that the writing takes, and costs one backward pass for each batch of prompts.
+Eq. 12 asks what a head writes and reads it off with the lens, so it is blind to a head whose
+writing a later layer turns into the decision. The derivative follows every way that the writing
+takes, and costs one backward pass for each batch of prompts.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,21 +35,33 @@ def head_sensitivity(
     positions: str | Callable = "instruction",
     batch: int | None = None,
 ) -> pd.DataFrame:
-    """Derivative of a metric with respect to the gain of every head (the arguments are those of `gain_gradients`).
+    """Derivative of a metric with respect to the gain of every head (the arguments are those of
+    `gain_gradients`).
 
     Returns
     -------
     DataFrame
-        One row per prompt × layer × head: model, sample, following, layer, head, sensitivity (the metric's unit per unit of gain).
-        ``heads.ranking(table, by="sensitivity")`` puts the heads in order.
+        One row per prompt × layer × head: model, sample, following, layer, head, sensitivity (the
+        metric's unit per unit of gain). ``heads.ranking(table, by="sensitivity")`` puts the heads
+        in order.
     """
     frames = []
-    for prompt, scores in zip(prompts, gain_gradients(subject, prompts, metric, positions, batch).cpu().numpy()):
+    for prompt, scores in zip(
+        prompts, gain_gradients(subject, prompts, metric, positions, batch).cpu().numpy()
+    ):
         layers, heads = np.indices(scores.shape)
-        frames.append(pd.DataFrame({
-            "model": subject.name, "sample": prompt.sample.id, "following": prompt.following,
-            "layer": layers.ravel(), "head": heads.ravel(), "sensitivity": scores.ravel(),
-        }))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "model": subject.name,
+                    "sample": prompt.sample.id,
+                    "following": prompt.following,
+                    "layer": layers.ravel(),
+                    "head": heads.ravel(),
+                    "sensitivity": scores.ravel(),
+                }
+            )
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -60,7 +74,8 @@ def gain_gradients(
 ) -> Tensor:
     """Derivative of a metric with respect to every head's gain, one backward pass per batch.
 
-    With a gain g on the output of head h of layer l at the positions 𝒯, all gains 1 in the model as it is,
+    With a gain g on the output of head h of layer l at the positions 𝒯, all gains 1 in the model as
+    it is,
 
         s_{l,h} = ∂M/∂g_{l,h} = Σ_{t ∈ 𝒯} ⟨∂M/∂Head_{l,h}(t), Head_{l,h}(t)⟩   (Head as in Eq. 4),
 
@@ -73,10 +88,12 @@ def gain_gradients(
     metric : callable
         (logits of the next token after the last position, (vocabulary,); the prompt) → scalar M.
     positions : str, callable, or tuple
-        Name of a token group, or a function from a prompt to positions, (n,); or a tuple of such, all from the same backward pass.
+        Name of a token group, or a function from a prompt to positions, (n,); or a tuple of such,
+        all from the same backward pass.
     batch : int, optional
-        Prompts that travel together. Unless given, as many as the free memory holds (`memory.prompts_at_once`), at most 4.
-        Out of GPU memory halves it. It changes no number beyond rounding.
+        Prompts that travel together. Unless given, as many as the free memory holds
+        (`memory.prompts_at_once`), at most 4. Out of GPU memory halves it. It changes no number
+        beyond rounding.
 
     Returns
     -------
@@ -86,7 +103,11 @@ def gain_gradients(
     prompts = list(prompts)
     size = batch or prompts_at_once(subject, prompts, MOST)
     rows: list[Tensor] = []
-    shown = {"desc": f"sensitivity, {subject.name}", "leave": False, "disable": len(prompts) <= size}
+    shown = {
+        "desc": f"sensitivity, {subject.name}",
+        "leave": False,
+        "disable": len(prompts) <= size,
+    }
     with tqdm(total=len(prompts), **shown) as bar:
         # Mixed embeddings and token ids do not mix.
         for _, alike in groupby(prompts, key=lambda prompt: sorted(prompt.inputs)):
@@ -108,7 +129,8 @@ def gain_gradients(
 
 def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
     inputs, length = _side_by_side(prompts)
-    # A gain at every position, so that the sum over the chosen ones is taken here and not in the model's dtype.
+    # A gain at every position, so that the sum over the chosen ones is taken here and not in the
+    # model's dtype.
     wide = precision(subject.model.dtype)
     shape = (len(prompts), subject.n_layers, length, subject.n_heads)
     gains = torch.ones(shape, dtype=wide, device=subject.device, requires_grad=True)
@@ -119,25 +141,38 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
 
         return hook
 
-    scaled = (subject.output_projection(layer).register_forward_pre_hook(scale(layer)) for layer in range(subject.n_layers))
+    scaled = (
+        subject.output_projection(layer).register_forward_pre_hook(scale(layer))
+        for layer in range(subject.n_layers)
+    )
     kept = 1 + length - min(prompt.groups.length for prompt in prompts)
     with torch.enable_grad(), frozen(subject.model), hooks(scaled):
         logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept).logits.to(wide)
-        values = [metric(row[prompt.groups.length - 1 - length], prompt) for row, prompt in zip(logits, prompts)]
+        values = [
+            metric(row[prompt.groups.length - 1 - length], prompt)
+            for row, prompt in zip(logits, prompts)
+        ]
         gradients = torch.autograd.grad(torch.stack(values).sum(), gains)[0].double()
 
     def summed(gradient, prompt, positions):
-        place = prompt.groups.positions(positions) if isinstance(positions, str) else positions(prompt)
+        place = (
+            prompt.groups.positions(positions) if isinstance(positions, str) else positions(prompt)
+        )
         return gradient[:, place.to(gradient.device)].sum(1)
 
     if isinstance(positions, tuple):
-        return [torch.stack([summed(gradient, prompt, one) for one in positions]) for gradient, prompt in zip(gradients, prompts)]
+        return [
+            torch.stack([summed(gradient, prompt, one) for one in positions])
+            for gradient, prompt in zip(gradients, prompts)
+        ]
     return [summed(gradient, prompt, positions) for gradient, prompt in zip(gradients, prompts)]
 
 
 @contextmanager
 def frozen(model):
-    """No parameter takes part in gradients while the body runs; each one's flag is restored, also when the body raises."""
+    """No parameter takes part in gradients while the body runs; each one's flag is restored, also
+    when the body raises.
+    """
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in learning:
@@ -151,7 +186,8 @@ def frozen(model):
 def _side_by_side(prompts) -> tuple[dict[str, Tensor], int]:
     """Inputs of several prompts as one batch, and its length.
 
-    Shorter prompts go on by repeating their last token: attention only looks back, so nothing that is read can change.
+    Shorter prompts go on by repeating their last token: attention only looks back, so nothing that
+    is read can change.
     """
     longest = max(prompt.groups.length for prompt in prompts)
     inputs = {}
@@ -160,6 +196,10 @@ def _side_by_side(prompts) -> tuple[dict[str, Tensor], int]:
         for prompt in prompts:
             value, length = prompt.inputs[key], prompt.groups.length
             by_token = value.shape[:2] == (1, length)
-            values.append(value[:, torch.arange(longest, device=value.device).clamp_max(length - 1)] if by_token else value)
+            values.append(
+                value[:, torch.arange(longest, device=value.device).clamp_max(length - 1)]
+                if by_token
+                else value
+            )
         inputs[key] = torch.cat(values)
     return inputs, longest

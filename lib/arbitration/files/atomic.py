@@ -13,9 +13,11 @@ from arbitration.files.folders import cache
 
 @contextmanager
 def partial(path: Path) -> Iterator[Path]:
-    """A free name beside a file, to write to before it gets the file's own; what still has that name at the end is removed.
+    """A free name beside a file, to write to before it gets the file's own; what still has that
+    name at the end is removed.
 
-    Its folder is made. No two writers have the same name, also not two of the same number on machines that share a folder.
+    Its folder is made. No two writers have the same name, also not two of the same number on
+    machines that share a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     free = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
@@ -33,7 +35,9 @@ def write(path: Path, content: bytes | str) -> None:
 
 
 def alone(name: str) -> FileLock:
-    """A lock in the cache: who holds it is the only process that makes `name`. It is free again when its holder ends, however that ends."""
+    """A lock in the cache: who holds it is the only process that makes `name`. It is free again
+    when its holder ends, however that ends.
+    """
     folder = cache() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{name}.lock", mode=0o666)

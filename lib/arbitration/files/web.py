@@ -1,7 +1,8 @@
 """Single files from the web, kept with the checksum of their first download.
 
-Beside each file lies ``<name>.sha256``, in the form that ``sha256sum --check`` reads. A file counts only when it is whole: it
-is written under another name first, and its checksum is recorded before it gets its own.
+Beside each file lies ``<name>.sha256``, in the form that ``sha256sum --check`` reads. A file counts
+only when it is whole: it is written under another name first, and its checksum is recorded before
+it gets its own.
 """
 
 import hashlib
@@ -26,7 +27,8 @@ def body(url: str) -> bytes:
     Raises
     ------
     Absent
-        If the server says that it has no such file (or keeps it to itself, as file stores say of files that they lack).
+        If the server says that it has no such file (or keeps it to itself, as file stores say of
+        files that they lack).
     ConnectionError
         For anything else that goes wrong on the way.
     """
@@ -36,21 +38,27 @@ def body(url: str) -> bytes:
             return answer.read()
     except HTTPError as error:
         kind = Absent if error.code in (403, 404, 410) else ConnectionError
-        raise kind(f"{url}: the server answered {error.code} {error.reason}") from error
+        why = f"{url}: the server answered {error.code} {error.reason}"
+        raise kind(why) from error
     except (OSError, HTTPException) as error:
-        raise ConnectionError(f"{url}: {error}") from error
+        why = f"{url}: {error}"
+        raise ConnectionError(why) from error
 
 
-def kept(url: str, path: Path, sound: Callable[[bytes], object], get: Callable[[str], bytes] = body) -> Path:
+def kept(
+    url: str, path: Path, sound: Callable[[bytes], object], get: Callable[[str], bytes] = body
+) -> Path:
     """The file of an address, downloaded unless it is here already.
 
     Parameters
     ----------
     url : str
     path : Path
-        Where it is kept. A file that is there without a checksum (put there by hand) is taken if it is sound.
+        Where it is kept. A file that is there without a checksum (put there by hand) is taken if it
+        is sound.
     sound : callable
-        Looks at the content before it is kept and raises ValueError if it is not what it should be, as a network's log-in page.
+        Looks at the content before it is kept and raises ValueError if it is not what it should be,
+        as a network's log-in page.
     get : callable
         Address to content.
 
@@ -68,14 +76,17 @@ def kept(url: str, path: Path, sound: Callable[[bytes], object], get: Callable[[
     content = path.read_bytes() if by_hand else get(url)
     found = hashlib.sha256(content).hexdigest()
     if recorded not in (None, found):
-        raise ValueError(
-            f"{url} is not the file that it was when it was first downloaded (SHA-256 {found[:12]}…, then {recorded[:12]}…), so results would not be"
+        why = (
+            f"{url} is not the file that it was when it was first downloaded (SHA-256 "
+            f"{found[:12]}…, then {recorded[:12]}…), so results would not be"
             f" comparable; to take the new one delete {_record(path)}"
         )
+        raise ValueError(why)
     try:
         sound(content)
     except ValueError as error:
-        raise ValueError(f"{path if by_hand else url} is not what it should be: {error}") from error
+        why = f"{path if by_hand else url} is not what it should be: {error}"
+        raise ValueError(why) from error
     record(path, found)
     write(path, content)
     return path
@@ -93,7 +104,9 @@ def digest(path: Path) -> str:
 
 
 def record(path: Path, checksum: str) -> None:
-    """Write a checksum beside its file, before the file itself is there: a file counts only when it is what was recorded."""
+    """Write a checksum beside its file, before the file itself is there: a file counts only when it
+    is what was recorded.
+    """
     write(_record(path), f"{checksum}  {path.name}\n")
 
 
@@ -103,5 +116,9 @@ def _record(path: Path) -> Path:
 
 def _recorded(path: Path) -> str | None:
     """The checksum beside a file; None without one, also if its file was left empty."""
-    words = _record(path).read_text(encoding="utf-8", errors="replace").split() if _record(path).exists() else []
+    words = (
+        _record(path).read_text(encoding="utf-8", errors="replace").split()
+        if _record(path).exists()
+        else []
+    )
     return words[0] if words else None

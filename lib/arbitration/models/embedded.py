@@ -1,8 +1,9 @@
 """The two embedded models, `smol` and `smol-relay`, put together from their parts.
 
-A model is a pretrained language model (fetched once, shared by both) plus what this project trained and ships in
-``data/models``: low-rank deltas for its linear layers, a small vision tower and a projector. The result is
-transformers' own ``LlavaForConditionalGeneration`` with its own ``LlavaProcessor``.
+A model is a pretrained language model (fetched once, shared by both) plus what this project trained
+and ships in ``data/models``: low-rank deltas for its linear layers, a small vision tower and a
+projector. The result is transformers' own ``LlavaForConditionalGeneration`` with its own
+``LlavaProcessor``.
 """
 
 import difflib
@@ -59,8 +60,8 @@ def build(name, weights="trained", dtype=torch.float32, seed=0):
     ----------
     name : {"smol", "smol-relay"}
     weights : {"trained", "random"}
-        "random" gives the same architecture with transformers' own initialisation: what a measurement says when
-        nothing was learnt. It needs no download.
+        "random" gives the same architecture with transformers' own initialisation: what a
+        measurement says when nothing was learnt. It needs no download.
     dtype : torch.dtype
         Number format of the parameters. The parts are merged in float32 and converted last.
     seed : int
@@ -83,9 +84,11 @@ def build(name, weights="trained", dtype=torch.float32, seed=0):
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown embedded model {name!r}{hint} The embedded models are {', '.join(NAMES)}.")
+        why = f"unknown embedded model {name!r}{hint} The embedded models are {', '.join(NAMES)}."
+        raise ValueError(why)
     if weights not in ("trained", "random"):
-        raise ValueError(f"weights must be 'trained' or 'random', got {weights!r}")
+        why = f"weights must be 'trained' or 'random', got {weights!r}"
+        raise ValueError(why)
     config = LlavaConfig.from_pretrained(MODELS)
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
@@ -98,7 +101,8 @@ def build(name, weights="trained", dtype=torch.float32, seed=0):
 
 
 def assemble(config, base, adapter, scale, vision, dtype=torch.float32):
-    """Model from its parts: ``W + scale · B A`` for every adapted linear layer, and the vision half.
+    """Model from its parts: ``W + scale · B A`` for every adapted linear layer, and the vision
+    half.
 
     Parameters
     ----------
@@ -121,7 +125,11 @@ def assemble(config, base, adapter, scale, vision, dtype=torch.float32):
     ValueError
         If the parts do not fill the architecture exactly.
     """
-    language = {key.removeprefix("model."): value.float() for key, value in base.items() if key != "lm_head.weight"}
+    language = {
+        key.removeprefix("model."): value.float()
+        for key, value in base.items()
+        if key != "lm_head.weight"
+    }
     for key in sorted(adapter):
         if key.endswith(".lora_A"):
             layer = key.removesuffix(".lora_A")
@@ -135,14 +143,16 @@ def assemble(config, base, adapter, scale, vision, dtype=torch.float32):
     )
     wrong = {key: sorted(map(str, found))[:3] for key, found in report.items() if found}
     if wrong:
-        raise ValueError(f"the parts do not fill the architecture of {MODELS / 'config.json'}: {wrong}")
+        why = f"the parts do not fill the architecture of {MODELS / 'config.json'}: {wrong}"
+        raise ValueError(why)
     return model
 
 
 def unpacked(tensors):
     """Float tensors from a file in which large ones are stored as int8 rows.
 
-    A row r of such a tensor is ``scale[r] · int8[r]``; the scales lie under the tensor's name plus ``.scale``.
+    A row r of such a tensor is ``scale[r] · int8[r]``; the scales lie under the tensor's name plus
+    ``.scale``.
 
     Parameters
     ----------
@@ -170,10 +180,12 @@ def _shipped(name):
 
 
 def dequantised():
-    """Path of the base model in float32. Kept, because dequantising costs more than everything else in `build`.
+    """Path of the base model in float32. Kept, because dequantising costs more than everything else
+    in `build`.
 
-    Its checksum is beside it and is compared at every load: a quarter of a second for 540 MB where the processor knows SHA-256, and
-    whatever is cheaper (size and time of the file) would miss what a disk or a copy does to it. A damaged file is made again.
+    Its checksum is beside it and is compared at every load: a quarter of a second for 540 MB where
+    the processor knows SHA-256, and whatever is cheaper (size and time of the file) would miss what
+    a disk or a copy does to it. A damaged file is made again.
     """
     path = cache() / "base" / "SmolLM2-135M-Instruct.float32.safetensors"
     if web.whole(path):
@@ -182,13 +194,23 @@ def dequantised():
     with alone(path.name):
         if web.whole(path):  # another process has made it meanwhile
             return path
-        for left in path.parent.glob(f".{path.name}.*.partial"):  # by a process that was killed: no other is here
+        for left in path.parent.glob(
+            f".{path.name}.*.partial"
+        ):  # by a process that was killed: no other is here
             left.unlink()
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        state = {key: value.contiguous() for key, value in model.state_dict().items() if key != "lm_head.weight"}
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        )
+        state = {
+            key: value.contiguous()
+            for key, value in model.state_dict().items()
+            if key != "lm_head.weight"
+        }
         with partial(path) as free:
             free.touch()
-            mode = free.stat().st_mode  # what the system gives a new file; safetensors would keep it to its owner
+            mode = (
+                free.stat().st_mode
+            )  # what the system gives a new file; safetensors would keep it to its owner
             save_file(state, free)
             free.chmod(mode)
             web.record(path, web.digest(free))

@@ -10,11 +10,13 @@ from arbitration.dataset.sample import Sample
 from arbitration.models.prompt import MARGIN, NoDecision, Prompt, TokenGroups, Unusable
 
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
-#: The order of the user's words: as everywhere in the paper; the question before the modality sentence; `NEUTRAL` between context and instruction.
+#: The order of the user's words: as everywhere in the paper; the question before the modality
+#: sentence; `NEUTRAL` between context and instruction.
 LAYOUTS = ("plain", "swapped", "distanced")
 #: Words that say nothing of pictures, texts, or what to answer.
 NEUTRAL = (
-    "This page is one of a longer collection. It was put together some time ago and has been kept in a safe place ever since. "
+    "This page is one of a longer collection. It was put together some time ago and has "
+    "been kept in a safe place ever since. "
     "Its parts follow each other in the order in which they came."
 )
 #: How a model may write the first letter of an answer (`Subject.spelling`).
@@ -25,7 +27,9 @@ SPELLINGS = {
 }
 
 
-def encode(subject, sample: Sample, following: str, instruction: str | None = None, layout: str = "plain") -> Prompt:
+def encode(
+    subject, sample: Sample, following: str, instruction: str | None = None, layout: str = "plain"
+) -> Prompt:
     """Build the prompt of one sample under one instruction.
 
     Parameters
@@ -43,15 +47,18 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     NoDecision
         If both answers begin with the same token.
     Unusable
-        If the sample cannot be put to the model for another reason: its picture cannot be read or is refused by the processor, it holds one of
-        the model's special tokens, is too long, or its tokens cannot be aligned with the text. The message names the sample.
+        If the sample cannot be put to the model for another reason: its picture cannot be read or
+        is refused by the processor, it holds one of the model's special tokens, is too long, or its
+        tokens cannot be aligned with the text. The message names the sample.
     ValueError
         For an unknown direction or layout.
     """
     if following not in ("vision", "text"):
-        raise ValueError(f"following={following!r}; choose 'vision' or 'text'")
+        why = f"following={following!r}; choose 'vision' or 'text'"
+        raise ValueError(why)
     if layout not in LAYOUTS:
-        raise ValueError(f"unknown layout {layout!r}; known layouts: {', '.join(LAYOUTS)}")
+        why = f"unknown layout {layout!r}; known layouts: {', '.join(LAYOUTS)}"
+        raise ValueError(why)
     instruction = instruction or sample.instruction(following)
     _refuse_special_tokens(subject, sample, instruction)
     pieces = _pieces(subject, sample, instruction, layout)
@@ -59,7 +66,9 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
     ids = inputs["input_ids"][0]
     spans, text = _expanded(subject, sample, pieces, ids)
     groups = _groups(subject, spans, text, ids)
-    answers = [_answer_ids(subject, sample, text, ids, answer) for answer in sample.answers(following)]
+    answers = [
+        _answer_ids(subject, sample, text, ids, answer) for answer in sample.answers(following)
+    ]
     (y_p, *_), (y_c, *_) = answers
     if y_p == y_c:
         raise NoDecision(sample, subject.tokenizer.decode([y_p]))
@@ -72,22 +81,47 @@ def encode(subject, sample: Sample, following: str, instruction: str | None = No
 def _pieces(subject, sample: Sample, instruction: str, layout: str) -> list[tuple[str, str]]:
     """The prompt as (string, group) pieces in order, one image placeholder among them."""
     image = subject.processor.image_token
-    asked = [(instruction, "modality"), (sample.question, "question")][:: -1 if layout == "swapped" else 1]
+    asked = [(instruction, "modality"), (sample.question, "question")][
+        :: -1 if layout == "swapped" else 1
+    ]
     between = [(NEUTRAL, "neutral"), ("\n", "template")] if layout == "distanced" else []
     if not subject.chat:
         return [
-            ("USER:", "template"), (image, "vision"), ("\n", "template"), (sample.context, "context"), ("\n", "template"),
-            *between, *_spaced(asked), ("\nASSISTANT:", "template"),
+            ("USER:", "template"),
+            (image, "vision"),
+            ("\n", "template"),
+            (sample.context, "context"),
+            ("\n", "template"),
+            *between,
+            *_spaced(asked),
+            ("\nASSISTANT:", "template"),
         ]
-    body = [(f"Text context: {sample.context}", "context"), ("\n", "template"), *between, *_spaced([*asked, (ANSWER_FORMAT, "constraint")])]
+    body = [
+        (f"Text context: {sample.context}", "context"),
+        ("\n", "template"),
+        *between,
+        *_spaced([*asked, (ANSWER_FORMAT, "constraint")]),
+    ]
     words = "".join(piece for piece, _ in body)
     turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": words}]}]
-    rendered = subject.processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+    rendered = subject.processor.apply_chat_template(
+        turn, add_generation_prompt=True, tokenize=False
+    )
     if rendered.count(words) != 1 or rendered.count(image) != 1:
-        raise ValueError(f"the chat template of {subject.name} does not hold the image and the user's words exactly once: {rendered!r}")
+        why = (
+            f"the chat template of {subject.name} does not hold the image and the user's words "
+            f"exactly once: {rendered!r}"
+        )
+        raise ValueError(why)
     before, after = rendered.split(words)
     head, between = before.split(image)
-    return [(head, "template"), (image, "vision"), (between, "template"), *body, (after, "template")]
+    return [
+        (head, "template"),
+        (image, "vision"),
+        (between, "template"),
+        *body,
+        (after, "template"),
+    ]
 
 
 def _spaced(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -95,14 +129,26 @@ def _spaced(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _refuse_special_tokens(subject, sample: Sample, instruction: str) -> None:
-    """A sample whose words hold one of the tokenizer's special tokens would say something else to the model than to a reader."""
+    """A sample whose words hold one of the tokenizer's special tokens would say something else to
+    the model than to a reader.
+    """
     tokenizer = subject.tokenizer
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     special |= {*tokenizer.all_special_tokens, subject.processor.image_token}
-    for name, words in (("context", sample.context), ("instruction", instruction), ("question", sample.question)):
+    for name, words in (
+        ("context", sample.context),
+        ("instruction", instruction),
+        ("question", sample.question),
+    ):
         found = next((token for token in sorted(special) if token and token in words), None)
         if found:
-            raise Unusable(sample, f"its {name} holds {found!r}, which {subject.name} takes for a special token; write it otherwise")
+            raise Unusable(
+                sample,
+                (
+                    f"its {name} holds {found!r}, which {subject.name} takes for a special "
+                    f"token; write it otherwise"
+                ),
+            )
 
 
 def _processed(subject, sample: Sample, asked: str) -> dict[str, Tensor]:
@@ -110,34 +156,58 @@ def _processed(subject, sample: Sample, asked: str) -> dict[str, Tensor]:
     try:
         picture = pictures.read(sample.image)
         return subject.processor(
-            images=picture, text=asked, images_kwargs=subject.images, text_kwargs=_start(subject, asked), return_tensors="pt",
+            images=picture,
+            text=asked,
+            images_kwargs=subject.images,
+            text_kwargs=_start(subject, asked),
+            return_tensors="pt",
         )
     except Exception as error:  # processors raise many kinds
         said = " ".join(str(error).split()) or type(error).__name__
-        raise Unusable(sample, f"the processor of {subject.name} does not take its picture {Path(sample.image).name!r}: {said}") from error
+        raise Unusable(
+            sample,
+            (
+                f"the processor of {subject.name} does not take its picture "
+                f"{Path(sample.image).name!r}: {said}"
+            ),
+        ) from error
 
 
 def _refuse_beyond_positions(subject, sample: Sample, length: int) -> None:
     most = getattr(subject.decoder.config, "max_position_embeddings", None)
     if most and length > most:
-        why = f"prompt and answer may have {length:,} tokens, and {subject.name} has {most:,} positions; shorten its context, or take smaller pictures"
+        why = (
+            f"prompt and answer may have {length:,} tokens, and {subject.name} has {most:,} "
+            f"positions; shorten its context, or take smaller pictures"
+        )
         raise Unusable(sample, why)
 
 
-def _expanded(subject, sample: Sample, pieces, ids: Tensor) -> tuple[list[tuple[int, int, str]], str]:
-    """Character spans of the pieces in the text with the image placeholder expanded as the processor did it.
+def _expanded(
+    subject, sample: Sample, pieces, ids: Tensor
+) -> tuple[list[tuple[int, int, str]], str]:
+    """Character spans of the pieces in the text with the image placeholder expanded as the
+    processor did it.
 
     Checked by tokenising that text: it must give the processor's ids, so offsets can be trusted.
     """
     places = (ids == subject.image_token_id).nonzero().flatten().tolist()
     if not places:
-        raise ValueError(
-            f"the processor of {subject.name} gave no token {subject.image_token_id}, which the model's configuration names as that of the picture"
+        why = (
+            f"the processor of {subject.name} gave no token {subject.image_token_id}, "
+            f"which the model's configuration names as that of the picture"
             " (image_token_id); give a processor and a model of the same checkpoint"
         )
+        raise ValueError(why)
     first, last = places[0], places[-1] + 1
-    # What stands in the picture's place: its tokens, or those and one more on either side, or what the processor itself says.
-    tokens = ("".join(subject.tokenizer.convert_ids_to_tokens(ids[first - margin : last + margin].tolist())) for margin in (0, 1))
+    # What stands in the picture's place: its tokens, or those and one more on either side, or what
+    # the processor itself says.
+    tokens = (
+        "".join(
+            subject.tokenizer.convert_ids_to_tokens(ids[first - margin : last + margin].tolist())
+        )
+        for margin in (0, 1)
+    )
     for wrapped in (*tokens, getattr(subject.processor, "full_image_sequence", "")):
         spans, text = [], ""
         for piece, group in pieces:
@@ -146,40 +216,69 @@ def _expanded(subject, sample: Sample, pieces, ids: Tensor) -> tuple[list[tuple[
             text += piece
         if subject.tokenizer(text, **_start(subject, text))["input_ids"] == ids.tolist():
             return spans, text
-    raise Unusable(sample, f"cannot align the tokens of {subject.name} with its prompt text: expanding the image gives other ids than the processor's")
+    raise Unusable(
+        sample,
+        (
+            f"cannot align the tokens of {subject.name} with its prompt text: expanding the "
+            f"image gives other ids than the processor's"
+        ),
+    )
 
 
 def _start(subject, text: str) -> dict:
-    """What the tokenizer is told so that a prompt begins as its chat template does, and not with a second token for the beginning."""
+    """What the tokenizer is told so that a prompt begins as its chat template does, and not with a
+    second token for the beginning.
+    """
     begins = subject.tokenizer.bos_token
     return {"add_special_tokens": False} if begins and text.startswith(begins) else {}
 
 
 def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
     """Each token belongs to the group of its first non-space character."""
-    offsets = subject.tokenizer(text, return_offsets_mapping=True, **_start(subject, text))["offset_mapping"]
+    offsets = subject.tokenizer(text, return_offsets_mapping=True, **_start(subject, text))[
+        "offset_mapping"
+    ]
     found: dict[str, list[int]] = {}
     for position, (start, end) in enumerate(offsets):
         token = text[start:end]
         start += len(token) - len(token.lstrip()) if token.strip() else 0
-        group = next((name for low, high, name in spans if low <= start < high), "template") if end > start else "template"
+        group = (
+            next((name for low, high, name in spans if low <= start < high), "template")
+            if end > start
+            else "template"
+        )
         if group == "vision" and ids[position] != subject.image_token_id:
             group = "template"
         if position == len(ids) - 1:
             group = "last"
         found.setdefault(group, []).append(position)
-    names = ("vision", "context", "last", "template", "modality", "question", "constraint", "neutral")
+    names = (
+        "vision",
+        "context",
+        "last",
+        "template",
+        "modality",
+        "question",
+        "constraint",
+        "neutral",
+    )
     tensors = {name: torch.tensor(found.get(name, []), dtype=torch.long) for name in names}
     tensors["template"] = torch.cat([tensors["template"], tensors["neutral"]]).sort().values
-    instruction = torch.cat([tensors[name] for name in ("modality", "question", "constraint")]).sort().values
+    instruction = (
+        torch.cat([tensors[name] for name in ("modality", "question", "constraint")]).sort().values
+    )
     return TokenGroups(instruction=instruction, **tensors)
 
 
 def _answer_ids(subject, sample: Sample, text: str, ids: Tensor, answer: str) -> list[int]:
-    """The tokens of an answer as the model would write it after this prompt: in its spelling, after a space unless one is there."""
+    """The tokens of an answer as the model would write it after this prompt: in its spelling, after
+    a space unless one is there.
+    """
     answer = SPELLINGS[subject.spelling](answer)
     form = answer if text[-1].isspace() else f" {answer}"
     whole = subject.tokenizer(text + form, **_start(subject, text))["input_ids"]
     if whole[: len(ids)] != ids.tolist():
-        raise Unusable(sample, f"in {subject.name} the answer {answer!r} merges with the end of the prompt")
+        raise Unusable(
+            sample, f"in {subject.name} the answer {answer!r} merges with the end of the prompt"
+        )
     return whole[len(ids) :]

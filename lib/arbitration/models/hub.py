@@ -43,26 +43,34 @@ HUB = {
     "llava-onevision": Entry("llava-hf/llava-onevision-qwen2-7b-ov-hf"),
     "qwen3-vl": Entry("Qwen/Qwen3-VL-8B-Instruct"),
     "qwen3-vl-moe": Entry("Qwen/Qwen3-VL-30B-A3B-Instruct"),
-    "gemma-3": Entry("google/gemma-3-4b-it", "accept its licence on the hub and log in (`hf auth login`)"),
+    "gemma-3": Entry(
+        "google/gemma-3-4b-it", "accept its licence on the hub and log in (`hf auth login`)"
+    ),
 }
-#: Architectures whose processor resizes a picture to a number of pixels: the fewest tokens of a picture.
+#: Architectures whose processor resizes a picture to a number of pixels: the fewest tokens of a
+#: picture.
 LEAST_TOKENS = {"qwen2_5_vl": 4, "qwen3_vl": 64, "qwen3_vl_moe": 64}
 MOST_TOKENS = 512  # their own limit is 16,384, and cost grows with the number
 
 
 def picture_settings(config) -> dict:
-    """What an architecture's processor is told about pictures, beyond the checkpoint's own settings.
+    """What an architecture's processor is told about pictures, beyond the checkpoint's own
+    settings.
 
-    Qwen's give a picture at most 512 tokens. InternVL's takes it as one tile of 256 tokens, where it would
-    add up to twelve. All others keep their own settings: an empty dict.
+    Qwen's give a picture at most 512 tokens. InternVL's takes it as one tile of 256 tokens, where
+    it would add up to twelve. All others keep their own settings: an empty dict.
     """
     if config.model_type == "internvl":
         return {"crop_to_patches": False}
     if config.model_type not in LEAST_TOKENS:
         return {}
-    token = (config.vision_config.patch_size * config.vision_config.spatial_merge_size) ** 2  # in pixels
+    token = (
+        config.vision_config.patch_size * config.vision_config.spatial_merge_size
+    ) ** 2  # in pixels
     least = LEAST_TOKENS[config.model_type]
-    return {"size": {"shortest_edge": least * token, "longest_edge": MOST_TOKENS * token}}  # “edges” are pixels
+    return {
+        "size": {"shortest_edge": least * token, "longest_edge": MOST_TOKENS * token}
+    }  # “edges” are pixels
 
 
 NAMES = (*embedded.NAMES, *HUB)
@@ -82,21 +90,31 @@ def entry_of(name: str) -> Entry | None:
         return HUB[name]
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
-            raise ValueError(f"the folder {name} has no config.json; give a folder that `model.save_pretrained` and `processor.save_pretrained` wrote")
+            why = (
+                f"the folder {name} has no config.json; give a folder that "
+                f"`model.save_pretrained` and `processor.save_pretrained` wrote"
+            )
+            raise ValueError(why)
         return Entry(str(Path(name)))
     if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return Entry(name)
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(
-        f"unknown model {name!r}; {hint}known models: {', '.join(NAMES)}; others by their repository on the hub ('org/name') or by the"
+    why = (
+        f"unknown model {name!r}; {hint}known models: {', '.join(NAMES)}; others by their "
+        f"repository on the hub ('org/name') or by the"
         " folder that they were saved in"
     )
+    raise ValueError(why)
 
 
 def named(name: str) -> str:
-    """The name of a model in tables and figures, and of the folder that they are kept in: a folder's is ``local/`` and its own name."""
-    return f"local/{Path(name).resolve().name}" if name not in NAMES and Path(name).is_dir() else name
+    """The name of a model in tables and figures, and of the folder that they are kept in: a
+    folder's is ``local/`` and its own name.
+    """
+    return (
+        f"local/{Path(name).resolve().name}" if name not in NAMES and Path(name).is_dir() else name
+    )
 
 
 @contextmanager
@@ -108,15 +126,20 @@ def reported(name: str, entry: Entry):
         raise  # it was had, and the device is too small
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, OSError):
-            raise ValueError(
-                f"transformers cannot read {name!r} ({entry.repository}): {error}. Code that comes with a checkpoint is not run here; give a"
-                " checkpoint that transformers knows by itself (often a repository of the same name that ends in -hf)"
-            ) from error
+            why = (
+                f"transformers cannot read {name!r} ({entry.repository}): {error}. Code "
+                f"that comes with a checkpoint is not run here; give a"
+                " checkpoint that transformers knows by itself (often a repository of the "
+                "same name that ends in -hf)"
+            )
+            raise ValueError(why) from error
         if Path(entry.repository).is_dir():
-            raise FileNotFoundError(
-                f"the folder {entry.repository} holds no image-text model with its processor ({type(error).__name__}: {error}); write both into it"
+            why = (
+                f"the folder {entry.repository} holds no image-text model with its "
+                f"processor ({type(error).__name__}: {error}); write both into it"
                 " with save_pretrained, the weights as safetensors"
-            ) from error
+            )
+            raise FileNotFoundError(why) from error
         raise FileNotFoundError(_why_not(name, entry, error)) from error
 
 
@@ -133,18 +156,26 @@ def _why_not(name: str, entry: Entry, error: Exception) -> str:
     if pin:
         others = ", ".join(folder.name for folder in found if folder.name != pin) or "none"
         return (
-            f"the first download of {name!r} ({entry.repository}) was revision {pin}, which {pins_file()}"
-            f" keeps to. It is not whole on this machine and could not be downloaded {said}; other revisions"
-            f" here: {others}. If the hub still has it, run `hf download {entry.repository} --revision {pin}`;"
-            " otherwise delete its line in that file, and what you measure from then on is of other weights"
+            f"the first download of {name!r} ({entry.repository}) was revision {pin}, "
+            f"which {pins_file()}"
+            f" keeps to. It is not whole on this machine and could not be downloaded "
+            f"{said}; other revisions"
+            f" here: {others}. If the hub still has it, run `hf download "
+            f"{entry.repository} --revision {pin}`;"
+            " otherwise delete its line in that file, and what you measure from then on is "
+            "of other weights"
         )
     partly = ""
     if found:
-        partly = f" Of revision {found[0].name} this machine lacks {few(snapshots.lacking(found[0]))}."
+        partly = (
+            f" Of revision {found[0].name} this machine lacks {few(snapshots.lacking(found[0]))}."
+        )
     note = f" ({entry.because})" if entry.because else ""
     return (
-        f"the weights of {name!r} ({entry.repository}) are not on this machine and could not be downloaded"
-        f" {said}.{partly} With network access, run `hf download {entry.repository}` and try again{note};"
+        f"the weights of {name!r} ({entry.repository}) are not on this machine and could "
+        f"not be downloaded"
+        f" {said}.{partly} With network access, run `hf download {entry.repository}` and "
+        f"try again{note};"
         f" the embedded models run now: {', '.join(embedded.NAMES)}"
     )
 
@@ -168,7 +199,8 @@ def check_whole(folder: Path, repository: str | None = None) -> None:
     names = " ".join(Path(one.partition(" (")[0]).name for one in broken)
     fetch = f"hf download {repository} {names} --revision {folder.name} --force-download"
     todo = f"fetch them again: `{fetch}`" if repository else "copy or save them again"
-    raise FileNotFoundError(f"weights that are not whole: {few(broken)}; {todo}")
+    why = f"weights that are not whole: {few(broken)}; {todo}"
+    raise FileNotFoundError(why)
 
 
 def newest_revision(repository: str) -> str:
@@ -192,10 +224,15 @@ def pinned() -> dict[str, str]:
     try:
         found = json.loads(pins_file().read_text(encoding="utf-8")) if pins_file().exists() else {}
         if not isinstance(found, dict):
-            raise ValueError("no object")
+            why = "no object"
+            raise ValueError(why)
     except ValueError as error:
-        what = f"{pins_file()} cannot be read ({error}), so the revisions of the first downloads are not known"
-        raise ValueError(f"{what}; restore it, or delete it to take what the hub's cache has") from error
+        what = (
+            f"{pins_file()} cannot be read ({error}), so the revisions of the first downloads "
+            f"are not known"
+        )
+        why = f"{what}; restore it, or delete it to take what the hub's cache has"
+        raise ValueError(why) from error
     return found
 
 

@@ -28,38 +28,48 @@ def load(
     Parameters
     ----------
     name : str
-        One of `NAMES` (``smol`` and ``smol-relay`` ship with the project, the others come from the hub), any other repository of
-        the hub (``"org/name"``) with an image-text model that transformers knows, or a folder with such a model and its processor.
+        One of `NAMES` (``smol`` and ``smol-relay`` ship with the project, the others come from the
+        hub), any other repository of the hub (``"org/name"``) with an image-text model that
+        transformers knows, or a folder with such a model and its processor.
     weights : {"trained", "random"}
-        ``random`` is the same architecture with seeded random weights: a control, and for the models from the hub, at their true
-        size, a way to try what they cost without their weights (`true_size`).
+        ``random`` is the same architecture with seeded random weights: a control, and for the
+        models from the hub, at their true size, a way to try what they cost without their weights
+        (`true_size`).
     dtype : torch.dtype, optional
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
-        The first GPU if there is one. ``"auto"`` spreads a model from the hub over all GPUs, layer by layer.
+        The first GPU if there is one. ``"auto"`` spreads a model from the hub over all GPUs, layer
+        by layer.
     images : dict, optional
-        What the processor is told about pictures, in place of what goes by architecture (`hub.picture_settings`); ``{}`` leaves
-        the checkpoint's own settings.
+        What the processor is told about pictures, in place of what goes by architecture
+        (`hub.picture_settings`); ``{}`` leaves the checkpoint's own settings.
 
     Raises
     ------
     ValueError
-        For an unknown name or kind of weights, an embedded model on ``"auto"``, GPUs that together do not hold it, a checkpoint
-        that does not fill the model, or a model that the measures cannot work on: that is found out from its configuration,
-        before its weights are downloaded.
+        For an unknown name or kind of weights, an embedded model on ``"auto"``, GPUs that together
+        do not hold it, a checkpoint that does not fill the model, or a model that the measures
+        cannot work on: that is found out from its configuration, before its weights are downloaded.
     FileNotFoundError
         If the weights are neither at hand nor to be had, or not whole; says how to get them.
     """
     entry = hub.entry_of(name)
     if weights not in ("trained", "random"):
-        raise ValueError(f"weights={weights!r}; choose 'trained' or 'random'")
+        why = f"weights={weights!r}; choose 'trained' or 'random'"
+        raise ValueError(why)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if entry is None:
         if device == "auto":
-            raise ValueError(f"device='auto' spreads models from the hub; {name!r} is small enough for one device: leave it out, or name one")
+            why = (
+                f"device='auto' spreads models from the hub; {name!r} is small enough for one "
+                f"device: leave it out, or name one"
+            )
+            raise ValueError(why)
         model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
         revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
-        return checked(Subject(name, model.to(device).eval(), processor, revision, images or {}, chat=False))
+        return checked(
+            Subject(name, model.to(device).eval(), processor, revision, images or {}, chat=False)
+        )
     dtype = dtype or torch.bfloat16
     if weights == "random":
         model, processor = true_size.build(name, entry.repository, dtype, device)
@@ -69,7 +79,8 @@ def load(
 
 
 def outline(name: str) -> PreTrainedModel | None:
-    """The model of the hub or of a folder that a name stands for, without weights; None for an embedded one.
+    """The model of the hub or of a folder that a name stands for, without weights; None for an
+    embedded one.
 
     Raises
     ------
@@ -81,9 +92,13 @@ def outline(name: str) -> PreTrainedModel | None:
 
 
 def _content_hash(folder: Path, *patterns: str) -> str:
-    """Hash of a folder's weights; the base that an embedded model adapts is fixed by its own checksum."""
+    """Hash of a folder's weights; the base that an embedded model adapts is fixed by its own
+    checksum.
+    """
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in ("*.safetensors", *patterns) for path in folder.glob(pattern)):
+    for path in sorted(
+        path for pattern in ("*.safetensors", *patterns) for path in folder.glob(pattern)
+    ):
         with path.open("rb") as file:
             while part := file.read(2**24):
                 digest.update(part)
@@ -91,7 +106,8 @@ def _content_hash(folder: Path, *patterns: str) -> str:
 
 
 def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict]:
-    """A checked model without weights; the revision of its weights, and where and how transformers finds them.
+    """A checked model without weights; the revision of its weights, and where and how transformers
+    finds them.
 
     What is on this machine is looked at first: whatever is complete here needs no network.
     """
@@ -116,14 +132,21 @@ def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict
 def _pretrained(
     name: str, entry: hub.Entry, dtype: torch.dtype, device: str, images: dict | None
 ) -> Subject:
-    """Download (once) and load; the revision of the first download is written down and used from then."""
+    """Download (once) and load; the revision of the first download is written down and used from
+    then.
+    """
     empty, revision, source, options = _found(name, entry)
     place = memory.places(empty, dtype) if device == "auto" else device
     with hub.reported(name, entry):
         processor = AutoProcessor.from_pretrained(source, **options)
         model, report = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=dtype, device_map=place, use_safetensors=True, output_loading_info=True,
-            ignore_mismatched_sizes=True, **options,  # they are reported, and refused here
+            source,
+            dtype=dtype,
+            device_map=place,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,  # they are reported, and refused here
         )
     _check_filled(name, model, report)
     local = Path(entry.repository).is_dir()
@@ -136,11 +159,13 @@ def _pretrained(
 
 
 def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
-    """Whether a checkpoint gave every weight of a model, in its shape, and none more that a pass would miss.
+    """Whether a checkpoint gave every weight of a model, in its shape, and none more that a pass
+    would miss.
 
-    Weights that are tied to others that came, as an unembedding to the embeddings, are not in the file. Whole modules that the file
-    has and the model lacks, as heads for other tasks or a vision tower's pooling, take part in no pass; in the text decoder
-    they would, as layers beyond those that the configuration counts.
+    Weights that are tied to others that came, as an unembedding to the embeddings, are not in the
+    file. Whole modules that the file has and the model lacks, as heads for other tasks or a vision
+    tower's pooling, take part in no pass; in the text decoder they would, as layers beyond those
+    that the configuration counts.
 
     Raises
     ------
@@ -153,7 +178,11 @@ def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
     absent -= {weight for weight, source in tied.items() if source not in absent | shapes}
     modules = dict(model.named_modules())
     decoder = next(module for module, own in modules.items() if own is model.get_decoder())
-    more = {key for key in report["unexpected_keys"] if key.rpartition(".")[0] in modules or key.startswith(f"{decoder}.")}
+    more = {
+        key
+        for key in report["unexpected_keys"]
+        if key.rpartition(".")[0] in modules or key.startswith(f"{decoder}.")
+    }
     if absent:  # then they tell what the checkpoint has in their place
         more = set(report["unexpected_keys"])
     wrong = {"missing": absent, "of another shape": shapes, "in no part of the model": more}
@@ -163,18 +192,28 @@ def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
     kind = f"a {type(model).__name__} of {len(model.state_dict())} weights"
     what = f"the checkpoint of {name!r} does not fill {kind}: {', '.join(said)}"
     why = "what does not arrive is left random, and a measure would be of that"
-    todo = "Give a checkpoint that `save_pretrained` wrote for this class, or whose configuration describes it"
-    raise ValueError(f"{what}; {why}. {todo}")
+    todo = (
+        "Give a checkpoint that `save_pretrained` wrote for this class, or whose configuration "
+        "describes it"
+    )
+    why = f"{what}; {why}. {todo}"
+    raise ValueError(why)
 
 
 def _outline(name: str, config) -> PreTrainedModel:
     """The model that a configuration describes, without weights."""
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        raise ValueError(
-            f"model {name!r} is of type {config.model_type!r}, which transformers does not know as an image-text model; give one that it does"
+        why = (
+            f"model {name!r} is of type {config.model_type!r}, which transformers does not "
+            f"know as an image-text model; give one that it does"
             " (AutoModelForImageTextToText)"
         )
+        raise ValueError(why)
     if getattr(config, "image_token_id", None) is None:
-        raise ValueError(f"the configuration of model {name!r} ({config.model_type!r}) names no 'image_token_id', the token that stands for the picture")
+        why = (
+            f"the configuration of model {name!r} ({config.model_type!r}) names no "
+            f"'image_token_id', the token that stands for the picture"
+        )
+        raise ValueError(why)
     with torch.device("meta"):
         return AutoModelForImageTextToText.from_config(config)

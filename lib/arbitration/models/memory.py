@@ -44,7 +44,8 @@ def fitting_dtype(model, device: str) -> tuple[torch.dtype, str]:
 
 
 def places(model, dtype: torch.dtype, memory: dict | None = None) -> dict[str, str | int]:
-    """Where accelerate would put each part of a model, evenly over the GPUs; the CPU if that is all there is.
+    """Where accelerate would put each part of a model, evenly over the GPUs; the CPU if that is all
+    there is.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def places(model, dtype: torch.dtype, memory: dict | None = None) -> dict[str, s
     Raises
     ------
     ValueError
-        If the GPUs do not hold it: layers on the CPU or on disk would make each pass a matter of minutes.
+        If the GPUs do not hold it: layers on the CPU or on disk would make each pass a matter of
+        minutes.
     """
     whole = list(model._no_split_modules)
     if memory is None:
@@ -81,19 +83,25 @@ def _no_room(model, dtype: torch.dtype, left: list[str]) -> str:
     billions = model.num_parameters() / 1e9
     shown = ", ".join(left[:3]) + (" …" if len(left) > 3 else "")
     what = (
-        f"the GPUs together do not hold a model of {billions:.2f} billion parameters, {need:.1f} GiB in"
-        f" {str(dtype).removeprefix('torch.')}: no room for {shown} ({len(left)} parts, {outside:.1f} GiB)"
+        f"the GPUs together do not hold a model of {billions:.2f} billion parameters, "
+        f"{need:.1f} GiB in"
+        f" {str(dtype).removeprefix('torch.')}: no room for {shown} ({len(left)} parts, "
+        f"{outside:.1f} GiB)"
     )
-    smaller = f"dtype=torch.bfloat16 ({need * 2 / dtype.itemsize:.1f} GiB), " if dtype.itemsize > 2 else ""
+    smaller = (
+        f"dtype=torch.bfloat16 ({need * 2 / dtype.itemsize:.1f} GiB), "
+        if dtype.itemsize > 2
+        else ""
+    )
     return f"{what}; give {smaller}more or larger GPUs, or a smaller model"
 
 
 def bytes_for_gradients(subject, length: int) -> int:
     """About what a backward pass through the decoder keeps of one prompt of some length.
 
-    Of each layer and token: the inputs of both norms, which work in float32; queries, keys, values and what
-    the heads make of them; their outputs, scaled in float32; and three vectors inside the MLP. The products with
-    weights keep nothing, because weights take no part in gradients.
+    Of each layer and token: the inputs of both norms, which work in float32; queries, keys, values
+    and what the heads make of them; their outputs, scaled in float32; and three vectors inside the
+    MLP. The products with weights keep nothing, because weights take no part in gradients.
     """
     config, itemsize = subject.decoder.config, subject.model.dtype.itemsize
     precise = max(4, itemsize)

@@ -1,4 +1,6 @@
-"""One sample under one instruction as model inputs, and which of its tokens are image, text context, instruction and the rest (§3.1.1)."""
+"""One sample under one instruction as model inputs, and which of its tokens are image, text
+context, instruction and the rest (§3.1.1).
+"""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +11,8 @@ from arbitration.dataset.sample import Sample
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
 TOKEN_GROUPS = (*BASE_GROUPS, "text", "modality", "question", "constraint", "neutral")
-#: Tokens that an answer may have beyond those of the answer as given: an article, a space, a mark at its end.
+#: Tokens that an answer may have beyond those of the answer as given: an article, a space, a mark
+#: at its end.
 MARGIN = 4
 
 
@@ -38,9 +41,10 @@ class NoDecision(Unusable):
 class TokenGroups:
     """Positions (0-based, in the sequence with the image expanded) of each part of a prompt.
 
-    `vision`, `context`, `instruction`, `last` and `template` are disjoint and together the whole prompt.
-    `modality`, `question` and `constraint` are parts of the instruction, `neutral` one of the template (a prompt may lack
-    any of them); `text` is context and instruction together. All are sorted 1-D LongTensors.
+    `vision`, `context`, `instruction`, `last` and `template` are disjoint and together the whole
+    prompt. `modality`, `question` and `constraint` are parts of the instruction, `neutral` one of
+    the template (a prompt may lack any of them); `text` is context and instruction together. All
+    are sorted 1-D LongTensors.
     """
 
     vision: Tensor
@@ -70,7 +74,8 @@ class TokenGroups:
             For an unknown group; names the known ones.
         """
         if name not in TOKEN_GROUPS:
-            raise ValueError(f"unknown token group {name!r}; known groups: {', '.join(TOKEN_GROUPS)}")
+            why = f"unknown token group {name!r}; known groups: {', '.join(TOKEN_GROUPS)}"
+            raise ValueError(why)
         return getattr(self, name)
 
 
@@ -90,7 +95,8 @@ class Prompt:
     text : str
         What the tokenizer saw, image placeholders included.
     room : int
-        Tokens that an answer may take: as many as the longer of the two answers has, and `MARGIN` more.
+        Tokens that an answer may take: as many as the longer of the two answers has, and `MARGIN`
+        more.
     """
 
     inputs: dict[str, Tensor] = field(repr=False)

@@ -15,7 +15,9 @@ INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
 
 def folders(repository: str) -> list[Path]:
-    """The revisions of a repository that are here, whole or not: the one that is called main, then the newest first."""
+    """The revisions of a repository that are here, whole or not: the one that is called main, then
+    the newest first.
+    """
     home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
     found = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
     note = home / "refs" / "main"
@@ -24,7 +26,9 @@ def folders(repository: str) -> list[Path]:
 
 
 def complete(repository: str, revision: str | None = None) -> Path | None:
-    """The folder of a revision (unless given, the first of `folders`) that lacks nothing; None if none does."""
+    """The folder of a revision (unless given, the first of `folders`) that lacks nothing; None if
+    none does.
+    """
     some = (folder for folder in folders(repository) if revision in (None, folder.name))
     return next((folder for folder in some if not lacking(folder)), None)
 
@@ -50,7 +54,9 @@ def _shards(folder: Path) -> list[str]:
 
 
 def cut_short(folder: Path) -> list[str]:
-    """What is not whole of a folder's weights: each file with its size and the size that its own header states."""
+    """What is not whole of a folder's weights: each file with its size and the size that its own
+    header states.
+    """
     found = []
     for name in _shards(folder):
         path = folder / name
@@ -58,7 +64,9 @@ def cut_short(folder: Path) -> list[str]:
             continue
         have, stated = path.stat().st_size, _stated_size(path)
         if have != stated:
-            sizes = f"{have:,} bytes, by its header {stated:,}" if stated else "its header is broken"
+            sizes = (
+                f"{have:,} bytes, by its header {stated:,}" if stated else "its header is broken"
+            )
             found.append(f"{path} ({sizes})")
     return found
 

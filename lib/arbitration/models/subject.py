@@ -25,9 +25,11 @@ class Subject:
     images : dict
         What the processor is told about pictures (`hub.picture_settings`).
     spelling : str
-        How it writes the first letter of an answer to the set under study (`encode.SPELLINGS`, `answered.adopt_spelling`): y_p and y_c are tokens of that.
+        How it writes the first letter of an answer to the set under study (`encode.SPELLINGS`,
+        `answered.adopt_spelling`): y_p and y_c are tokens of that.
     chat : bool
-        Whether it is prompted by its chat template; the embedded models have the short form that they were trained with.
+        Whether it is prompted by its chat template; the embedded models have the short form that
+        they were trained with.
     """
 
     name: str
@@ -90,7 +92,9 @@ class Subject:
         return self.layers[layer].mlp
 
     def writers(self, layer: int) -> tuple[nn.Module, nn.Module]:
-        """The modules whose outputs a layer adds to the residual stream, A and F of Eq. 1: attention and MLP, or the norms after them."""
+        """The modules whose outputs a layer adds to the residual stream, A and F of Eq. 1:
+        attention and MLP, or the norms after them.
+        """
         own = self.layers[layer]
         if hasattr(own, "post_feedforward_layernorm"):
             return own.post_attention_layernorm, own.post_feedforward_layernorm
@@ -98,10 +102,15 @@ class Subject:
 
     @property
     def head_obstacle(self) -> str | None:
-        """Why a head's contribution to the residual stream (Eq. 12) is not defined, in one line; None where it is."""
+        """Why a head's contribution to the residual stream (Eq. 12) is not defined, in one line;
+        None where it is.
+        """
         if self.writers(0)[0] is self.attention(0):
             return None
-        return "its layers have a norm after the attention (post_attention_layernorm), so that what they add is not the sum of what their heads write"
+        return (
+            "its layers have a norm after the attention (post_attention_layernorm), so that "
+            "what they add is not the sum of what their heads write"
+        )
 
     @property
     def resume_obstacle(self) -> str | None:
@@ -120,7 +129,11 @@ class Subject:
     def image_term(self) -> str | None:
         """What is added to the image's rows between layers, in one line; None in most models."""
         vision = getattr(self.model.config, "vision_config", None)
-        return "features of the vision tower (deepstack)" if getattr(vision, "deepstack_visual_indexes", None) else None
+        return (
+            "features of the vision tower (deepstack)"
+            if getattr(vision, "deepstack_visual_indexes", None)
+            else None
+        )
 
     def encode(self, sample, following: str):
         """The `Prompt` of one sample under the instruction to follow ``"vision"`` or ``"text"``."""
@@ -135,27 +148,38 @@ def checked(subject: Subject) -> Subject:
     ValueError
         Naming the part that is missing or that would make a method silently wrong.
     """
+
     def lacks(what: str) -> ValueError:
         return ValueError(
-            f"model {subject.name!r} ({type(subject.model).__name__}): {what}. The measures work on image-text models whose text decoder is a"
-            " stack of layers of self-attention and MLP, like those that the README lists; where such a part only has another name, add that to `Subject`"
+            f"model {subject.name!r} ({type(subject.model).__name__}): {what}. The "
+            f"measures work on image-text models whose text decoder is a"
+            " stack of layers of self-attention and MLP, like those that the README lists; "
+            "where such a part only has another name, add that to `Subject`"
             " in lib/arbitration/models/subject.py"
         )
 
     decoder = subject.decoder
     for part in ("layers", "norm"):
         if not hasattr(decoder, part):
-            raise lacks(f"its text decoder has no {part!r}")
+            why = f"its text decoder has no {part!r}"
+            raise lacks(why)
     if not hasattr(decoder.config, "num_attention_heads"):
-        raise lacks("its text decoder's configuration has no 'num_attention_heads'")
+        why = "its text decoder's configuration has no 'num_attention_heads'"
+        raise lacks(why)
     for index, layer in enumerate(decoder.layers):
         for path in ("self_attn.o_proj", "mlp"):
             try:
                 found = layer.get_submodule(path)
             except AttributeError:
-                raise lacks(f"layer {index} has no {path!r}") from None
+                why = f"layer {index} has no {path!r}"
+                raise lacks(why) from None
             if path == "self_attn.o_proj" and found.in_features % subject.n_heads:
-                raise lacks(f"the {found.in_features} inputs of layer {index}'s 'self_attn.o_proj' are not the outputs of {subject.n_heads} heads")
+                why = (
+                    f"the {found.in_features} inputs of layer {index}'s 'self_attn.o_proj' are "
+                    f"not the outputs of {subject.n_heads} heads"
+                )
+                raise lacks(why)
     if subject.model.get_output_embeddings() is None:
-        raise lacks("it has no unembedding (get_output_embeddings)")
+        why = "it has no unembedding (get_output_embeddings)"
+        raise lacks(why)
     return subject

@@ -1,1 +1,3 @@
-"""What the paper and its authors say, and the rules by which a measurement agrees. Reads data/*.json, measures nothing."""
+"""What the paper and its authors say, and the rules by which a measurement agrees. Reads
+data/*.json, measures nothing.
+"""

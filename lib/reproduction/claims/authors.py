@@ -7,9 +7,12 @@ from functools import cache
 from arbitration.files import folders
 
 MAIN = "qwen2.5-vl-7b"
-NEAREST = {"internvl3": "internvl3-14b"}  # the authors' model that is nearest to ours; it is their main one otherwise
+NEAREST = {
+    "internvl3": "internvl3-14b"
+}  # the authors' model that is nearest to ours; it is their main one otherwise
 SAME = ("qwen2.5-vl",)  # our names of models of which the authors published curves
-FLAT = 0.005  # nats: a curve that stays below is mostly rounding (four decimals), and has no shape to agree with
+# nats: a curve that stays below is mostly rounding (four decimals), and has no shape to agree with
+FLAT = 0.005
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Curve:
     figure, paper_figure : str
         The authors' file, and the paper's figure of that kind (None where there is none).
     share : float
-        Of the authors' 842 samples. The sets of 20, 40, … % lie in each other, so their spread is no sampling interval.
+        Of the authors' 842 samples. The sets of 20, 40, … % lie in each other, so their spread is
+        no sampling interval.
     model, following, pathway : str
         Pathways are named as by `Pathway`.
     nssd : tuple of float
@@ -40,13 +44,22 @@ class Curve:
 @cache
 def curves() -> tuple[Curve, ...]:
     """Every published curve, the sign turned to that of Eq. 7."""
-    records = json.loads((folders.DATA / "authors_curves.json").read_text(encoding="utf-8"))["curves"]
-    return tuple(Curve(**{key: value for key, value in record.items() if key != "nssd_as_plotted"},
-                       nssd=tuple(0.0 - value for value in record["nssd_as_plotted"])) for record in records)
+    records = json.loads((folders.DATA / "authors_curves.json").read_text(encoding="utf-8"))[
+        "curves"
+    ]
+    return tuple(
+        Curve(
+            **{key: value for key, value in record.items() if key != "nssd_as_plotted"},
+            nssd=tuple(0.0 - value for value in record["nssd_as_plotted"]),
+        )
+        for record in records
+    )
 
 
 def published(model: str = MAIN, share: float = 1.0) -> dict[tuple[str, str], Curve]:
-    """One model's curves of Figs. 3 and 4, by (following, pathway); a path that both figures show is that of Fig. 3."""
+    """One model's curves of Figs. 3 and 4, by (following, pathway); a path that both figures show
+    is that of Fig. 3.
+    """
     found = {}
     for curve in curves():
         if (curve.model, curve.share) == (model, share) and curve.paper_figure:
@@ -55,5 +68,7 @@ def published(model: str = MAIN, share: float = 1.0) -> dict[tuple[str, str], Cu
 
 
 def nearest(model: str) -> tuple[str, bool]:
-    """The authors' model whose curves are laid over those of `model`, and whether it is the same model."""
+    """The authors' model whose curves are laid over those of `model`, and whether it is the same
+    model.
+    """
     return NEAREST.get(model, MAIN), model in SAME

@@ -1,4 +1,6 @@
-"""What decides each claim of the paper; claims and rule were committed before any of the numbers was looked at."""
+"""What decides each claim of the paper; claims and rule were committed before any of the numbers
+was looked at.
+"""
 
 import json
 from dataclasses import dataclass
@@ -22,9 +24,11 @@ class Prediction:
     unit : str
         Empty for shares and counts.
     above, below, within : float, float, (float, float)
-        The prediction, one of the three: an effect beyond a null value, or next to nothing, which is to stay within a margin.
+        The prediction, one of the three: an effect beyond a null value, or next to nothing, which
+        is to stay within a margin.
     paper : float, optional
-        The paper's number for an effect, only where it is on the same scale in every model: nats and logits are not.
+        The paper's number for an effect, only where it is on the same scale in every model: nats
+        and logits are not.
     """
 
     what: str
@@ -52,8 +56,9 @@ class Prediction:
 class Claim:
     """One claim of the paper, in our words, and the predictions that decide it.
 
-    `where` is its place in the paper, `reported` the paper's numbers as it gives them, `shown` are labels of figures and boxes in this book.
-    A claim without predictions says in `why` what is missing.
+    `where` is its place in the paper, `reported` the paper's numbers as it gives them, `shown` are
+    labels of figures and boxes in this book. A claim without predictions says in `why` what is
+    missing.
     """
 
     id: str
@@ -69,8 +74,22 @@ class Claim:
 def predicted_claims():
     """All claims, in the paper's order, from ``data/paper_claims.json``."""
     records = json.loads((folders.DATA / "paper_claims.json").read_text(encoding="utf-8"))["claims"]
-    return tuple(Claim(**record | {"shown": tuple(record["shown"]), "predictions": tuple(map(_prediction, record["predictions"]))}) for record in records)
+    return tuple(
+        Claim(
+            **record
+            | {
+                "shown": tuple(record["shown"]),
+                "predictions": tuple(map(_prediction, record["predictions"])),
+            }
+        )
+        for record in records
+    )
 
 
 def _prediction(record):
-    return Prediction(**{name: tuple(value) if isinstance(value, list) else value for name, value in record.items()})
+    return Prediction(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in record.items()
+        }
+    )

@@ -9,5 +9,10 @@ NUMBERLESS = ("same_", "sign_", "place_")
 
 
 def read_records(model: str) -> dict[str, dict]:
-    """The records of one model by notebook: provenance, and numbers (None: nothing to measure). Empty if none was kept."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((folders.DATA / "results" / model).glob("*.json"))}
+    """The records of one model by notebook: provenance, and numbers (None: nothing to measure).
+    Empty if none was kept.
+    """
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((folders.DATA / "results" / model).glob("*.json"))
+    }

@@ -1,4 +1,6 @@
-"""What the paper reports, claim by claim, and the rule by which a measurement agrees with it or not."""
+"""What the paper reports, claim by claim, and the rule by which a measurement agrees with it or
+not.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -37,7 +39,8 @@ class Quantity:
 class Claim:
     """One claim of the paper: where it stands, what it says in our words, and what measures it.
 
-    `verdicts` are pairs of a rule in words and the key of the computed verdict; `samples` are the keys of the numbers of samples.
+    `verdicts` are pairs of a rule in words and the key of the computed verdict; `samples` are the
+    keys of the numbers of samples.
     """
 
     id: str
@@ -56,7 +59,9 @@ def claims():
 
 
 def questions():
-    """What this project asks beside the paper's claims, in the same form, from ``data/questions.json``."""
+    """What this project asks beside the paper's claims, in the same form, from
+    ``data/questions.json``.
+    """
     return _read("questions.json", "questions")
 
 
@@ -64,21 +69,36 @@ def questions():
 def _read(file, name):
     records = json.loads((folders.DATA / file).read_text(encoding="utf-8"))[name]
     return tuple(
-        Claim(**record | {"quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
-                          "verdicts": tuple(map(tuple, record.get("verdicts", ()))),
-                          "samples": tuple(record.get("samples", ("n_text", "n_vision")))})
-        for record in records)
+        Claim(
+            **record
+            | {
+                "quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
+                "verdicts": tuple(map(tuple, record.get("verdicts", ()))),
+                "samples": tuple(record.get("samples", ("n_text", "n_vision"))),
+            }
+        )
+        for record in records
+    )
 
 
 def of_section(section, known=claims):
-    """Claims of one section, such as ``"3.1"`` with its subsections; or questions, with ``known=questions``.
+    """Claims of one section, such as ``"3.1"`` with its subsections; or questions, with
+    ``known=questions``.
 
     Raises
     ------
     ValueError
         When the section has none; the message lists those that have.
     """
-    found = [claim for claim in known() if claim.section == section or claim.section.startswith(f"{section}.")]
+    found = [
+        claim
+        for claim in known()
+        if claim.section == section or claim.section.startswith(f"{section}.")
+    ]
     if not found:
-        raise ValueError(f"no claim of section {section!r}; sections with claims: {', '.join(sorted({c.section for c in known()}))}")
+        why = (
+            f"no claim of section {section!r}; sections with claims: "
+            f"{', '.join(sorted({c.section for c in known()}))}"
+        )
+        raise ValueError(why)
     return found

@@ -27,27 +27,40 @@ def verdict(value, low, high, above=None, below=None, within=None, paper=None):
         ``"contradicted"``
             The whole interval lies on the wrong side of the null value, or outside the margin.
         ``"not seen"``
-            The interval contains the null value, or a border of the margin: the samples do not tell.
+            The interval contains the null value, or a border of the margin: the samples do not
+            tell.
         ``"weaker"``
-            The whole interval lies on the predicted side, and short of half of the paper's effect. Half, because with our samples, models and
-            data set a fair repetition is not expected to give the paper's number to within an interval; what cannot be half of it is another size
-            of effect. The whole interval, because less is said only where the samples say it: a wide interval that reaches half is left at ``holds``.
+            The whole interval lies on the predicted side, and short of half of the paper's effect.
+            Half, because with our samples, models and data set a fair repetition is not expected to
+            give the paper's number to within an interval; what cannot be half of it is another size
+            of effect. The whole interval, because less is said only where the samples say it: a
+            wide interval that reaches half is left at ``holds``.
         ``"holds"``
             The whole interval lies on the predicted side, or within the margin.
 
     Raises
     ------
     ValueError
-        Unless exactly one of `above`, `below`, `within` is given; or if `paper` is not on the predicted side, or comes with a margin.
+        Unless exactly one of `above`, `below`, `within` is given; or if `paper` is not on the
+        predicted side, or comes with a margin.
     """
-    given = [name for name, bound in (("above", above), ("below", below), ("within", within)) if bound is not None]
+    given = [
+        name
+        for name, bound in (("above", above), ("below", below), ("within", within))
+        if bound is not None
+    ]
     if len(given) != 1:
-        raise ValueError(f"a prediction needs one of above, below, within; given: {', '.join(given) or 'none'}")
+        why = f"a prediction needs one of above, below, within; given: {', '.join(given) or 'none'}"
+        raise ValueError(why)
     if below is not None:
         value, low, high = (None if number is None else -number for number in (value, high, low))
         above, paper = -below, None if paper is None else -paper
     if paper is not None and (within is not None or paper <= above):
-        raise ValueError(f"the paper's number must lie beyond the null value, on the predicted side ({given[0]}); got {paper if below is None else -paper}")
+        why = (
+            f"the paper's number must lie beyond the null value, on the predicted side "
+            f"({given[0]}); got {paper if below is None else -paper}"
+        )
+        raise ValueError(why)
     if any(number is None or isnan(number) for number in (value, low, high)):
         return "not measured"
     least, most = within or (above, above)
@@ -61,10 +74,12 @@ def verdict(value, low, high, above=None, below=None, within=None, paper=None):
 
 
 def worst(verdicts):
-    """The verdict on a claim that rests on several predictions: its worst, in the order of `VERDICTS`.
+    """The verdict on a claim that rests on several predictions: its worst, in the order of
+    `VERDICTS`.
 
-    What is measured and fails comes before what is missing, and what is missing before what is found: a claim of which a part was not
-    measured may be contradicted, but it does not hold. Without predictions it is ``"not measured"``.
+    What is measured and fails comes before what is missing, and what is missing before what is
+    found: a claim of which a part was not measured may be contradicted, but it does not hold.
+    Without predictions it is ``"not measured"``.
     """
     return min(verdicts, key=VERDICTS.index, default="not measured")
 
@@ -84,20 +99,33 @@ def agreement(low, high, above=None, below=None, within=None):
     Returns
     -------
     str
-        ``"agrees"`` when the whole interval meets the expectation, ``"disagrees"`` when none of it does, ``"undecided"``
-        when it reaches both sides, ``"not measured"`` when there is no interval (NaN).
+        ``"agrees"`` when the whole interval meets the expectation, ``"disagrees"`` when none of it
+        does, ``"undecided"`` when it reaches both sides, ``"not measured"`` when there is no
+        interval (NaN).
 
     Raises
     ------
     ValueError
         Unless exactly one expectation is given.
     """
-    given = [name for name, value in (("above", above), ("below", below), ("within", within)) if value is not None]
+    given = [
+        name
+        for name, value in (("above", above), ("below", below), ("within", within))
+        if value is not None
+    ]
     if len(given) != 1:
-        raise ValueError(f"a verdict needs one of above, below, within; given: {', '.join(given) or 'none'}")
+        why = f"a verdict needs one of above, below, within; given: {', '.join(given) or 'none'}"
+        raise ValueError(why)
     if isnan(low) or isnan(high):
         return "not measured"
-    least, most = within if within else (above if above is not None else float("-inf"), below if below is not None else float("inf"))
+    least, most = (
+        within
+        if within
+        else (
+            above if above is not None else float("-inf"),
+            below if below is not None else float("inf"),
+        )
+    )
     if low > least and high < most:
         return "agrees"
     return "disagrees" if high <= least or low >= most else "undecided"

@@ -1,3 +1,5 @@
-"""Which prompts are measured: who follows, who fails, whose answers are borrowed. Chooses, and computes no number."""
+"""Which prompts are measured: who follows, who fails, whose answers are borrowed. Chooses, and
+computes no number.
+"""
 
 from reproduction.cohorts import answered, failures, layouts, strangers

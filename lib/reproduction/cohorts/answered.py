@@ -1,4 +1,6 @@
-"""Which prompts are measured: those that a model can decide, in its spelling, and answers as told (§2)."""
+"""Which prompts are measured: those that a model can decide, in its spelling, and answers as told
+(§2).
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,25 +16,28 @@ from arbitration.models.prompt import Unusable
 from reproduction.measures.answers import ask
 from reproduction.results import store
 
-#: How many samples of a set tell in which spelling a model answers: the first usable ones by name, whatever order and number are measured.
+#: How many samples of a set tell in which spelling a model answers: the first usable ones by name,
+#: whatever order and number are measured.
 PROBED = 32
 
 
 def encode_decidable(subject, samples: list[Sample], dictionary=None) -> tuple[list, pd.DataFrame]:
-    """The prompts of all samples that can be put to a model and have a binary decision in its vocabulary, and the other samples.
+    """The prompts of all samples that can be put to a model and have a binary decision in its
+    vocabulary, and the other samples.
 
     Parameters
     ----------
     dictionary : EntityDictionary, optional
-        With it, samples whose two answers it does not tell apart in this vocabulary are dropped too.
+        With it, samples whose two answers it does not tell apart in this vocabulary are dropped
+        too.
 
     Returns
     -------
     prompts : list of Prompt
         Under both instructions.
     dropped : DataFrame
-        One row per sample and direction that is not used: sample, following, answer_vision, answer_text, why. A sample that is dropped in
-        one direction is measured in neither.
+        One row per sample and direction that is not used: sample, following, answer_vision,
+        answer_text, why. A sample that is dropped in one direction is measured in neither.
 
     Raises
     ------
@@ -44,35 +49,51 @@ def encode_decidable(subject, samples: list[Sample], dictionary=None) -> tuple[l
         own, faults = [], []
         for direction in ("text", "vision"):
             try:
-                own.append(_told_apart(subject.encode(sample, direction), dictionary, subject.tokenizer))
+                own.append(
+                    _told_apart(subject.encode(sample, direction), dictionary, subject.tokenizer)
+                )
             except Unusable as error:
-                faults.append((sample.id, direction, sample.answer_vision, sample.answer_text, error.why))
+                faults.append(
+                    (sample.id, direction, sample.answer_vision, sample.answer_text, error.why)
+                )
         prompts += [] if faults else own
         dropped += faults
     if dropped and not prompts:
         name, *_, why = dropped[0]
-        raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; {name}: {why}")
-    return prompts, pd.DataFrame(dropped, columns=["sample", "following", "answer_vision", "answer_text", "why"])
+        why = f"none of {len(samples)} samples can be put to {subject.name}; {name}: {why}"
+        raise ValueError(why)
+    return prompts, pd.DataFrame(
+        dropped, columns=["sample", "following", "answer_vision", "answer_text", "why"]
+    )
 
 
 def _told_apart(prompt, dictionary, tokenizer):
     if dictionary is None or dictionary.tells_apart(prompt.sample, tokenizer):
         return prompt
-    raise Unusable(prompt.sample, "no token of the vocabulary belongs to one of its two answers alone")
+    raise Unusable(
+        prompt.sample, "no token of the vocabulary belongs to one of its two answers alone"
+    )
 
 
 def encode_usable(subject, samples: Iterable[Sample], dictionary=None) -> Iterator[list]:
-    """The two prompts of each sample that `decided` would not drop, one sample after the other, so that a few cost no more than these."""
+    """The two prompts of each sample that `decided` would not drop, one sample after the other, so
+    that a few cost no more than these.
+    """
     for sample in samples:
         with suppress(Unusable):
-            yield [_told_apart(subject.encode(sample, way), dictionary, subject.tokenizer) for way in MODALITIES]
+            yield [
+                _told_apart(subject.encode(sample, way), dictionary, subject.tokenizer)
+                for way in MODALITIES
+            ]
 
 
 def adopt_spelling(subject, samples: list[Sample], dictionary):
-    """The subject with the spelling in which it writes the answers of a set, so that y_p and y_c are tokens that it was about to write.
+    """The subject with the spelling in which it writes the answers of a set, so that y_p and y_c
+    are tokens that it was about to write.
 
-    The spelling (`encode.SPELLINGS`) that most of its own answers have, among those that follow on the first `PROBED` usable samples of
-    the set by name; as the set gives the answers where none tells, and where it is level with another.
+    The spelling (`encode.SPELLINGS`) that most of its own answers have, among those that follow on
+    the first `PROBED` usable samples of the set by name; as the set gives the answers where none
+    tells, and where it is level with another.
 
     Parameters
     ----------
@@ -99,9 +120,10 @@ def ask_samples(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, task, split, answer, outcome, kept (it follows), first (which answer the most likely first token begins:
-        follow, competitor, or other), y_p, y_c, spelling (`encode.SPELLINGS`), image (see `provenance.picture_of`). Samples that `decided` drops
-        are left out; how many, which and why is printed.
+        model, sample, following, task, split, answer, outcome, kept (it follows), first (which
+        answer the most likely first token begins: follow, competitor, or other), y_p, y_c, spelling
+        (`encode.SPELLINGS`), image (see `provenance.picture_of`). Samples that `decided` drops are
+        left out; how many, which and why is printed.
     """
     prompts, dropped = encode_decidable(subject, samples, dictionary)
     tell_dropped(dropped, samples)
@@ -118,8 +140,15 @@ def tell_dropped(dropped: pd.DataFrame, samples) -> None:
 
 
 def ask_prompts(subject, prompts, dictionary) -> pd.DataFrame:
-    """What the model answers to some prompts: the rows of `asking` as one table, each prompt asked once and shared out in a `team`."""
-    return store.gather("answers", subject, prompts, lambda missing: (ask(subject, prompt, dictionary) for prompt in missing))
+    """What the model answers to some prompts: the rows of `asking` as one table, each prompt asked
+    once and shared out in a `team`.
+    """
+    return store.gather(
+        "answers",
+        subject,
+        prompts,
+        lambda missing: (ask(subject, prompt, dictionary) for prompt in missing),
+    )
 
 
 def make_asker(subject, dictionary):
@@ -127,10 +156,14 @@ def make_asker(subject, dictionary):
     return store.remember("answers", subject, lambda prompt: ask(subject, prompt, dictionary))
 
 
-def choose_prompts(subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True, skip: int = 0) -> list:
-    """Prompts to measure: per direction the samples that the model answers as told (§2), `n` after the first `skip`.
+def choose_prompts(
+    subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True, skip: int = 0
+) -> list:
+    """Prompts to measure: per direction the samples that the model answers as told (§2), `n` after
+    the first `skip`.
 
-    With ``only_following=False`` any sample counts (for models that cannot follow, as one with random weights).
+    With ``only_following=False`` any sample counts (for models that cannot follow, as one with
+    random weights).
     """
     prompts = []
     decidable = [sample for sample in samples if sample.id in set(answers["sample"])]
@@ -153,7 +186,13 @@ def keep_outcome(table, samples, direction: str, wanted: str = "follow") -> list
 
 
 def last_usable(subject, samples: Sequence[Sample]) -> Sample:
-    """The last of some samples that can be put to a model under both instructions (`answered.encode_decidable`)."""
+    """The last of some samples that can be put to a model under both instructions
+    (`answered.encode_decidable`).
+    """
     for prompt, _ in encode_usable(subject, reversed(samples)):
         return prompt.sample
-    raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; `answered.encode_decidable` says why")
+    why = (
+        f"none of {len(samples)} samples can be put to {subject.name}; "
+        f"`answered.encode_decidable` says why"
+    )
+    raise ValueError(why)

@@ -1,8 +1,9 @@
 """Failures to amplify heads on (§4.2.2), from three kinds of cause, with every attempt on record.
 
-The paper amplifies heads where its models fail by themselves. Small models that were trained to follow rarely do, so failures are also
-sought where the instruction is worded differently, is weakened, or asks for evidence that is weak. Only an answer that is the
-competitor's is a failure of arbitration; any other wrong answer is recorded and left out.
+The paper amplifies heads where its models fail by themselves. Small models that were trained to
+follow rarely do, so failures are also sought where the instruction is worded differently, is
+weakened, or asks for evidence that is weak. Only an answer that is the competitor's is a failure of
+arbitration; any other wrong answer is recorded and left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ from reproduction.cohorts import answered
 from reproduction.cohorts.answered import make_asker
 
 UNREAD, WEAKENED, FADED = SOURCES = ("unread wording", "weakened instruction", "weak evidence")
-#: How far an instruction is mixed with its mirror image, and evidence blurred: the mildest that turns the answer is taken.
+#: How far an instruction is mixed with its mirror image, and evidence blurred: the mildest that
+#: turns the answer is taken.
 MIXES = (0.4, 0.5, 0.6, 0.7)
 BLURS = (0.5, 0.75, 0.9)
 TRIED = ["model", "sample", "following", "source", "degree", "outcome"]
@@ -31,11 +33,14 @@ def draw_wordings(samples, direction: str, seed: int = 0, count: int = 3) -> lis
     return [known[index] for index in chosen]
 
 
-def list_attempts(subject, sample, direction: str, source: str, others: Sequence[str] = ()) -> Iterator[tuple[float, object]]:
+def list_attempts(
+    subject, sample, direction: str, source: str, others: Sequence[str] = ()
+) -> Iterator[tuple[float, object]]:
     """Prompts of one sample that may fail, mildest first, with their degree.
 
-    The degree is the share of the mirror image in the instruction, or that of the mean in the evidence, or which wording it is
-    (0: the sample's own; then `others` by number). Nothing where the model cannot take such prompts, or not of this sample.
+    The degree is the share of the mirror image in the instruction, or that of the mean in the
+    evidence, or which wording it is (0: the sample's own; then `others` by number). Nothing where
+    the model cannot take such prompts, or not of this sample.
 
     Raises
     ------
@@ -52,11 +57,14 @@ def list_attempts(subject, sample, direction: str, source: str, others: Sequence
         for share in BLURS if direction == "vision" or altered.can_weaken(subject) else ():
             yield from _usable(share, altered.fade, subject, sample, direction, share)
     else:
-        raise ValueError(f"unknown source of failures {source!r}; known: {', '.join(map(repr, SOURCES))}")
+        why = f"unknown source of failures {source!r}; known: {', '.join(map(repr, SOURCES))}"
+        raise ValueError(why)
 
 
 def _usable(degree: float, make, *arguments) -> Iterator[tuple[float, object]]:
-    """One attempt, or none where the sample cannot be put to the model in this form, as with another's longer wording."""
+    """One attempt, or none where the sample cannot be put to the model in this form, as with
+    another's longer wording.
+    """
     try:
         prompt = make(*arguments)
     except Unusable:
@@ -64,7 +72,9 @@ def _usable(degree: float, make, *arguments) -> Iterator[tuple[float, object]]:
     yield degree, prompt
 
 
-def seek_failures(subject, samples, direction: str, source: str, n: int, dictionary, others: Sequence[str] = ()) -> tuple[list, pd.DataFrame]:
+def seek_failures(
+    subject, samples, direction: str, source: str, n: int, dictionary, others: Sequence[str] = ()
+) -> tuple[list, pd.DataFrame]:
     """Failures of one source, at most `n`, one for each sample, and everything that was tried.
 
     Parameters
@@ -88,7 +98,16 @@ def seek_failures(subject, samples, direction: str, source: str, n: int, diction
                 break
             for degree, prompt in list_attempts(subject, sample, direction, source, others):
                 outcome = ask(prompt)["outcome"].item()
-                tried.append({"model": subject.name, "sample": sample.id, "following": direction, "source": source, "degree": degree, "outcome": outcome})
+                tried.append(
+                    {
+                        "model": subject.name,
+                        "sample": sample.id,
+                        "following": direction,
+                        "source": source,
+                        "degree": degree,
+                        "outcome": outcome,
+                    }
+                )
                 if outcome == "competitor":
                     found.append(prompt)
                     bar.update()
@@ -96,33 +115,55 @@ def seek_failures(subject, samples, direction: str, source: str, n: int, diction
     return found, pd.DataFrame(tried, columns=TRIED)
 
 
-def seek_all_sources(subject, samples, answers: pd.DataFrame, n: int, dictionary, seed: int = 0) -> tuple[dict[str, list], pd.DataFrame]:
-    """Failures of every source in both directions, at most `n` each, and everything that was tried (see `sought`).
+def seek_all_sources(
+    subject, samples, answers: pd.DataFrame, n: int, dictionary, seed: int = 0
+) -> tuple[dict[str, list], pd.DataFrame]:
+    """Failures of every source in both directions, at most `n` each, and everything that was tried
+    (see `sought`).
 
     Parameters
     ----------
     samples : sequence of Sample
         None of them used for ranking.
     answers : DataFrame
-        From `answered.ask_samples`: instruction and evidence are weakened only where the model follows the plain prompt.
+        From `answered.ask_samples`: instruction and evidence are weakened only where the model
+        follows the plain prompt.
     """
     decidable = [sample for sample in samples if sample.id in set(answers["sample"])]
     found, tried = {source: [] for source in SOURCES}, []
     for direction in ("text", "vision"):
-        others, follows = draw_wordings(samples, direction, seed), answered.keep_outcome(answers, samples, direction)
+        others, follows = (
+            draw_wordings(samples, direction, seed),
+            answered.keep_outcome(answers, samples, direction),
+        )
         for source in SOURCES:
-            failures, attempted = seek_failures(subject, decidable if source == UNREAD else follows, direction, source, n, dictionary, others)
+            failures, attempted = seek_failures(
+                subject,
+                decidable if source == UNREAD else follows,
+                direction,
+                source,
+                n,
+                dictionary,
+                others,
+            )
             found[source] += failures
             tried.append(attempted)
     return found, pd.concat([table for table in tried if len(table)] or tried, ignore_index=True)
 
 
-def find_failures(subject, samples: list[Sample], direction: str, n: int, dictionary, shares=(0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)):
+def find_failures(
+    subject,
+    samples: list[Sample],
+    direction: str,
+    n: int,
+    dictionary,
+    shares=(0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7),
+):
     """Prompts that the model answers with the competitor's answer: (prompt, share) pairs (§4.2.2).
 
-    Natural failures first (share 0), as far as the samples reach; then, where the model allows it, samples whose
-    instruction is weakened (`altered.weaken`) by the smallest share of its mirror image at which the answer turns. There
-    may be fewer than `n`.
+    Natural failures first (share 0), as far as the samples reach; then, where the model allows it,
+    samples whose instruction is weakened (`altered.weaken`) by the smallest share of its mirror
+    image at which the answer turns. There may be fewer than `n`.
     """
     ask = make_asker(subject, dictionary)
     found, others = [], []
@@ -143,7 +184,9 @@ def find_failures(subject, samples: list[Sample], direction: str, n: int, dictio
             for share in shares if len(found) < n else ():
                 try:
                     prompt = altered.weaken(subject, sample, direction, share)
-                except Unusable:  # with the paper's wording, which may be longer than the sample's own
+                except (
+                    Unusable
+                ):  # with the paper's wording, which may be longer than the sample's own
                     break
                 if ask(prompt)["outcome"].item() == "competitor":
                     found.append((prompt, share))

@@ -20,7 +20,8 @@ def ask_layouts(subject, samples, dictionary, layouts: Sequence[str] = LAYOUTS) 
     Returns
     -------
     DataFrame
-        As `answered.ask_samples`, with the column layout. Samples that cannot be put to the model are left out; which and why is printed.
+        As `answered.ask_samples`, with the column layout. Samples that cannot be put to the model
+        are left out; which and why is printed.
 
     Raises
     ------
@@ -32,20 +33,29 @@ def ask_layouts(subject, samples, dictionary, layouts: Sequence[str] = LAYOUTS) 
         decidable = []
         for sample in samples:
             try:
-                decidable += [encode.encode(subject, sample, way, layout=layout) for way in MODALITIES]
+                decidable += [
+                    encode.encode(subject, sample, way, layout=layout) for way in MODALITIES
+                ]
             except Unusable as error:
                 dropped.append({"sample": sample.id, "why": f"{error.why} ({layout})"})
         if not decidable:
-            raise ValueError(f"none of {len(samples)} samples can be put to {subject.name}; {dropped[-1]['sample']}: {dropped[-1]['why']}")
+            why = (
+                f"none of {len(samples)} samples can be put to {subject.name}; "
+                f"{dropped[-1]['sample']}: {dropped[-1]['why']}"
+            )
+            raise ValueError(why)
         frames.append(ask_prompts(subject, decidable, dictionary).assign(layout=layout))
     tell_dropped(pd.DataFrame(dropped), samples)
     return pd.concat(frames, ignore_index=True)
 
 
-def choose_by_layout(subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True) -> dict[str, list]:
+def choose_by_layout(
+    subject, samples, answers: pd.DataFrame, n: int, only_following: bool = True
+) -> dict[str, list]:
     """Prompts to sweep: for each layout and direction the first `n` samples that follow there.
 
-    A direction in which fewer than `LEAST` follow is left out, and so is a layout without any direction.
+    A direction in which fewer than `LEAST` follow is left out, and so is a layout without any
+    direction.
 
     Raises
     ------
@@ -59,8 +69,14 @@ def choose_by_layout(subject, samples, answers: pd.DataFrame, n: int, only_follo
             decidable = [sample for sample in samples if sample.id in set(rows["sample"])]
             kept = keep_outcome(rows, samples, way) if only_following else decidable
             if not only_following or len(kept) >= LEAST:
-                found[layout] += [encode.encode(subject, sample, way, layout=layout) for sample in kept[:n]]
+                found[layout] += [
+                    encode.encode(subject, sample, way, layout=layout) for sample in kept[:n]
+                ]
     found = {layout: chosen for layout, chosen in found.items() if chosen}
     if not found:
-        raise ValueError(f"of {len(samples)} samples {subject.name} follows fewer than {LEAST} under every layout and direction; raise n, or take another split")
+        why = (
+            f"of {len(samples)} samples {subject.name} follows fewer than {LEAST} under every "
+            f"layout and direction; raise n, or take another split"
+        )
+        raise ValueError(why)
     return found

@@ -1,7 +1,9 @@
-"""Tables in, a matplotlib Figure out; a file a notebook, `style` below them. Draws, and measures nothing.
+"""Tables in, a matplotlib Figure out; a file a notebook, `style` below them. Draws, and measures
+nothing.
 
-Every figure has text following on the left and vision following on the right, bootstrap 95 % intervals over samples (a band along
-a curve covers all its points together), the number of samples in each panel, and its control in dashed grey.
+Every figure has text following on the left and vision following on the right, bootstrap 95 %
+intervals over samples (a band along a curve covers all its points together), the number of samples
+in each panel, and its control in dashed grey.
 """
 
 from reproduction.figures.ablations import fig14, fig14_beliefs

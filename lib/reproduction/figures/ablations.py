@@ -22,7 +22,8 @@ from reproduction.figures.style import (
 
 # Drawn in this order; the rings of the default stay visible where curves coincide.
 READINGS = {
-    "average": ("average of the forms", ORANGE, "s", 4), "K = 2": ("two strongest tokens (K = 2)", BLUE, "D", 4),
+    "average": ("average of the forms", ORANGE, "s", 4),
+    "K = 2": ("two strongest tokens (K = 2)", BLUE, "D", 4),
     "default": ("strongest token, best form (default)", RED, "o", 8),
 }
 
@@ -34,22 +35,43 @@ def fig14_beliefs(beliefs):
     Parameters
     ----------
     beliefs : pandas.DataFrame
-        From `readings.measure_readings`: one row per sample, following, reading, layer and dictionary (own, shuffled); phi_f, phi_c in logits.
+        From `readings.measure_readings`: one row per sample, following, reading, layer and
+        dictionary (own, shuffled); phi_f, phi_c in logits.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    check_columns(beliefs, ("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"), "fig14_beliefs")
+    check_columns(
+        beliefs,
+        ("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"),
+        "fig14_beliefs",
+    )
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
-    figure, axes = panels("14", "latent decision alignment with other poolings", table, rows=len(READINGS), height=2.1, sharey=True)
+    figure, axes = panels(
+        "14",
+        "latent decision alignment with other poolings",
+        table,
+        rows=len(READINGS),
+        height=2.1,
+        sharey=True,
+    )
     for row, (name, (label, color, marker, _)) in zip(axes, reversed(READINGS.items())):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["reading"] == name)]
-            panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
+            panel.axhline(
+                0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference"
+            )
             strangers(panel, here, "aligned")
-            n = band(panel, here[here["dictionary"] == "own"], "aligned", label=label, color=color, marker=marker)
+            n = band(
+                panel,
+                here[here["dictionary"] == "own"],
+                "aligned",
+                label=label,
+                color=color,
+                marker=marker,
+            )
             panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share)", ylim=(-0.03, 1.03))
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             count(panel, n)
@@ -59,22 +81,41 @@ def fig14_beliefs(beliefs):
 
 @styled
 def fig14(interventions):
-    """Fig. 14: modality-following ratio with top heads blocked (above) or amplified (below), ranked under several readings of Φ.
+    """Fig. 14: modality-following ratio with top heads blocked (above) or amplified (below), ranked
+    under several readings of Φ.
 
     Parameters
     ----------
     interventions : pandas.DataFrame
-        From `heads.scale_ranked`: one row per sample, following, setting, heads, draw, share and factor; outcome is follow, competitor or other.
+        From `heads.scale_ranked`: one row per sample, following, setting, heads, draw, share and
+        factor; outcome is follow, competitor or other.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    check_columns(interventions, ("model", "sample", "following", "setting", "heads", "share", "factor", "outcome"), "fig14")
-    table = interventions.assign(followed=(interventions["outcome"] == "follow").astype(float), percent=100 * interventions["share"])
-    figure, axes = panels("14", "heads ranked under other readings, at the instruction tokens", table, rows=2, height=2.7, sharey=True)
-    settings = (("blocking", "percent", "blocked heads (% of all)", "samples"), ("amplification", "factor", "factor on the heads' output (5 %)", "failures"))
+    check_columns(
+        interventions,
+        ("model", "sample", "following", "setting", "heads", "share", "factor", "outcome"),
+        "fig14",
+    )
+    table = interventions.assign(
+        followed=(interventions["outcome"] == "follow").astype(float),
+        percent=100 * interventions["share"],
+    )
+    figure, axes = panels(
+        "14",
+        "heads ranked under other readings, at the instruction tokens",
+        table,
+        rows=2,
+        height=2.7,
+        sharey=True,
+    )
+    settings = (
+        ("blocking", "percent", "blocked heads (% of all)", "samples"),
+        ("amplification", "factor", "factor on the heads' output (5 %)", "failures"),
+    )
     for row, (setting, along, label, unit) in zip(axes, settings):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["setting"] == setting) & (table["following"] == following)]
@@ -82,10 +123,30 @@ def fig14(interventions):
             count(panel, here["sample"].nunique(), unit)
             if not len(here):
                 continue
-            band(panel, here[here["heads"] == "random"], "followed", x=along, label="control: as many random heads", color=GREY, marker="x", dashes="--")
+            band(
+                panel,
+                here[here["heads"] == "random"],
+                "followed",
+                x=along,
+                label="control: as many random heads",
+                color=GREY,
+                marker="x",
+                dashes="--",
+            )
             for name, (text, color, marker, size) in READINGS.items():
                 rows = here[here["heads"] == name]
-                band(panel, rows, "followed", x=along, label=text, color=color, marker=marker, fill=0.12, markersize=size, markerfacecolor="none")
+                band(
+                    panel,
+                    rows,
+                    "followed",
+                    x=along,
+                    label=text,
+                    color=color,
+                    marker=marker,
+                    fill=0.12,
+                    markersize=size,
+                    markerfacecolor="none",
+                )
             if not here["heads"].isin(READINGS).any():
                 say(panel, NO_RANKING)
             start = here[here["heads"] == "original"]["followed"].mean()

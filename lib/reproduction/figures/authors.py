@@ -21,10 +21,13 @@ ROOM = 0.1  # nats: no axis shows less, so that rounding does not look like an e
 
 @styled
 def fig_authors(table):
-    """The curves of Figs. 3 and 4 that the authors published too, one panel a path: this run's and theirs, in nats.
+    """The curves of Figs. 3 and 4 that the authors published too, one panel a path: this run's and
+    theirs, in nats.
 
-    Theirs have the sign of Eq. 7 here. Thin lines are the authors' runs on 20 to 80 % of their samples, each a part of the next:
-    they show how stable a curve is, not how far it may err. The control is this run's; the authors published none. Models with different numbers of layers share an axis of relative depth.
+    Theirs have the sign of Eq. 7 here. Thin lines are the authors' runs on 20 to 80 % of their
+    samples, each a part of the next: they show how stable a curve is, not how far it may err. The
+    control is this run's; the authors published none. Models with different numbers of layers share
+    an axis of relative depth.
 
     Parameters
     ----------
@@ -36,14 +39,24 @@ def fig_authors(table):
     ValueError
         When columns are missing, or a pathway is.
     """
-    check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "nssd"), "fig_authors")
+    check_columns(
+        table,
+        ("model", "sample", "following", "pathway", "control", "layer", "nssd"),
+        "fig_authors",
+    )
     theirs, same = authors.nearest(table["model"].iloc[0])
     published = authors.published(theirs)
     absent = sorted({pathway for _, pathway in published} - set(table["pathway"]))
     if absent:
-        raise ValueError(f"fig_authors needs every pathway of the authors' curves; the table lacks {', '.join(absent)}: sweep them too.")
+        why = (
+            f"fig_authors needs every pathway of the authors' curves; the table lacks "
+            f"{', '.join(absent)}: sweep them too."
+        )
+        raise ValueError(why)
     comparison = authors_of_numbers.compare_curves(table).set_index(["following", "pathway"])
-    paths = {way: [pathway for following, pathway in published if following == way] for way in DIRECTIONS}
+    paths = {
+        way: [pathway for following, pathway in published if following == way] for way in DIRECTIONS
+    }
     what = f"with the authors' curves of {'the same model' if same else 'another model'}, {theirs}"
     aligned = table["layer"].nunique() == len(next(iter(published.values())).nssd)
     figure, axes = panels("3, 4", what, table, rows=max(map(len, paths.values())), height=1.65)
@@ -51,12 +64,24 @@ def fig_authors(table):
         for panel, pathway in zip(axes[:, column], paths[following]):
             rows = table[(table["following"] == following) & (table["pathway"] == pathway)]
             n = _overlay(panel, rows, theirs, (following, pathway), aligned)
-            panel.set_title(f"{following.capitalize()} following: {pathway}", loc="left", fontsize=9)
+            panel.set_title(
+                f"{following.capitalize()} following: {pathway}", loc="left", fontsize=9
+            )
             r = comparison.loc[(following, pathway), "correlation"]
-            shape = f"r = {r:.2f}".replace("-", "−") if r == r else "theirs is flat" if n else "nothing measured"
+            shape = (
+                f"r = {r:.2f}".replace("-", "−")
+                if r == r
+                else "theirs is flat"
+                if n
+                else "nothing measured"
+            )
             count(panel, n)
             panel.set_title(f"n = {n}; {shape}", loc="right", fontsize=8, color=GREY)
-        axes[-1, column].set_xlabel("centre of the blocked window (layer, 0-based)" if aligned else "relative depth (0: input, 1: output)")
+        axes[-1, column].set_xlabel(
+            "centre of the blocked window (layer, 0-based)"
+            if aligned
+            else "relative depth (0: input, 1: output)"
+        )
     below(figure, axes, 2)
     return figure
 
@@ -65,17 +90,47 @@ def _overlay(axes, rows, theirs, path, aligned):
     """Both curves of one path; returns the number of our samples."""
     whole = authors.published(theirs)[path].nssd
     layers = rows["layer"].nunique() or 1
-    depths, their_depths = (range(layers), range(len(whole))) if aligned else (authors_of_numbers.depths(layers), authors_of_numbers.depths(len(whole)))
+    depths, their_depths = (
+        (range(layers), range(len(whole)))
+        if aligned
+        else (authors_of_numbers.depths(layers), authors_of_numbers.depths(len(whole)))
+    )
     zero(axes)
     for share in (0.2, 0.4, 0.6, 0.8):
         if part := authors.published(theirs, share).get(path):
-            axes.plot(their_depths, part.nssd, color=ORANGE, linewidth=0.8, alpha=0.55, label="theirs, on 20, 40, 60 and 80 % of their samples")
-    axes.plot(their_depths, whole, color=ORANGE, marker="v", markersize=3.2, linestyle="--", label=f"the authors' curve ({theirs})")
+            axes.plot(
+                their_depths,
+                part.nssd,
+                color=ORANGE,
+                linewidth=0.8,
+                alpha=0.55,
+                label="theirs, on 20, 40, 60 and 80 % of their samples",
+            )
+    axes.plot(
+        their_depths,
+        whole,
+        color=ORANGE,
+        marker="v",
+        markersize=3.2,
+        linestyle="--",
+        label=f"the authors' curve ({theirs})",
+    )
     placed = rows.assign(depth=[depths[layer] for layer in rows["layer"]])
     own, control = placed[~placed["control"]], placed[placed["control"]]
     if len(control):
-        band(axes, control, "nssd", x="depth", label=f"control: as many random sources (n = {control['sample'].nunique()})", color=GREY, dashes="--", fill=0.1)
-    n = band(axes, own, "nssd", x="depth", label="measured here, 95 % interval", color=BLUE, marker="o")
+        band(
+            axes,
+            control,
+            "nssd",
+            x="depth",
+            label=f"control: as many random sources (n = {control['sample'].nunique()})",
+            color=GREY,
+            dashes="--",
+            fill=0.1,
+        )
+    n = band(
+        axes, own, "nssd", x="depth", label="measured here, 95 % interval", color=BLUE, marker="o"
+    )
     low, high = axes.get_ylim()
     axes.set(ylim=(min(low, -ROOM), max(high, ROOM)), ylabel="NSSD (nats)")
     return n

@@ -21,28 +21,47 @@ from reproduction.numbers.estimates import images, per_sample
 
 @styled
 def fig5a(beliefs):
-    """Fig. 5a: share of samples whose instruction tokens favour the followed modality (LDAR, Eq. 9), by layer.
+    """Fig. 5a: share of samples whose instruction tokens favour the followed modality (LDAR, Eq.
+    9), by layer.
 
     Parameters
     ----------
     beliefs : pandas.DataFrame
-        One row per sample, following, layer (−1: embedding), positions and dictionary; phi_f, phi_c in logits.
+        One row per sample, following, layer (−1: embedding), positions and dictionary; phi_f, phi_c
+        in logits.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    check_columns(beliefs, ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"), "fig5a")
+    check_columns(
+        beliefs,
+        ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"),
+        "fig5a",
+    )
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
-    figure, axes = panels("5a", "latent decision alignment at the instruction tokens", table, sharey=True)
+    figure, axes = panels(
+        "5a", "latent decision alignment at the instruction tokens", table, sharey=True
+    )
     at = table[table["positions"] == "instruction"]
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = at[at["following"] == following]
-        panel.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
+        panel.axhline(
+            0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference"
+        )
         strangers(panel, here, "aligned")
-        n = band(panel, here[here["dictionary"] == "own"], "aligned", label=f"{following} following", color=color, marker="o")
-        panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
+        n = band(
+            panel,
+            here[here["dictionary"] == "own"],
+            "aligned",
+            label=f"{following} following",
+            color=color,
+            marker="o",
+        )
+        panel.set(
+            xlabel="layer (−1: embedding)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03)
+        )
         count(panel, n)
     below(figure, axes, 4)
     return figure
@@ -63,29 +82,69 @@ def fig5b(paths):
         When columns are missing, or a path is.
     """
     check_columns(paths, ("model", "sample", "following", "blocked", "outcome"), "fig5b")
-    figure, axes = panels("5b", "answers with a direct path to the generated tokens closed", paths, height=2.9, sharey=True)
+    figure, axes = panels(
+        "5b",
+        "answers with a direct path to the generated tokens closed",
+        paths,
+        height=2.9,
+        sharey=True,
+    )
     parts = [("follow", None, ""), ("competitor", FAINT, "///"), ("other", FAINT, "")]
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = paths[paths["following"] == following]
         own = {"text": "context", "vision": "vision"}[following]
-        blocked = [("none", "nothing"), ("instruction→last", "instruction"), (f"{own}→last", own), ("random→last", "random\n(control)")]
+        blocked = [
+            ("none", "nothing"),
+            ("instruction→last", "instruction"),
+            (f"{own}→last", own),
+            ("random→last", "random\n(control)"),
+        ]
         for x, (name, _) in enumerate(blocked if len(here) else ()):
             rows = here[here["blocked"] == name]
             if not len(rows):
-                raise ValueError(f"fig5b has no {following}-following rows with blocked={name!r}; "
-                                 f"it has {', '.join(sorted(here['blocked'].unique()))}.")
+                why = (
+                    f"fig5b has no {following}-following rows with blocked={name!r}; "
+                    f"it has {', '.join(sorted(here['blocked'].unique()))}."
+                )
+                raise ValueError(why)
             floor = 0.0
             for outcome, paint, hatch in parts:
-                values = rows.assign(said=(rows["outcome"] == outcome).astype(float)).groupby(per_sample(rows))["said"].mean()
+                values = (
+                    rows.assign(said=(rows["outcome"] == outcome).astype(float))
+                    .groupby(per_sample(rows))["said"]
+                    .mean()
+                )
                 mean, low, high = bootstrap(values, clusters=images(values))
                 control = name.startswith("random")
-                panel.bar(x, mean, bottom=floor, width=0.62, color=paint or (GREY if control else color), hatch=hatch,
-                          edgecolor=GREY if control else INK, linewidth=0.8, linestyle="--" if control else "-",
-                          label={"follow": "follows (control in grey)", "competitor": "the competitor's answer",
-                                 "other": "another answer"}[outcome] if x == 0 else None)
+                panel.bar(
+                    x,
+                    mean,
+                    bottom=floor,
+                    width=0.62,
+                    color=paint or (GREY if control else color),
+                    hatch=hatch,
+                    edgecolor=GREY if control else INK,
+                    linewidth=0.8,
+                    linestyle="--" if control else "-",
+                    label={
+                        "follow": "follows (control in grey)",
+                        "competitor": "the competitor's answer",
+                        "other": "another answer",
+                    }[outcome]
+                    if x == 0
+                    else None,
+                )
                 floor += mean
                 if outcome == "follow":
-                    panel.errorbar(x, mean, [[mean - low], [high - mean]], color=INK, capsize=4, linewidth=1.3, zorder=5)
+                    panel.errorbar(
+                        x,
+                        mean,
+                        [[mean - low], [high - mean]],
+                        color=INK,
+                        capsize=4,
+                        linewidth=1.3,
+                        zorder=5,
+                    )
                     panel.text(x, 1.03, f"{mean:.2f}", ha="center", fontsize=8)
         panel.set_xticks(range(4), [label for _, label in blocked])
         panel.set(xlabel="tokens hidden from the answer", ylabel="share of samples", ylim=(0, 1.12))

@@ -21,39 +21,54 @@ from reproduction.figures.style import (
 
 @styled
 def fig6a(components):
-    """Fig. 6a: signal (Eq. 8) of the followed modality and of its competitor at the instruction tokens, by layer.
+    """Fig. 6a: signal (Eq. 8) of the followed modality and of its competitor at the instruction
+    tokens, by layer.
 
     Parameters
     ----------
     components : pandas.DataFrame
-        One row per sample, following, layer and dictionary (own, shuffled); signals and increments in logits.
+        One row per sample, following, layer and dictionary (own, shuffled); signals and increments
+        in logits.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    return _components(components, "6a", "signal of both modalities at the instruction tokens", "signal Φ (logits)",
-                       [("signal_f", "followed modality", GREEN, "o"), ("signal_c", "competitor", PINK, "^")], ["signal_f"])
+    return _components(
+        components,
+        "6a",
+        "signal of both modalities at the instruction tokens",
+        "signal Φ (logits)",
+        [("signal_f", "followed modality", GREEN, "o"), ("signal_c", "competitor", PINK, "^")],
+        ["signal_f"],
+    )
 
 
 @styled
 def fig6b(components):
-    """Fig. 6b: what attention and MLP of each layer add to the followed modality's signal (Eqs. 10 and 11).
+    """Fig. 6b: what attention and MLP of each layer add to the followed modality's signal (Eqs. 10
+    and 11).
 
     Parameters
     ----------
     components : pandas.DataFrame
-        One row per sample, following, layer and dictionary (own, shuffled); signals and increments in logits.
+        One row per sample, following, layer and dictionary (own, shuffled); signals and increments
+        in logits.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    return _components(components, "6b", "what each sublayer adds to the followed modality's signal", "increment of Φ (logits)",
-                       [("attention_signal", "attention", BLUE, "o"), ("mlp_signal", "MLP", ORANGE, "s")],
-                       ["attention_signal", "mlp_signal"])
+    return _components(
+        components,
+        "6b",
+        "what each sublayer adds to the followed modality's signal",
+        "increment of Φ (logits)",
+        [("attention_signal", "attention", BLUE, "o"), ("mlp_signal", "MLP", ORANGE, "s")],
+        ["attention_signal", "mlp_signal"],
+    )
 
 
 @styled
@@ -63,28 +78,41 @@ def fig7(components):
     Parameters
     ----------
     components : pandas.DataFrame
-        One row per sample, following, layer and dictionary (own, shuffled); signals and increments in logits.
+        One row per sample, following, layer and dictionary (own, shuffled); signals and increments
+        in logits.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    return _components(components, 7, "what each sublayer adds to the arbitration margin",
-                       "increment of ΔS (logits)",
-                       [("attention_margin", "attention", BLUE, "o"), ("mlp_margin", "MLP", ORANGE, "s")],
-                       ["attention_margin", "mlp_margin"])
+    return _components(
+        components,
+        7,
+        "what each sublayer adds to the arbitration margin",
+        "increment of ΔS (logits)",
+        [("attention_margin", "attention", BLUE, "o"), ("mlp_margin", "MLP", ORANGE, "s")],
+        ["attention_margin", "mlp_margin"],
+    )
 
 
 def _components(table, number, what, unit, lines, controls):
-    check_columns(table, ("model", "sample", "following", "layer", "dictionary", *(name for name, *_ in lines)), f"fig{number}")
+    check_columns(
+        table,
+        ("model", "sample", "following", "layer", "dictionary", *(name for name, *_ in lines)),
+        f"fig{number}",
+    )
     figure, axes = panels(number, what, table)
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]
         own = here[here["dictionary"] == "own"]
         zero(panel)
         for name, dashes in zip(controls, ("--", ":")):
-            word = f" ({dict((key, label) for key, label, *_ in lines)[name]})" if len(controls) > 1 else ""
+            word = (
+                f" ({dict((key, label) for key, label, *_ in lines)[name]})"
+                if len(controls) > 1
+                else ""
+            )
             strangers(panel, here, name, f"another sample's answers{word}", dashes, fill=0.1)
         for name, label, color, marker in lines:
             n = band(panel, own, name, label=label, color=color, marker=marker)

@@ -19,22 +19,27 @@ from reproduction.figures.style import (
 from reproduction.numbers.controls import INSTRUCTION, TRAINED, WEIGHTS
 
 #: Label, colour, marker, dashes.
-LOOKS = {TRAINED: ("trained", BLUE, "o", "-"), INSTRUCTION: ("control: a label drawn at random", GREY, "x", "--"),
-         WEIGHTS: ("control: random weights", ORANGE, "v", ":")}
+LOOKS = {
+    TRAINED: ("trained", BLUE, "o", "-"),
+    INSTRUCTION: ("control: a label drawn at random", GREY, "x", "--"),
+    WEIGHTS: ("control: random weights", ORANGE, "v", ":"),
+}
 #: The path from the tokens of the modality that is instructed.
 OWN = {"text": "context→instruction", "vision": "vision→instruction"}
 
 
 @styled
 def fig_controls(paths, components):
-    """NSSD of the path into the anchors, and LDAR, by layer: trained, with shuffled labels, with random weights.
+    """NSSD of the path into the anchors, and LDAR, by layer: trained, with shuffled labels, with
+    random weights.
 
     Parameters
     ----------
     paths : dict of kind to pandas.DataFrame
         For the kinds of `LOOKS` tables like those of `knockout_sweep`; nssd in nats.
     components : dict of kind to pandas.DataFrame
-        The same like those of `components.measure_components`, of one dictionary; signals in logits.
+        The same like those of `components.measure_components`, of one dictionary; signals in
+        logits.
 
     Raises
     ------
@@ -42,20 +47,46 @@ def fig_controls(paths, components):
         When columns are missing.
     """
     for kind in paths:
-        check_columns(paths[kind], ("model", "sample", "following", "pathway", "layer", "nssd"), f"fig_controls ({kind})")
-        check_columns(components[kind], ("model", "sample", "following", "layer", "signal_f", "signal_c"), f"fig_controls ({kind})")
-    figure, axes = panels("C1", "the same measures where there is nothing to find", paths[TRAINED], rows=2, height=2.6)
+        check_columns(
+            paths[kind],
+            ("model", "sample", "following", "pathway", "layer", "nssd"),
+            f"fig_controls ({kind})",
+        )
+        check_columns(
+            components[kind],
+            ("model", "sample", "following", "layer", "signal_f", "signal_c"),
+            f"fig_controls ({kind})",
+        )
+    figure, axes = panels(
+        "C1", "the same measures where there is nothing to find", paths[TRAINED], rows=2, height=2.6
+    )
     for (above, under), following in zip(axes.T, DIRECTIONS):
         zero(above)
         under.axhline(0.5, color=FAINT, linewidth=0.9, zorder=0)
         for kind in (kind for kind in LOOKS if kind in paths):
-            rows, signals = (table[table["following"] == following] for table in (paths[kind], components[kind]))
+            rows, signals = (
+                table[table["following"] == following] for table in (paths[kind], components[kind])
+            )
             label, color, marker, dashes = LOOKS[kind]
             fewer = rows["sample"].nunique() if kind == WEIGHTS else None
-            looks = {"label": f"{label} (n = {fewer} above)" if fewer else label, "color": color, "marker": marker, "dashes": dashes, "fill": 0.13}
+            looks = {
+                "label": f"{label} (n = {fewer} above)" if fewer else label,
+                "color": color,
+                "marker": marker,
+                "dashes": dashes,
+                "fill": 0.13,
+            }
             band(above, rows[rows["pathway"] == OWN[following]], "nssd", **looks)
-            n = band(under, signals.assign(aligned=(signals["signal_f"] > signals["signal_c"]).astype(float)), "aligned", **looks)
-        above.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel=f"NSSD {OWN[following]} (nats)")
+            n = band(
+                under,
+                signals.assign(aligned=(signals["signal_f"] > signals["signal_c"]).astype(float)),
+                "aligned",
+                **looks,
+            )
+        above.set(
+            xlabel="centre of the blocked window (layer, 0-based)",
+            ylabel=f"NSSD {OWN[following]} (nats)",
+        )
         under.set(xlabel="layer (0-based)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
         for panel in (above, under):  # every other curve has as many samples as the LDARs
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -41,7 +41,9 @@ def fig2(sample, groups_table, forms):
     """
     check_columns(groups_table, ("following", "position", "token", "group"), "fig2")
     kind = f" ({sample.task.replace('_', ' ')})" if sample.task else ""
-    figure, axes = panels(2, f"one conflict sample, {sample.id}{kind}", groups_table, rows=2, height=1.55)
+    figure, axes = panels(
+        2, f"one conflict sample, {sample.id}{kind}", groups_table, rows=2, height=1.55
+    )
     shown = pictures.read(sample.image)
     width, height = (side / max(shown.size) for side in shown.size)
     answers = {"vision": sample.answer_vision, "text": sample.answer_text}
@@ -49,7 +51,12 @@ def fig2(sample, groups_table, forms):
         picture, prompt = axes[:, column]
         picture.imshow(shown, extent=(0, width, 1 - height, 1))
         picture.set(xlim=(0, 2.6), ylim=(0, 1))
-        lines = [f"image says: {answers['vision']}", f"text says: {answers['text']}", f"right here: {answers[following]}", ""]
+        lines = [
+            f"image says: {answers['vision']}",
+            f"text says: {answers['text']}",
+            f"right here: {answers[following]}",
+            "",
+        ]
         for source in ("vision", "text"):
             lines += textwrap.wrap(f"{source} forms: " + ", ".join(forms[source]), 40)[:4]
         picture.text(1.08, 1.0, "\n".join(lines), va="top", fontsize=7.5)
@@ -74,7 +81,11 @@ def _token_lines(axes, rows, width=68):
             runs.append([str(token), group, 1])
     x = y = 0
     for token, group, length in runs:
-        shown = f"[{length} image tokens]" if group == "vision" else token.replace("Ġ", " ").replace("Ċ", "↵").replace("\n", "↵")
+        shown = (
+            f"[{length} image tokens]"
+            if group == "vision"
+            else token.replace("Ġ", " ").replace("Ċ", "↵").replace("\n", "↵")
+        )
         if x + len(shown) > width:
             x, y = 0, y + 1
         axes.text(x, y, shown, color=GROUPS[group], family="DejaVu Sans Mono", fontsize=7.2)
@@ -87,7 +98,8 @@ SPLIT_LOOKS = ((BLUE, ""), (ORANGE, "///"), (GREEN, "..."), (PINK, "xxx"))
 
 @styled
 def fig_set(texts, answers):
-    """Appendix B: samples by task and split, lengths of the texts, and forms of the answers. Counts of a whole set, without intervals.
+    """Appendix B: samples by task and split, lengths of the texts, and forms of the answers. Counts
+    of a whole set, without intervals.
 
     Parameters
     ----------
@@ -100,11 +112,14 @@ def fig_set(texts, answers):
         When columns or rows are missing.
     """
     if not len(texts):
-        raise ValueError("fig_set was given a table without rows; give the texts of a set that has samples")
+        why = "fig_set was given a table without rows; give the texts of a set that has samples"
+        raise ValueError(why)
     check_columns(texts, ("sample", "split", "task", "part", "words"), "fig_set")
     check_columns(answers, ("sample", "task", "answer", "forms"), "fig_set")
     figure = Figure(figsize=(8.6, 3.3), layout="constrained")
-    figure.suptitle("App. B · what the set consists of", x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    figure.suptitle(
+        "App. B · what the set consists of", x=0.01, ha="left", fontsize=10.5, fontweight="bold"
+    )
     sizes, lengths, forms = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
     _sizes(sizes, texts)
     _lengths(lengths, texts)
@@ -119,8 +134,23 @@ def _sizes(axes, texts):
     start = np.zeros(len(tasks))
     for index, split in enumerate(dict.fromkeys(texts["split"])):
         color, hatch = SPLIT_LOOKS[index % len(SPLIT_LOOKS)]
-        here = texts[texts["split"] == split].groupby("task")["sample"].nunique().reindex(tasks, fill_value=0).to_numpy()
-        axes.barh(range(len(tasks)), here, left=start, color=color, hatch=hatch, edgecolor=INK, linewidth=0.6, label=f"split {split}")
+        here = (
+            texts[texts["split"] == split]
+            .groupby("task")["sample"]
+            .nunique()
+            .reindex(tasks, fill_value=0)
+            .to_numpy()
+        )
+        axes.barh(
+            range(len(tasks)),
+            here,
+            left=start,
+            color=color,
+            hatch=hatch,
+            edgecolor=INK,
+            linewidth=0.6,
+            label=f"split {split}",
+        )
         start += here
     axes.set_yticks(range(len(tasks)), [task.replace("_", " ") for task in tasks])
     axes.invert_yaxis()
@@ -129,13 +159,25 @@ def _sizes(axes, texts):
 
 
 def _lengths(axes, texts):
-    """How long the texts are: boxes from quartile to quartile, whiskers to the shortest and the longest."""
+    """How long the texts are: boxes from quartile to quartile, whiskers to the shortest and the
+    longest.
+    """
     values = [texts.loc[texts["part"] == part, "words"].to_numpy() for part in PARTS]
     ink = {"color": INK}  # matplotlib's own black would vanish on a dark page
-    boxes = axes.boxplot(values, whis=(0, 100), widths=0.55, patch_artist=True, whiskerprops=ink, capprops=ink, medianprops=ink | {"linewidth": 1.6})
+    boxes = axes.boxplot(
+        values,
+        whis=(0, 100),
+        widths=0.55,
+        patch_artist=True,
+        whiskerprops=ink,
+        capprops=ink,
+        medianprops=ink | {"linewidth": 1.6},
+    )
     for box in boxes["boxes"]:
         box.set(facecolor=BLUE, edgecolor=INK, alpha=0.45)
-    axes.set_xticks(range(1, len(PARTS) + 1), [part.capitalize() for part in PARTS], rotation=30, ha="right")
+    axes.set_xticks(
+        range(1, len(PARTS) + 1), [part.capitalize() for part in PARTS], rotation=30, ha="right"
+    )
     axes.set(ylabel="words: all, middle half, median", ylim=(0, None))
 
 

@@ -28,17 +28,21 @@ from reproduction.numbers.estimates import images
 
 TOP_SHARE = 0.05  # the paper's 40 heads of 784
 # Drawn in this order; the rings of the top heads stay visible where curves coincide.
-HEAD_SETS = {"random": ("control: as many random heads", GREY, "x", "--", 4),
-             "matched": ("control: as many in the same layers", ORANGE, "v", "--", 4), "shared": ("heads in both directions' top", GREEN, "D", "-", 3.5),
-             "target": ("top heads", RED, "o", "-", 8)}
+HEAD_SETS = {
+    "random": ("control: as many random heads", GREY, "x", "--", 4),
+    "matched": ("control: as many in the same layers", ORANGE, "v", "--", 4),
+    "shared": ("heads in both directions' top", GREEN, "D", "-", 3.5),
+    "target": ("top heads", RED, "o", "-", 8),
+}
 
 
 @styled
 def fig8(heads):
-    """Fig. 8: each head's contribution to the arbitration margin (Eq. 12, logits), as a map and sorted.
+    """Fig. 8: each head's contribution to the arbitration margin (Eq. 12, logits), as a map and
+    sorted.
 
-    The sorted panel ranks heads on every second sample and shows the means of the others, so that an
-    order that chance made does not look like a slope.
+    The sorted panel ranks heads on every second sample and shows the means of the others, so that
+    an order that chance made does not look like a slope.
     """
     check_columns(heads, ("model", "sample", "following", "layer", "head", "margin"), "fig8")
     figure, axes = panels(8, "heads that move the arbitration margin", heads, rows=2, height=2.9)
@@ -52,12 +56,23 @@ def fig8(heads):
         shape = (here["layer"].nunique(), here["head"].nunique())
         mean = values.mean().to_numpy().reshape(shape)
         limit = float(np.abs(mean).max()) or 1.0
-        mesh = top.pcolormesh(mean.T, cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="face", linewidth=0.3)
+        mesh = top.pcolormesh(
+            mean.T, cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="face", linewidth=0.3
+        )
         figure.colorbar(mesh, ax=top, label="margin (logits)", pad=0.01)
-        best = np.argsort(-mean, axis=None)[:max(1, int(TOP_SHARE * mean.size))]
+        best = np.argsort(-mean, axis=None)[: max(1, int(TOP_SHARE * mean.size))]
         layers, indices = np.unravel_index(best, shape)
-        top.scatter(layers + 0.5, indices + 0.5, s=26, facecolors="none", edgecolors=ALWAYS_DARK, linewidths=1)
-        top.plot([], [], "o", markerfacecolor="none", color=INK, label=f"top 5 % ({best.size} heads)")
+        top.scatter(
+            layers + 0.5,
+            indices + 0.5,
+            s=26,
+            facecolors="none",
+            edgecolors=ALWAYS_DARK,
+            linewidths=1,
+        )
+        top.plot(
+            [], [], "o", markerfacecolor="none", color=INK, label=f"top 5 % ({best.size} heads)"
+        )
         top.set(xlabel="layer (0-based)", ylabel="head")
         top.set_xticks(np.arange(0, shape[0], 5) + 0.5, np.arange(0, shape[0], 5))
         step = max(1, shape[1] // 7)
@@ -80,10 +95,24 @@ def _sorted_heads(axes, values, top):
     zero(axes)
     mean, low, high = bootstrap(second.mean(axis=1), clusters=clusters)
     axes.axhspan(low, high, color=GREY, alpha=0.2, linewidth=0)
-    axes.axhline(mean, color=GREY, linestyle="--", linewidth=1.2, label="control: a head drawn at random (expected)")
+    axes.axhline(
+        mean,
+        color=GREY,
+        linestyle="--",
+        linewidth=1.2,
+        label="control: a head drawn at random (expected)",
+    )
     mean, low, high = simultaneous(second[:, np.argsort(-first.mean(axis=0))], clusters=clusters)
     axes.fill_between(rank, low, high, color=BLUE, alpha=0.25, linewidth=0)
-    axes.plot(rank, mean, "o-", color=BLUE, markersize=2.4, linewidth=0.7, label="heads in the order of the other half")
+    axes.plot(
+        rank,
+        mean,
+        "o-",
+        color=BLUE,
+        markersize=2.4,
+        linewidth=0.7,
+        label="heads in the order of the other half",
+    )
     axes.axvline(top + 0.5, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")  # matplotlib's own would write powers as mathematics
@@ -98,7 +127,8 @@ def fig9_blocking(interventions, positions="instruction"):
     Parameters
     ----------
     interventions : pandas.DataFrame
-        One row per sample, following, setting, heads, draw, share, factor and positions; outcome is follow, competitor or other.
+        One row per sample, following, setting, heads, draw, share, factor and positions; outcome is
+        follow, competitor or other.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
 
@@ -107,18 +137,28 @@ def fig9_blocking(interventions, positions="instruction"):
     ValueError
         When columns are missing.
     """
-    return _interventions(interventions, "9 left", "blocking heads at", "blocking", "share", positions,
-                          "blocked heads (% of all)", 100)
+    return _interventions(
+        interventions,
+        "9 left",
+        "blocking heads at",
+        "blocking",
+        "share",
+        positions,
+        "blocked heads (% of all)",
+        100,
+    )
 
 
 @styled
 def fig9_amplification(interventions, positions="instruction"):
-    """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads' outputs.
+    """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads'
+    outputs.
 
     Parameters
     ----------
     interventions : pandas.DataFrame
-        One row per sample, following, setting, heads, draw, share, factor and positions; outcome is follow, competitor or other.
+        One row per sample, following, setting, heads, draw, share, factor and positions; outcome is
+        follow, competitor or other.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
 
@@ -127,35 +167,90 @@ def fig9_amplification(interventions, positions="instruction"):
     ValueError
         When columns are missing.
     """
-    return _interventions(interventions, "9 right", "amplifying heads at", "amplification", "factor", positions,
-                          "factor on the heads' output", 1)
+    return _interventions(
+        interventions,
+        "9 right",
+        "amplifying heads at",
+        "amplification",
+        "factor",
+        positions,
+        "factor on the heads' output",
+        1,
+    )
 
 
 def _interventions(table, number, what, setting, along, positions, label, scale):
-    check_columns(table, ("model", "sample", "following", "setting", "heads", "share", "count", "factor", "positions", "outcome"),
-                  f"fig{number}")
-    where = {"instruction": "the instruction tokens", "last": "the last token", "both": "instruction and last token"}
-    kept = table[(table["setting"] == setting) & ((table["positions"] == positions) | (table["heads"] == "original"))]
-    figure, axes = panels(number, f"{what} {where.get(positions, positions)}", table, height=3.0, sharey=True)
+    check_columns(
+        table,
+        (
+            "model",
+            "sample",
+            "following",
+            "setting",
+            "heads",
+            "share",
+            "count",
+            "factor",
+            "positions",
+            "outcome",
+        ),
+        f"fig{number}",
+    )
+    where = {
+        "instruction": "the instruction tokens",
+        "last": "the last token",
+        "both": "instruction and last token",
+    }
+    kept = table[
+        (table["setting"] == setting)
+        & ((table["positions"] == positions) | (table["heads"] == "original"))
+    ]
+    figure, axes = panels(
+        number, f"{what} {where.get(positions, positions)}", table, height=3.0, sharey=True
+    )
     for panel, following in zip(axes[0], DIRECTIONS):
         here = kept[kept["following"] == following]
         panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.03, 1.05))
         if not len(here):
             count(panel, 0, "failures" if setting == "amplification" else "samples")
             continue
-        here = here.assign(followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale)
+        here = here.assign(
+            followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale
+        )
         if not (here["heads"] == "target").any():
             say(panel, NO_RANKING)
         start = here[here["heads"] == "original"].groupby("sample")["followed"].mean()
         for name, (text, color, marker, dashes, size) in HEAD_SETS.items():
             rows = here[here["heads"] == name]
             if len(rows):
-                band(panel, rows, "followed", x="at", label=text, color=color, marker=marker, dashes=dashes,
-                     fill=0.2 if name == "random" else 0.13, markersize=size, markerfacecolor="none")
+                band(
+                    panel,
+                    rows,
+                    "followed",
+                    x="at",
+                    label=text,
+                    color=color,
+                    marker=marker,
+                    dashes=dashes,
+                    fill=0.2 if name == "random" else 0.13,
+                    markersize=size,
+                    markerfacecolor="none",
+                )
         if len(start):
-            panel.axhline(start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention")
-        sources = [str(source) for source in here["source"].dropna().unique() if source] if "source" in here else []
-        count(panel, here["sample"].nunique(), "failures" + (f" ({', '.join(sources)})" if sources else "")
-              if setting == "amplification" else "samples")
+            panel.axhline(
+                start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention"
+            )
+        sources = (
+            [str(source) for source in here["source"].dropna().unique() if source]
+            if "source" in here
+            else []
+        )
+        count(
+            panel,
+            here["sample"].nunique(),
+            "failures" + (f" ({', '.join(sources)})" if sources else "")
+            if setting == "amplification"
+            else "samples",
+        )
     below(figure, axes, 4)
     return figure

@@ -21,29 +21,47 @@ from reproduction.figures.style import (
 )
 
 PATHWAYS = {
-    "vision→text": (BLUE, "o"), "text→last": (PINK, "P"), "vision→last": (SKY, "^"),
-    "context→instruction": (RED, "D"), "context→last": (ORANGE, "v"), "vision→instruction": (BLUE, "o"),
-    "vision→context": (GREEN, "s"), "instruction→last": (PINK, "P"),
+    "vision→text": (BLUE, "o"),
+    "text→last": (PINK, "P"),
+    "vision→last": (SKY, "^"),
+    "context→instruction": (RED, "D"),
+    "context→last": (ORANGE, "v"),
+    "vision→instruction": (BLUE, "o"),
+    "vision→context": (GREEN, "s"),
+    "instruction→last": (PINK, "P"),
 }
 
 
 @styled
 def fig10(table):
-    """Fig. 10: signed divergence (Eq. 7) when a path is closed in windows of several widths, by the window's centre.
+    """Fig. 10: signed divergence (Eq. 7) when a path is closed in windows of several widths, by the
+    window's centre.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per sample, following, pathway, control, width and layer (`knockout_sweep`); nssd in nats.
+        One row per sample, following, pathway, control, width and layer (`knockout_sweep`); nssd in
+        nats.
 
     Raises
     ------
     ValueError
         When columns are missing.
     """
-    check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"), "fig10")
+    check_columns(
+        table,
+        ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"),
+        "fig10",
+    )
     widths, pathways = sorted(table["width"].unique()), list(dict.fromkeys(table["pathway"]))
-    figure, axes = panels(10, "attention knockout with narrower and wider windows", table, rows=len(widths), height=2.2, sharey="col")
+    figure, axes = panels(
+        10,
+        "attention knockout with narrower and wider windows",
+        table,
+        rows=len(widths),
+        height=2.2,
+        sharey="col",
+    )
     for row, width in zip(axes, widths):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["width"] == width)]
@@ -58,21 +76,39 @@ def fig10(table):
 
 
 def curves(panel, table, pathways):
-    """One line for each pathway of one direction and width, its control in dashed grey; returns the number of samples."""
+    """One line for each pathway of one direction and width, its control in dashed grey; returns the
+    number of samples.
+    """
     n = 0
     for pathway in pathways:
         rows = table[table["pathway"] == pathway]
         control = rows[rows["control"]]
         if len(control):
-            band(panel, control, "nssd", label=f"control: as many random sources (n = {control['sample'].nunique()})", color=GREY, dashes="--", fill=0.08)
+            band(
+                panel,
+                control,
+                "nssd",
+                label=f"control: as many random sources (n = {control['sample'].nunique()})",
+                color=GREY,
+                dashes="--",
+                fill=0.08,
+            )
         color, marker = PATHWAYS.get(pathway, (RED, "x"))
-        n = band(panel, rows[~rows["control"]], "nssd", label=f"{pathway} blocked", color=color, marker=marker)
+        n = band(
+            panel,
+            rows[~rows["control"]],
+            "nssd",
+            label=f"{pathway} blocked",
+            color=color,
+            marker=marker,
+        )
     return n
 
 
 @styled
 def fig3(table):
-    """Fig. 3: signed divergence (Eq. 7) when a path among vision, text and the last token is closed, by layer.
+    """Fig. 3: signed divergence (Eq. 7) when a path among vision, text and the last token is
+    closed, by layer.
 
     Parameters
     ----------
@@ -84,7 +120,12 @@ def fig3(table):
     ValueError
         When columns are missing, or a pathway is.
     """
-    return _knockout(table, 3, "attention knockout: vision, text and the last token", ["vision→text", "vision→last", "text→last"])
+    return _knockout(
+        table,
+        3,
+        "attention knockout: vision, text and the last token",
+        ["vision→text", "vision→last", "text→last"],
+    )
 
 
 @styled
@@ -101,24 +142,45 @@ def fig4(table):
     ValueError
         When columns are missing, or a pathway is.
     """
-    return _knockout(table, 4, "attention knockout: what reaches the instruction",
-                     ["context→instruction", "context→last", "vision→instruction", "vision→context", "vision→last",
-                      "instruction→last"])
+    return _knockout(
+        table,
+        4,
+        "attention knockout: what reaches the instruction",
+        [
+            "context→instruction",
+            "context→last",
+            "vision→instruction",
+            "vision→context",
+            "vision→last",
+            "instruction→last",
+        ],
+    )
 
 
 def _knockout(table, number, what, pathways):
-    check_columns(table, ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"), f"fig{number}")
+    check_columns(
+        table,
+        ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"),
+        f"fig{number}",
+    )
     absent = sorted(set(pathways) - set(table["pathway"]))
     if absent:
-        raise ValueError(f"fig{number} needs the pathways {', '.join(pathways)}; the table lacks {', '.join(absent)}: "
-                         "sweep them too.")
+        why = (
+            f"fig{number} needs the pathways {', '.join(pathways)}; the table lacks "
+            f"{', '.join(absent)}: "
+            "sweep them too."
+        )
+        raise ValueError(why)
     widths = ", ".join(str(width) for width in sorted(table["width"].unique()))
     figure, axes = panels(number, f"{what} (window of {widths} layers)", table, height=3.3)
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]
         zero(panel)
         n = curves(panel, here, pathways)
-        panel.set(xlabel="centre of the blocked window (layer, 0-based)", ylabel="NSSD (nats; positive: the path helped)")
+        panel.set(
+            xlabel="centre of the blocked window (layer, 0-based)",
+            ylabel="NSSD (nats; positive: the path helped)",
+        )
         count(panel, n)
     below(figure, axes, 4)
     return figure

@@ -1,4 +1,6 @@
-"""One prompt steered: its decision by layer, and its lead with heads scaled, each beside random draws."""
+"""One prompt steered: its decision by layer, and its lead with heads scaled, each beside random
+draws.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,9 +30,11 @@ LOOKS = {"eq12": (BLUE, "D"), "sensitivity": (RED, "o")}
 
 @styled
 def fig_steer(decision, effects):
-    """Above, both answers' signals by layer at the instruction tokens and at the last; below, the lead with heads scaled.
+    """Above, both answers' signals by layer at the instruction tokens and at the last; below, the
+    lead with heads scaled.
 
-    No interval is drawn, for there is one prompt; grey is what other samples' answers, and heads drawn at random in the same layers, give.
+    No interval is drawn, for there is one prompt; grey is what other samples' answers, and heads
+    drawn at random in the same layers, give.
 
     Parameters
     ----------
@@ -44,14 +48,26 @@ def fig_steer(decision, effects):
     ValueError
         When columns are missing.
     """
-    check_columns(decision, ("layer", "positions", "dictionary", "phi_f", "phi_c", "draw"), "fig_steer")
-    check_columns(effects, ("model", "sample", "following", "heads", "draw", "factor", "lead"), "fig_steer")
+    check_columns(
+        decision, ("layer", "positions", "dictionary", "phi_f", "phi_c", "draw"), "fig_steer"
+    )
+    check_columns(
+        effects, ("model", "sample", "following", "heads", "draw", "factor", "lead"), "fig_steer"
+    )
     figure = Figure(figsize=(8.6, 6.4), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=[3.1, 2.9])
     model, sample, way = (effects[name].iloc[0] for name in ("model", "sample", "following"))
-    figure.suptitle(f"Fig. S1 · {model} · one prompt steered: {sample}, {way} following", x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    figure.suptitle(
+        f"Fig. S1 · {model} · one prompt steered: {sample}, {way} following",
+        x=0.01,
+        ha="left",
+        fontsize=10.5,
+        fontweight="bold",
+    )
     axes = upper.subplots(1, 2, sharey=True)
-    for panel, (place, words) in zip(axes, {"instruction": "at the instruction tokens", "last": "at the last token"}.items()):
+    for panel, (place, words) in zip(
+        axes, {"instruction": "at the instruction tokens", "last": "at the last token"}.items()
+    ):
         _signals(panel, decision[decision["positions"] == place])
         panel.set_title(words.capitalize(), loc="left")
     axes[0].set_ylabel("signal Φ (logits)")
@@ -66,12 +82,29 @@ def _signals(axes, table):
     for draw, rows in table[table["dictionary"] == SHUFFLED].groupby("draw"):
         for name in ("phi_f", "phi_c"):
             label = "control: another sample's answers"
-            axes.plot(rows["layer"], rows[name], color=GREY, linestyle="--", linewidth=0.7, alpha=0.6, label=label)
+            axes.plot(
+                rows["layer"],
+                rows[name],
+                color=GREY,
+                linestyle="--",
+                linewidth=0.7,
+                alpha=0.6,
+                label=label,
+            )
     if not (table["dictionary"] == SHUFFLED).any():
         axes.plot([], [], color=GREY, linestyle="--", label=NO_STRANGERS)
     rows = table[table["dictionary"] == OWN]
-    axes.plot(rows["layer"], rows["phi_f"], color=BLUE, marker="o", markersize=3, label="the instructed answer")
-    axes.plot(rows["layer"], rows["phi_c"], color=ORANGE, marker="s", markersize=3, label="its competitor")
+    axes.plot(
+        rows["layer"],
+        rows["phi_f"],
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label="the instructed answer",
+    )
+    axes.plot(
+        rows["layer"], rows["phi_c"], color=ORANGE, marker="s", markersize=3, label="its competitor"
+    )
     axes.set_xlabel("layer (0-based, −1: embedding)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     count(axes, 1, "prompt")
@@ -87,12 +120,29 @@ def _leads(axes, table):
             color, marker = LOOKS[method]
             here = table[table["factor"] == factor]
             drawn = here[here["heads"] == f"{method} matched"]
-            axes.plot(drawn["lead"], np.full(len(drawn), len(names)), "x", color=GREY, markersize=5, label="control: one random set in the same layers")
-            axes.plot(here.loc[here["heads"] == method, "lead"], [len(names)], marker, color=color, markersize=7, label=WORDS[method])
+            axes.plot(
+                drawn["lead"],
+                np.full(len(drawn), len(names)),
+                "x",
+                color=GREY,
+                markersize=5,
+                label="control: one random set in the same layers",
+            )
+            axes.plot(
+                here.loc[here["heads"] == method, "lead"],
+                [len(names)],
+                marker,
+                color=color,
+                markersize=7,
+                label=WORDS[method],
+            )
             names.append(f"{WORDS[method]} × {factor:g}")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim((len(names) or 1) - 0.5, -0.5)
-    axes.set(xlabel="the instructed answer's lead ln P(y_p) − ln P(y_c) at the first token (nats)", ylabel="heads and factor")
+    axes.set(
+        xlabel="the instructed answer's lead ln P(y_p) − ln P(y_c) at the first token (nats)",
+        ylabel="heads and factor",
+    )
     if not names:
         say(axes, NO_RANKING)
     draws = int(table.loc[table["heads"].str.endswith("matched"), "draw"].nunique())

@@ -14,47 +14,87 @@ from arbitration.uncertainty import simultaneous
 from reproduction.numbers.estimates import images, wide
 
 DIRECTIONS = ("text", "vision")
-# Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is replaced by a lighter sister.
-BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072b2", "#3aa0dc", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+# Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is
+# replaced by a lighter sister.
+BLUE, SKY, GREEN, ORANGE, RED, PINK = (
+    "#0072b2",
+    "#3aa0dc",
+    "#009e73",
+    "#e69f00",
+    "#d55e00",
+    "#cc79a7",
+)
 INK, GREY, FAINT, PAPER = "#1f2328", "#767b81", "#d4d7db", "#ffffff"
-NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # a picture with one of these, which a model may answer, is not shown by browsers
+NO_XML = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+)  # a picture with one of these, which a model may answer, is not shown by browsers
 #: A panel in which only random heads are scaled.
 NO_RANKING = "no top heads: no other sample follows here"
 #: A legend where no sample has other answers than all others, as among yes/no questions.
 NO_STRANGERS = "no control: all samples have one of these answers"
 ALWAYS_DARK = "#000001"  # for marks on the heat map, whose cells stay light in both themes
 DARK = {
-    BLUE: "#4fb0ec", SKY: "#9ad4f7", GREEN: "#2fc79a", ORANGE: "#f0b429", RED: "#ff8a4c", PINK: "#e59ac4",
-    INK: "#e6e8eb", GREY: "#a3a9b0", FAINT: "#4a4f57", PAPER: "#14181e",
+    BLUE: "#4fb0ec",
+    SKY: "#9ad4f7",
+    GREEN: "#2fc79a",
+    ORANGE: "#f0b429",
+    RED: "#ff8a4c",
+    PINK: "#e59ac4",
+    INK: "#e6e8eb",
+    GREY: "#a3a9b0",
+    FAINT: "#4a4f57",
+    PAPER: "#14181e",
 }
 RC = {
-    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8,
-    "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.facecolor": PAPER, "figure.facecolor": PAPER, "legend.frameon": False, "lines.linewidth": 1.6,
-    "svg.fonttype": "path", "svg.hashsalt": "arbitration", "hatch.linewidth": 0.6,
-    "text.parse_math": False,  # readers' words stand in figures as they are: answers, names of models and samples
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "arbitration",
+    "hatch.linewidth": 0.6,
+    # readers' words stand in figures as they are: answers, names of models and samples
+    "text.parse_math": False,
 }
 
 
 def settings():
-    """A context with matplotlib's defaults and, over them, this module's settings: a reader's matplotlibrc has no part in it."""
+    """A context with matplotlib's defaults and, over them, this module's settings: a reader's
+    matplotlibrc has no part in it.
+    """
     return matplotlib.style.context(RC, after_reset=True)
 
 
 def styled(draw):
     """Run a drawing function under this module's settings, whatever the caller's are."""
+
     @functools.wraps(draw)
     def run(*arguments, **options):
         with settings():
             figure = draw(*arguments, **options)
             figure.draw_without_rendering()
         return figure
+
     return run
 
 
 def check_columns(table, needed, what):
-    """Refuse a table that cannot carry a figure. One without rows can: its panels say that nothing was measured (`count`).
+    """Refuse a table that cannot carry a figure. One without rows can: its panels say that nothing
+    was measured (`count`).
 
     Raises
     ------
@@ -63,17 +103,27 @@ def check_columns(table, needed, what):
     """
     missing = [name for name in needed if name not in table.columns]
     if missing:
-        raise ValueError(f"{what} needs the columns {', '.join(needed)}; missing: {', '.join(missing)}. "
-                         f"The table given has: {', '.join(map(str, table.columns))}.")
+        why = (
+            f"{what} needs the columns {', '.join(needed)}; missing: {', '.join(missing)}. "
+            f"The table given has: {', '.join(map(str, table.columns))}."
+        )
+        raise ValueError(why)
 
 
 def panels(number, what, table, rows=1, height=3.1, sharey=False):
-    """A figure with one column per direction, text following left and vision following right, titled by the paper's number."""
+    """A figure with one column per direction, text following left and vision following right,
+    titled by the paper's number.
+    """
     figure = Figure(figsize=(8.6, 0.9 + height * rows), layout="constrained")
     axes = figure.subplots(rows, 2, sharey=sharey, squeeze=False)
     model = ", ".join(map(str, table["model"].unique())) if "model" in table else ""
-    figure.suptitle(" · ".join(part for part in (f"Fig. {number}", model, what) if part), x=0.01, ha="left", fontsize=10.5,
-                    fontweight="bold")
+    figure.suptitle(
+        " · ".join(part for part in (f"Fig. {number}", model, what) if part),
+        x=0.01,
+        ha="left",
+        fontsize=10.5,
+        fontweight="bold",
+    )
     for column, following in enumerate(DIRECTIONS):
         axes[0, column].set_title(f"{following.capitalize()} following", loc="left")
     return figure, axes
@@ -83,12 +133,19 @@ def samples_by(table, columns, value):
     """Values as one row per sample and one column per level of `columns`; rows with gaps raise."""
     values = wide(table, value, columns)
     if values.isna().to_numpy().any():
-        raise ValueError(f"some samples lack a value of {value!r} at some {columns}: the run is not complete; resume it.")
+        why = (
+            f"some samples lack a value of {value!r} at some {columns}: the run is not "
+            f"complete; resume it."
+        )
+        raise ValueError(why)
     return values
 
 
-def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18, **line):
-    """Mean over samples along `x`, with the band that covers the whole curve in 95 % (`uncertainty.simultaneous`); returns the number of samples.
+def band(
+    axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18, **line
+):
+    """Mean over samples along `x`, with the band that covers the whole curve in 95 %
+    (`uncertainty.simultaneous`); returns the number of samples.
 
     Nothing is drawn of a table without rows.
     """
@@ -97,27 +154,48 @@ def band(axes, table, column, x="layer", label=None, color=INK, marker="", dashe
         return 0
     mean, low, high = simultaneous(values, clusters=images(values))
     axes.fill_between(values.columns, low, high, color=color, alpha=fill, linewidth=0)
-    axes.plot(values.columns, mean, color=color, marker=marker, linestyle=dashes, label=label, **{"markersize": 3.6} | line)
+    axes.plot(
+        values.columns,
+        mean,
+        color=color,
+        marker=marker,
+        linestyle=dashes,
+        label=label,
+        **{"markersize": 3.6} | line,
+    )
     return len(values)
 
 
 def strangers(axes, table, column, what="another sample's answers", dashes="--", fill=0.12):
-    """The control by another sample's answers (`strangers.borrow_answers`), in grey; the legend says if no sample has it, or how many if not all have it.
+    """The control by another sample's answers (`strangers.borrow_answers`), in grey; the legend
+    says if no sample has it, or how many if not all have it.
 
     Parameters
     ----------
     table : DataFrame
         Of one panel, with the column dictionary ("own", "shuffled").
     """
-    every, n = (table.loc[table["dictionary"] == kind, "sample"].nunique() for kind in ("own", "shuffled"))
+    every, n = (
+        table.loc[table["dictionary"] == kind, "sample"].nunique() for kind in ("own", "shuffled")
+    )
     if every and not n:
         axes.plot([], [], color=GREY, linestyle=dashes, label=NO_STRANGERS)
     label = f"control: {what}" + (f" (n = {n})" if n < every else "")
-    band(axes, table[table["dictionary"] == "shuffled"], column, label=label, color=GREY, dashes=dashes, fill=fill)
+    band(
+        axes,
+        table[table["dictionary"] == "shuffled"],
+        column,
+        label=label,
+        color=GREY,
+        dashes=dashes,
+        fill=fill,
+    )
 
 
 def count(axes, n, unit="samples", corner="right", none=""):
-    """Print n inside the panel's title line, and where it is 0 in the panel's middle that nothing was measured, or what `none` says."""
+    """Print n inside the panel's title line, and where it is 0 in the panel's middle that nothing
+    was measured, or what `none` says.
+    """
     axes.set_title(f"n = {n} {unit}", loc=corner, fontsize=8, color=GREY)
     if n == 0:
         what = re.match(r"\w*", unit)[0] or "samples"
@@ -125,9 +203,21 @@ def count(axes, n, unit="samples", corner="right", none=""):
 
 
 def say(axes, words):
-    """Words in a panel's middle, over its lines, where something that it would show was not measured."""
+    """Words in a panel's middle, over its lines, where something that it would show was not
+    measured.
+    """
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 3}
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY, bbox=box, zorder=5)
+    axes.text(
+        0.5,
+        0.5,
+        words,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color=GREY,
+        bbox=box,
+        zorder=5,
+    )
 
 
 def zero(axes, at=0.0):
@@ -144,7 +234,9 @@ def below(figure, axes, columns):
 
 
 def svg(figure, dark=False):
-    """The figure as SVG text, the same bytes for the same figure; `dark` swaps every colour for its sister."""
+    """The figure as SVG text, the same bytes for the same figure; `dark` swaps every colour for its
+    sister.
+    """
     with settings():
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
@@ -172,7 +264,8 @@ def publish(figure, name, model, alt):
     name : str
         File name without ending, such as ``"fig3"``.
     model : str
-        The subject's name, which is that of its folder under `folders.output()`; the book's runner publishes it.
+        The subject's name, which is that of its folder under `folders.output()`; the book's runner
+        publishes it.
     alt : str
         What the figure shows, in words, for readers who do not see it.
 
@@ -187,10 +280,13 @@ def publish(figure, name, model, alt):
         When the alternative text is empty, or the name leads out of the output folder.
     """
     if not alt.strip():
-        raise ValueError(f"figure {name!r} has no alternative text: say in a sentence what it shows.")
+        why = f"figure {name!r} has no alternative text: say in a sentence what it shows."
+        raise ValueError(why)
     target = folders.of_model(model) / "figures"
     atomic.write(target / f"{name}-light.svg", svg(figure))
     atomic.write(target / f"{name}-dark.svg", svg(figure, dark=True))
-    atomic.write(target / f"{name}.json", json.dumps({"alt": alt, "model": model}, ensure_ascii=False))
+    atomic.write(
+        target / f"{name}.json", json.dumps({"alt": alt, "model": model}, ensure_ascii=False)
+    )
     figure._repr_png_ = lambda: png(figure)  # Jupyter by itself draws only figures made with pyplot
     return figure

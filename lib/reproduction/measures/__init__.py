@@ -1,4 +1,6 @@
-"""One prompt in, rows of a table out; one file a family of tables. Neither stores nor reads what is stored."""
+"""One prompt in, rows of a table out; one file a family of tables. Neither stores nor reads what is
+stored.
+"""
 
 from reproduction.measures import (
     ability,

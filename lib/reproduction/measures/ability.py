@@ -1,4 +1,5 @@
-"""What else is lost while heads are blocked or amplified: answers that need one modality only, and plain English.
+"""What else is lost while heads are blocked or amplified: answers that need one modality only, and
+plain English.
 
 A set of heads that arbitrates should cost what a conflict needs and little else.
 """
@@ -18,8 +19,11 @@ SHARE, FACTORS = 0.05, (0.0, 2.0)  # of all heads; blocked and amplified
 KINDS = ("conflict", "alone")
 
 
-def measure_ability(subject, prompt, dictionary, rankings: dict[str, list[Head]], draws: int = 3, seed: int = 0) -> pd.DataFrame:
-    """Answers to a conflict, and to the same question with the instructed modality alone, while heads are scaled at the instruction tokens.
+def measure_ability(
+    subject, prompt, dictionary, rankings: dict[str, list[Head]], draws: int = 3, seed: int = 0
+) -> pd.DataFrame:
+    """Answers to a conflict, and to the same question with the instructed modality alone, while
+    heads are scaled at the instruction tokens.
 
     Parameters
     ----------
@@ -33,12 +37,23 @@ def measure_ability(subject, prompt, dictionary, rankings: dict[str, list[Head]]
     Returns
     -------
     DataFrame
-        As `heads.scale_sets`, with the column kind ("conflict", "alone"). An outcome of "follow" is the right answer.
+        As `heads.scale_sets`, with the column kind ("conflict", "alone"). An outcome of "follow" is
+        the right answer.
     """
     cases = [Case(SHARE, factor, draws) for factor in FACTORS]
-    sets = [one for one in list_paper_settings(subject, cases, rankings, prompt.following, seed) if one.heads in ("target", "random")]
+    sets = [
+        one
+        for one in list_paper_settings(subject, cases, rankings, prompt.following, seed)
+        if one.heads in ("target", "random")
+    ]
     both = zip(KINDS, (prompt, altered.alone(subject, prompt.sample, prompt.following)))
-    return pd.concat([scale_sets(subject, one, dictionary, sets, "ability", "instruction").assign(kind=kind) for kind, one in both], ignore_index=True)
+    return pd.concat(
+        [
+            scale_sets(subject, one, dictionary, sets, "ability", "instruction").assign(kind=kind)
+            for kind, one in both
+        ],
+        ignore_index=True,
+    )
 
 
 def plain_sentences() -> list[str]:
@@ -48,9 +63,11 @@ def plain_sentences() -> list[str]:
 
 @torch.no_grad()
 def token_losses(subject, lines: Sequence[str]) -> Tensor:
-    """Mean of −ln P(token) over the tokens of each sentence, read one after the other as one text, without a picture.
+    """Mean of −ln P(token) over the tokens of each sentence, read one after the other as one text,
+    without a picture.
 
-    A token belongs to the sentence of its first character that is no space; the first token of the text is predicted by none.
+    A token belongs to the sentence of its first character that is no space; the first token of the
+    text is predicted by none.
 
     Parameters
     ----------
@@ -65,7 +82,12 @@ def token_losses(subject, lines: Sequence[str]) -> Tensor:
     for line in lines[:-1]:
         starts.append(starts[-1] + len(line) + 1)
     tokens = subject.tokenizer(text, return_offsets_mapping=True, return_tensors="pt")
-    first = torch.tensor([start + len(text[start:end]) - len(text[start:end].lstrip()) for start, end in tokens["offset_mapping"][0].tolist()])
+    first = torch.tensor(
+        [
+            start + len(text[start:end]) - len(text[start:end].lstrip())
+            for start, end in tokens["offset_mapping"][0].tolist()
+        ]
+    )
     owner = torch.searchsorted(torch.tensor(starts), first, right=True)[1:] - 1
     ids = tokens["input_ids"].to(subject.device)
     logits = subject.model(input_ids=ids, use_cache=False).logits[0, :-1]
@@ -73,21 +95,37 @@ def token_losses(subject, lines: Sequence[str]) -> Tensor:
     return torch.stack([nats[owner == number].mean() for number in range(len(lines))])
 
 
-def measure_reading(subject, rankings: dict[str, list[Head]], draws: int = 3, seed: int = 0) -> pd.DataFrame:
+def measure_reading(
+    subject, rankings: dict[str, list[Head]], draws: int = 3, seed: int = 0
+) -> pd.DataFrame:
     """Nats per token of the plain text while heads are scaled at all of its positions.
 
     Returns
     -------
     DataFrame
-        model, sample (number of the sentence), heads ("original", a direction whose top heads they are, or "random"), draw, factor, nats.
+        model, sample (number of the sentence), heads ("original", a direction whose top heads they
+        are, or "random"), draw, factor, nats.
     """
     lines, count = plain_sentences(), share_count(subject, SHARE)
     sets = [(way, 0, order[:count]) for way, order in rankings.items() if order]
     sets += [("random", draw, random_heads(subject, count, seed + draw)) for draw in range(draws)]
-    cases = [("original", 0, 1.0, [])] + [(name, draw, factor, heads) for factor in FACTORS for name, draw, heads in sets]
+    cases = [("original", 0, 1.0, [])] + [
+        (name, draw, factor, heads) for factor in FACTORS for name, draw, heads in sets
+    ]
     frames = []
     for name, draw, factor, heads in cases:
         with scale_heads(subject, heads, factor):
             nats = token_losses(subject, lines).numpy()
-        frames.append(pd.DataFrame({"model": subject.name, "sample": range(len(lines)), "heads": name, "draw": draw, "factor": factor, "nats": nats}))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "model": subject.name,
+                    "sample": range(len(lines)),
+                    "heads": name,
+                    "draw": draw,
+                    "factor": factor,
+                    "nats": nats,
+                }
+            )
+        )
     return pd.concat(frames, ignore_index=True)

@@ -19,9 +19,15 @@ def ask(subject, prompt, dictionary) -> pd.DataFrame:
     answer, token = generation.first_answer(subject, prompt)
     outcome = outcome_of(answer, prompt, dictionary)
     record = {
-        "task": prompt.sample.task, "split": prompt.sample.split, "answer": answer, "outcome": outcome, "kept": outcome == "follow",
+        "task": prompt.sample.task,
+        "split": prompt.sample.split,
+        "answer": answer,
+        "outcome": outcome,
+        "kept": outcome == "follow",
         "first": {prompt.y_p: "follow", prompt.y_c: "competitor"}.get(token, "other"),
-        "y_p": prompt.y_p, "y_c": prompt.y_c, "spelling": subject.spelling,
+        "y_p": prompt.y_p,
+        "y_c": prompt.y_c,
+        "spelling": subject.spelling,
     }
     return identified(pd.DataFrame([record]), subject, prompt)
 
@@ -33,8 +39,9 @@ def read_first_token(subject, prompt) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, first ("follow", "competitor" or "other": which answer the most likely token begins), prefers (whether
-        the compliant token is likelier than the competitor's).
+        model, sample, following, first ("follow", "competitor" or "other": which answer the most
+        likely token begins), prefers (whether the compliant token is likelier than the
+        competitor's).
     """
     found = decision(next_token_logits(subject, prompt), prompt)
     first = {prompt.y_p: "follow", prompt.y_c: "competitor"}.get(int(found.tokens[0]), "other")

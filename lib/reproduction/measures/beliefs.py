@@ -23,21 +23,33 @@ def measure_beliefs(subject, prompt, dictionary, stranger: Sample, **options) ->
     Returns
     -------
     DataFrame
-        layer (−1 is the embedding), positions, dictionary ("own" or "shuffled"), phi_f, phi_c (logits).
+        layer (−1 is the embedding), positions, dictionary ("own" or "shuffled"), phi_f, phi_c
+        (logits).
     """
     residual = trace(subject, prompt).residual
     frames = []
     for source, sample in list_dictionaries(prompt, stranger):
         for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
             place = prompt.groups.positions(name).to(residual.device)
-            followed, competitor = signals(subject, prompt, dictionary, sample=sample, **own_options)
-            frames.append(pd.DataFrame({
-                "layer": range(-1, subject.n_layers), "positions": name, "dictionary": source,
-                "phi_f": to_numbers(followed(residual[:, place])), "phi_c": to_numbers(competitor(residual[:, place])),
-            }))
+            followed, competitor = signals(
+                subject, prompt, dictionary, sample=sample, **own_options
+            )
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "layer": range(-1, subject.n_layers),
+                        "positions": name,
+                        "dictionary": source,
+                        "phi_f": to_numbers(followed(residual[:, place])),
+                        "phi_c": to_numbers(competitor(residual[:, place])),
+                    }
+                )
+            )
     return identified(pd.concat(frames, ignore_index=True), subject, prompt)
 
 
 def list_dictionaries(prompt, stranger: Sample | None) -> list[tuple[str, Sample]]:
-    """Whose answers are read of a prompt: its own, and as a control the stranger's, if there is one."""
+    """Whose answers are read of a prompt: its own, and as a control the stranger's, if there is
+    one.
+    """
     return [(OWN, prompt.sample)] + ([] if stranger is None else [(SHUFFLED, stranger)])

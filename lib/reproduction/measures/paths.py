@@ -25,21 +25,29 @@ def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.D
     Returns
     -------
     DataFrame
-        blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with as many random
-        sources as the instruction has tokens), answer, outcome.
+        blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with
+        as many random sources as the instruction has tokens), answer, outcome.
     """
     own = {"vision": "vision", "text": "context"}[prompt.following]
     cases = {
-        "none": [], "instruction→last": [Pathway("instruction", "last")], f"{own}→last": [Pathway(own, "last")],
+        "none": [],
+        "instruction→last": [Pathway("instruction", "last")],
+        f"{own}→last": [Pathway(own, "last")],
         "random→last": [Pathway("instruction", "last", control=seed)],
     }
     answers = generation.answers_without(subject, prompt, list(cases.values()), layers)
-    rows = [{"blocked": blocked, "answer": answer, "outcome": outcome_of(answer, prompt, dictionary)} for blocked, answer in zip(cases, answers)]
+    rows = [
+        {"blocked": blocked, "answer": answer, "outcome": outcome_of(answer, prompt, dictionary)}
+        for blocked, answer in zip(cases, answers)
+    ]
     return identified(pd.DataFrame(rows), subject, prompt)
 
 
-def sweep_into(subject, prompts: Iterable, span: str, width: int, layers: Sequence[int]) -> Iterator[pd.DataFrame]:
-    """NSSD (Eq. 7) of the path from the tokens of the modality that is instructed into a span, one table a prompt.
+def sweep_into(
+    subject, prompts: Iterable, span: str, width: int, layers: Sequence[int]
+) -> Iterator[pd.DataFrame]:
+    """NSSD (Eq. 7) of the path from the tokens of the modality that is instructed into a span, one
+    table a prompt.
 
     Parameters
     ----------
@@ -65,13 +73,20 @@ SPANS = ("modality", "question", "constraint", "neutral")
 
 
 def span_pathways(prompt, control: int | None = None) -> list[Pathway]:
-    """Into each span of a prompt from the tokens of the modality that is instructed, and from each span to the last token."""
+    """Into each span of a prompt from the tokens of the modality that is instructed, and from each
+    span to the last token.
+    """
     spans = [span for span in SPANS if len(prompt.groups.positions(span))]
-    return [Pathway(SOURCE[prompt.following], span, control) for span in spans] + [Pathway(span, "last", control) for span in spans]
+    return [Pathway(SOURCE[prompt.following], span, control) for span in spans] + [
+        Pathway(span, "last", control) for span in spans
+    ]
 
 
-def sweep_spans(subject, some: Sequence, width: int, layers: Sequence[int], seed: int) -> Iterator[pd.DataFrame]:
-    """NSSD (Eq. 7) of the pathways of prompts of one layout, each with as many random sources: one table a prompt.
+def sweep_spans(
+    subject, some: Sequence, width: int, layers: Sequence[int], seed: int
+) -> Iterator[pd.DataFrame]:
+    """NSSD (Eq. 7) of the pathways of prompts of one layout, each with as many random sources: one
+    table a prompt.
 
     Parameters
     ----------
@@ -88,4 +103,10 @@ def sweep_spans(subject, some: Sequence, width: int, layers: Sequence[int], seed
     """
     for _, alike in groupby(some, key=lambda prompt: prompt.following):
         alike = list(alike)
-        yield from knockout_tables(subject, alike, span_pathways(alike[0]) + span_pathways(alike[0], seed), width, layers=layers)
+        yield from knockout_tables(
+            subject,
+            alike,
+            span_pathways(alike[0]) + span_pathways(alike[0], seed),
+            width,
+            layers=layers,
+        )

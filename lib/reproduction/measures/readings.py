@@ -1,6 +1,8 @@
-"""Other readings of what the paper leaves open (Appendix E and the book's conventions), measured beside the default.
+"""Other readings of what the paper leaves open (Appendix E and the book's conventions), measured
+beside the default.
 
-A reading changes how Φ (Eq. 8) is taken or which tokens count as the anchors. One clean pass serves all of them.
+A reading changes how Φ (Eq. 8) is taken or which tokens count as the anchors. One clean pass serves
+all of them.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,8 @@ from arbitration.equations.trace import trace
 from reproduction.measures.beliefs import list_dictionaries
 from reproduction.measures.rows import identity
 
-#: The instruction together with the template's words between it and the last position, which could relay too.
+#: The instruction together with the template's words between it and the last position, which could
+#: relay too.
 WIDENED = "instruction+template"
 #: Which forms of an answer Φ looks for.
 WORDS = ("all", "english", "answer")
@@ -49,10 +52,17 @@ class Reading:
 #: Those of the paper's Fig. 14.
 POOLINGS = (Reading(), Reading("K = 2", top_k=2), Reading("average", pooling="mean"))
 READINGS = (
-    *POOLINGS, Reading("K = 4", top_k=4), Reading("final norm", norm=True), Reading("modality sentence", span="modality"),
-    Reading("question", span="question"), Reading("answer format", span="constraint"), Reading("with the template after it", span=WIDENED),
-    Reading("last position", span="last"), Reading("English forms", words="english"), Reading("answer as written", words="answer"),
-)  # fmt: skip
+    *POOLINGS,
+    Reading("K = 4", top_k=4),
+    Reading("final norm", norm=True),
+    Reading("modality sentence", span="modality"),
+    Reading("question", span="question"),
+    Reading("answer format", span="constraint"),
+    Reading("with the template after it", span=WIDENED),
+    Reading("last position", span="last"),
+    Reading("English forms", words="english"),
+    Reading("answer as written", words="answer"),
+)
 
 
 def span_positions(prompt, span: str) -> Tensor:
@@ -60,13 +70,20 @@ def span_positions(prompt, span: str) -> Tensor:
     if span != WIDENED:
         return prompt.groups.positions(span)
     groups = prompt.groups
-    return torch.cat([groups.instruction, groups.template[groups.template > groups.instruction.max()]])
+    return torch.cat(
+        [groups.instruction, groups.template[groups.template > groups.instruction.max()]]
+    )
 
 
 def widen(prompt):
     """The same prompt with the template's words after the instruction counted as instruction."""
     groups, place = prompt.groups, span_positions(prompt, WIDENED)
-    return replace(prompt, groups=replace(groups, instruction=place, template=groups.template[~torch.isin(groups.template, place)]))
+    return replace(
+        prompt,
+        groups=replace(
+            groups, instruction=place, template=groups.template[~torch.isin(groups.template, place)]
+        ),
+    )
 
 
 def reword(dictionary: EntityDictionary, words: str) -> EntityDictionary:
@@ -78,15 +95,21 @@ def reword(dictionary: EntityDictionary, words: str) -> EntityDictionary:
         For an unknown choice; names the known ones.
     """
     if words not in WORDS:
-        raise ValueError(f"unknown choice of words {words!r}; choose one of {', '.join(WORDS)}")
+        why = f"unknown choice of words {words!r}; choose one of {', '.join(WORDS)}"
+        raise ValueError(why)
     if words == "all":
         return dictionary
     stop = 1 if words == "answer" else None
-    kept = {kind: {word: {"en": entry["en"][:stop]} for word, entry in group.items()} for kind, group in dictionary.entries.items()}
+    kept = {
+        kind: {word: {"en": entry["en"][:stop]} for word, entry in group.items()}
+        for kind, group in dictionary.entries.items()
+    }
     return EntityDictionary(kept)
 
 
-def measure_readings(subject, prompt, dictionary: EntityDictionary, stranger, readings: Sequence[Reading] = READINGS) -> pd.DataFrame:
+def measure_readings(
+    subject, prompt, dictionary: EntityDictionary, stranger, readings: Sequence[Reading] = READINGS
+) -> pd.DataFrame:
     """Φ_f and Φ_c (Eq. 8) in every layer under each reading, from one clean pass.
 
     Parameters
@@ -97,8 +120,9 @@ def measure_readings(subject, prompt, dictionary: EntityDictionary, stranger, re
     Returns
     -------
     DataFrame
-        model, sample, following, reading, layer (−1 is the embedding), dictionary ("own" or "shuffled"), phi_f, phi_c (logits). A
-        reading is left out where the prompt lacks its span, or has fewer tokens there than it averages over.
+        model, sample, following, reading, layer (−1 is the embedding), dictionary ("own" or
+        "shuffled"), phi_f, phi_c (logits). A reading is left out where the prompt lacks its span,
+        or has fewer tokens there than it averages over.
     """
     residual = trace(subject, prompt).residual
     frames = []
@@ -108,8 +132,19 @@ def measure_readings(subject, prompt, dictionary: EntityDictionary, stranger, re
             continue
         forms = reword(dictionary, reading.words)
         for source, sample in list_dictionaries(prompt, stranger):
-            both = signals(subject, prompt, forms, reading.top_k, reading.pooling, reading.norm, sample)
-            phi_f, phi_c = (signal(residual[:, place]).detach().double().cpu().numpy() for signal in both)
-            layers = {"layer": range(-1, subject.n_layers), "dictionary": source, "phi_f": phi_f, "phi_c": phi_c}
-            frames.append(pd.DataFrame({**identity(subject, prompt), "reading": reading.name, **layers}))
+            both = signals(
+                subject, prompt, forms, reading.top_k, reading.pooling, reading.norm, sample
+            )
+            phi_f, phi_c = (
+                signal(residual[:, place]).detach().double().cpu().numpy() for signal in both
+            )
+            layers = {
+                "layer": range(-1, subject.n_layers),
+                "dictionary": source,
+                "phi_f": phi_f,
+                "phi_c": phi_c,
+            }
+            frames.append(
+                pd.DataFrame({**identity(subject, prompt), "reading": reading.name, **layers})
+            )
     return pd.concat(frames, ignore_index=True)

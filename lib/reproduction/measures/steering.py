@@ -1,7 +1,8 @@
-"""Steering one prompt: how its decision forms from layer to layer, and what scaling chosen heads makes of it.
+"""Steering one prompt: how its decision forms from layer to layer, and what scaling chosen heads
+makes of it.
 
-One prompt is an anecdote. It has no interval, so what it shows is set beside a distribution of its own: the same with heads, or with
-answers, drawn at random.
+One prompt is an anecdote. It has no interval, so what it shows is set beside a distribution of its
+own: the same with heads, or with answers, drawn at random.
 """
 
 from collections.abc import Sequence
@@ -16,28 +17,44 @@ from reproduction.measures import beliefs
 from reproduction.measures.answers import outcome_of
 from reproduction.measures.heads import Case, list_settings
 
-#: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's instruction tokens as in §4.2.2.
+#: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's
+#: instruction tokens as in §4.2.2.
 PLACES = ("everywhere", "instruction")
 TOGETHER = 8  # settings that are generated as one batch: bounds the memory
 
 
-def trace_decision(subject, prompt, dictionary, borrowed: Sequence[Sample], **options) -> pd.DataFrame:
-    """Φ_f and Φ_c in every layer, of the prompt's own answers and of those of other samples (`strangers`).
+def trace_decision(
+    subject, prompt, dictionary, borrowed: Sequence[Sample], **options
+) -> pd.DataFrame:
+    """Φ_f and Φ_c in every layer, of the prompt's own answers and of those of other samples
+    (`strangers`).
 
     Returns
     -------
     DataFrame
-        As `beliefs.measure_beliefs`, with the column draw, which of `borrowed`; the dictionary is "own" in draw 0 alone, and nowhere "shuffled"
-        if nothing is borrowed.
+        As `beliefs.measure_beliefs`, with the column draw, which of `borrowed`; the dictionary is
+        "own" in draw 0 alone, and nowhere "shuffled" if nothing is borrowed.
     """
     frames = []
     for draw, stranger in enumerate(borrowed or [None]):
-        table = beliefs.measure_beliefs(subject, prompt, dictionary, stranger, **options).assign(draw=draw)
+        table = beliefs.measure_beliefs(subject, prompt, dictionary, stranger, **options).assign(
+            draw=draw
+        )
         frames.append(table if draw == 0 else table[table["dictionary"] == beliefs.SHUFFLED])
     return pd.concat(frames, ignore_index=True)
 
 
-def measure_effects(subject, prompt, dictionary, orders: dict, share: float, factors: Sequence[float], draws: int, seed: int, place: str = "everywhere") -> pd.DataFrame:
+def measure_effects(
+    subject,
+    prompt,
+    dictionary,
+    orders: dict,
+    share: float,
+    factors: Sequence[float],
+    draws: int,
+    seed: int,
+    place: str = "everywhere",
+) -> pd.DataFrame:
     """The decision's lead and the answer, unchanged and with sets of heads scaled.
 
     Parameters
@@ -55,8 +72,9 @@ def measure_effects(subject, prompt, dictionary, orders: dict, share: float, fac
     Returns
     -------
     DataFrame
-        One row per set and factor: model, sample, following, heads ("none", "eq12", "sensitivity", and with " matched" the random ones),
-        draw, factor, count, lead (ln P(y_p) − ln P(y_c) at the first answer token, nats), answer, outcome.
+        One row per set and factor: model, sample, following, heads ("none", "eq12", "sensitivity",
+        and with " matched" the random ones), draw, factor, count, lead (ln P(y_p) − ln P(y_c) at
+        the first answer token, nats), answer, outcome.
 
     Raises
     ------
@@ -64,17 +82,46 @@ def measure_effects(subject, prompt, dictionary, orders: dict, share: float, fac
         For an unknown place.
     """
     if place not in PLACES:
-        raise ValueError(f"unknown place {place!r}; choose one of {', '.join(PLACES)}")
+        why = f"unknown place {place!r}; choose one of {', '.join(PLACES)}"
+        raise ValueError(why)
     everywhere = place == "everywhere"
     positions = torch.arange(prompt.groups.length) if everywhere else prompt.groups.instruction
     cases = [Case(share, factor, draws) for factor in factors]
-    # Rankings are known for the last position, the instruction, or both: both is what comes nearest to everywhere.
-    sets = [one for one in list_settings(subject, cases, orders, "both" if everywhere else "instruction", prompt.following, seed=seed) if one.heads != "random"]
+    # Rankings are known for the last position, the instruction, or both: both is what comes nearest
+    # to everywhere.
+    sets = [
+        one
+        for one in list_settings(
+            subject,
+            cases,
+            orders,
+            "both" if everywhere else "instruction",
+            prompt.following,
+            seed=seed,
+        )
+        if one.heads != "random"
+    ]
     rows = [{"heads": "none", "draw": 0, "factor": 1.0, "count": 0}]
-    rows += [{"heads": one.heads, "draw": one.draw, "factor": one.case.factor, "count": len(one.chosen)} for one in sets]
-    gains = torch.stack([gain_table(subject, [], 1.0), *(gain_table(subject, one.chosen, one.case.factor) for one in sets)])
-    packs = [generation.steered(subject, prompt, some, positions, everywhere) for some in gains.split(TOGETHER)]
-    answers, leads = [answer for pack, _ in packs for answer in pack], torch.cat([lead for _, lead in packs])
+    rows += [
+        {"heads": one.heads, "draw": one.draw, "factor": one.case.factor, "count": len(one.chosen)}
+        for one in sets
+    ]
+    gains = torch.stack(
+        [
+            gain_table(subject, [], 1.0),
+            *(gain_table(subject, one.chosen, one.case.factor) for one in sets),
+        ]
+    )
+    packs = [
+        generation.steered(subject, prompt, some, positions, everywhere)
+        for some in gains.split(TOGETHER)
+    ]
+    answers, leads = (
+        [answer for pack, _ in packs for answer in pack],
+        torch.cat([lead for _, lead in packs]),
+    )
     names = {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
-    table = pd.DataFrame([names | row for row in rows]).assign(lead=leads.double().numpy(), answer=answers)
+    table = pd.DataFrame([names | row for row in rows]).assign(
+        lead=leads.double().numpy(), answer=answers
+    )
     return table.assign(outcome=[outcome_of(answer, prompt, dictionary) for answer in answers])

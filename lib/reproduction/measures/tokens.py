@@ -8,12 +8,24 @@ from reproduction.measures.rows import identified
 
 
 def group_tokens(subject, sample: Sample) -> pd.DataFrame:
-    """Every token of a sample's two prompts with its group (Fig. 2): following, position, token, group."""
+    """Every token of a sample's two prompts with its group (Fig. 2): following, position, token,
+    group.
+    """
     frames = []
     for direction in ("text", "vision"):
         prompt = subject.encode(sample, direction)
         tokens = subject.tokenizer.convert_ids_to_tokens(prompt.inputs["input_ids"][0].tolist())
-        of = {int(position): name for name in BASE_GROUPS for position in prompt.groups.positions(name)}
-        frame = pd.DataFrame({"position": range(len(tokens)), "token": tokens, "group": [of[position] for position in range(len(tokens))]})
+        of = {
+            int(position): name
+            for name in BASE_GROUPS
+            for position in prompt.groups.positions(name)
+        }
+        frame = pd.DataFrame(
+            {
+                "position": range(len(tokens)),
+                "token": tokens,
+                "group": [of[position] for position in range(len(tokens))],
+            }
+        )
         frames.append(identified(frame, subject, prompt))
     return pd.concat(frames, ignore_index=True)

@@ -30,9 +30,10 @@ def likeness(means, theirs) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of ndarray, (n_curves,)
-        ``extreme``: the value farthest from zero, in nats. ``correlation``: Pearson's, over layers, theirs interpolated at our
-        depths. ``shift``: relative depth of our extreme minus that of theirs. ``ratio``: our extreme divided by theirs. The last
-        three are NaN where the authors' curve is flat (`FLAT`); a correlation also where ours is constant.
+        ``extreme``: the value farthest from zero, in nats. ``correlation``: Pearson's, over layers,
+        theirs interpolated at our depths. ``shift``: relative depth of our extreme minus that of
+        theirs. ``ratio``: our extreme divided by theirs. The last three are NaN where the authors'
+        curve is flat (`FLAT`); a correlation also where ours is constant.
     """
     means, theirs = np.asarray(means, float), np.asarray(theirs, float)
     ours_at, theirs_at = depths(means.shape[1]), depths(len(theirs))
@@ -44,15 +45,22 @@ def likeness(means, theirs) -> dict[str, np.ndarray]:
     reference = np.interp(ours_at, theirs_at, theirs)
     reference = reference - reference.mean()
     length = np.linalg.norm(ours, axis=1) * np.linalg.norm(reference)
-    correlation = np.divide(ours @ reference, length, out=np.full(len(means), np.nan), where=length > 1e-12)
-    return {"extreme": extreme, "correlation": correlation, "shift": ours_at[at] - theirs_at[their_at], "ratio": extreme / theirs[their_at]}
+    correlation = np.divide(
+        ours @ reference, length, out=np.full(len(means), np.nan), where=length > 1e-12
+    )
+    return {
+        "extreme": extreme,
+        "correlation": correlation,
+        "shift": ours_at[at] - theirs_at[their_at],
+        "ratio": extreme / theirs[their_at],
+    }
 
 
 def compare_curve(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str, float]:
     """`likeness` of a run's mean curve, with percentile bootstrap 95 % intervals over our samples.
 
-    The extreme is looked for anew in every resample, so that its interval knows that a layer was chosen. The authors' curve is
-    taken as it is.
+    The extreme is looked for anew in every resample, so that its interval knows that a layer was
+    chosen. The authors' curve is taken as it is.
 
     Parameters
     ----------
@@ -64,13 +72,17 @@ def compare_curve(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str,
     Returns
     -------
     dict
-        For each of `likeness`'s names also ``…_low`` and ``…_high``; plain floats, NaN without samples.
+        For each of `likeness`'s names also ``…_low`` and ``…_high``; plain floats, NaN without
+        samples.
     """
     if not len(values):
         return {f"{name}{end}": math.nan for name in MEASURES for end in ("", "_low", "_high")}
     counts = resamples(len(values), seed, draws, images(values))
     values = np.asarray(values, float)
-    run, resampled = likeness(values.mean(axis=0)[None], theirs), likeness(counts @ values / counts.sum(axis=1, keepdims=True), theirs)
+    run, resampled = (
+        likeness(values.mean(axis=0)[None], theirs),
+        likeness(counts @ values / counts.sum(axis=1, keepdims=True), theirs),
+    )
     found = {}
     for name in MEASURES:
         low, high = np.quantile(resampled[name], [0.025, 0.975])
@@ -84,15 +96,17 @@ def compare_curves(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        From `knockout_sweep`: one row per sample, following, pathway, control and layer; nssd in nats.
+        From `knockout_sweep`: one row per sample, following, pathway, control and layer; nssd in
+        nats.
     seed : int
         Of the bootstrap.
 
     Returns
     -------
     DataFrame
-        One row per following × pathway of the authors' Figs. 3 and 4: figure, following, pathway, n, theirs (their model),
-        their_extreme (nats), their_layer, and the numbers of `agreement`. Pathways that the run did not sweep are left out.
+        One row per following × pathway of the authors' Figs. 3 and 4: figure, following, pathway,
+        n, theirs (their model), their_extreme (nats), their_layer, and the numbers of `agreement`.
+        Pathways that the run did not sweep are left out.
     """
     theirs, _ = nearest(table["model"].iloc[0])
     rows, swept = [], set(table.loc[~table["control"], "pathway"])
@@ -101,8 +115,18 @@ def compare_curves(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             continue
         values = wide(table, "nssd", following=following, pathway=pathway, control=False)
         at = int(np.abs(curve.nssd).argmax())
-        rows.append({"figure": curve.paper_figure, "following": following, "pathway": pathway, "n": len(values), "theirs": theirs,
-                     "their_extreme": curve.nssd[at], "their_layer": at} | compare_curve(values, curve.nssd, seed))
+        rows.append(
+            {
+                "figure": curve.paper_figure,
+                "following": following,
+                "pathway": pathway,
+                "n": len(values),
+                "theirs": theirs,
+                "their_extreme": curve.nssd[at],
+                "their_layer": at,
+            }
+            | compare_curve(values, curve.nssd, seed)
+        )
     return pd.DataFrame(rows)
 
 
@@ -112,25 +136,37 @@ def among_authors() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per following × pathway × run: run (``"20 %"`` … of the samples of the main model, or another model), and the numbers
-        of `likeness`. They have no interval, because single samples were not published.
+        One row per following × pathway × run: run (``"20 %"`` … of the samples of the main model,
+        or another model), and the numbers of `likeness`. They have no interval, because single
+        samples were not published.
     """
     shares = sorted({curve.share for curve in curves() if curve.model == MAIN} - {1.0})
     others = sorted({curve.model for curve in curves()} - {MAIN})
-    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares} | {model: published(model) for model in others}
+    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares} | {
+        model: published(model) for model in others
+    }
     rows = []
     for (following, pathway), whole in published().items():
         for run, found in runs.items():
             if curve := found.get((following, pathway)):
-                numbers = {name: float(value[0]) for name, value in likeness([curve.nssd], whole.nssd).items()}
+                numbers = {
+                    name: float(value[0])
+                    for name, value in likeness([curve.nssd], whole.nssd).items()
+                }
                 rows.append({"following": following, "pathway": pathway, "run": run} | numbers)
     return pd.DataFrame(rows)
 
 
 def summarise_authors(comparison: pd.DataFrame) -> dict[str, float]:
-    """A comparison as named numbers: ``authors_<measure>_<source>_<target>_<following>`` with ``_low`` and ``_high``."""
+    """A comparison as named numbers: ``authors_<measure>_<source>_<target>_<following>`` with
+    ``_low`` and ``_high``.
+    """
     found = {}
     for row in comparison.to_dict("records"):
         path = row["pathway"].replace("→", "_") + f"_{row['following']}"
-        found |= {f"authors_{name}_{path}{end}": row[name + end] for name in MEASURES for end in ("", "_low", "_high")}
+        found |= {
+            f"authors_{name}_{path}{end}": row[name + end]
+            for name in MEASURES
+            for end in ("", "_low", "_high")
+        }
     return found

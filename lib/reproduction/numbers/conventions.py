@@ -1,4 +1,6 @@
-"""The table of conventions: each measure under its default and under every alternative, sample by sample."""
+"""The table of conventions: each measure under its default and under every alternative, sample by
+sample.
+"""
 
 import numpy as np
 import pandas as pd
@@ -40,7 +42,8 @@ SPANS = {
 
 
 def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
-    """Every convention with an alternative: measured value, interval, n, and what changes against the default.
+    """Every convention with an alternative: measured value, interval, n, and what changes against
+    the default.
 
     Parameters
     ----------
@@ -60,9 +63,11 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
     Returns
     -------
     DataFrame
-        One row per direction, measure and choice: following, measure, convention, choice, n, value, value_low, value_high, difference,
-        difference_low, difference_high (paired by sample with the measure's first row, the default), change ("default", "higher",
-        "lower", "none": equal in every sample, "unclear": the interval reaches both sides, "not measured"). Shares, except the NSSD in nats.
+        One row per direction, measure and choice: following, measure, convention, choice, n, value,
+        value_low, value_high, difference, difference_low, difference_high (paired by sample with
+        the measure's first row, the default), change ("default", "higher", "lower", "none": equal
+        in every sample, "unclear": the interval reaches both sides, "not measured"). Shares, except
+        the NSSD in nats.
     """
     rows = []
     for d in DIRECTIONS:
@@ -77,8 +82,13 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
             ("synchronisation", _synchronised(beliefs, answers[answers["following"] == d], d)),
             ("size of the largest NSSD (nats)", _sizes(paths, d)),
         ):
-            rows += [{"following": d, "measure": measure, **row} for row in _compared(choices, seed)]
-        rows += [{"following": d, "measure": "top 5 % of heads, share that the default finds", **row} for row in _overlaps(scores, d, seed)]
+            rows += [
+                {"following": d, "measure": measure, **row} for row in _compared(choices, seed)
+            ]
+        rows += [
+            {"following": d, "measure": "top 5 % of heads, share that the default finds", **row}
+            for row in _overlaps(scores, d, seed)
+        ]
     return pd.DataFrame(rows)
 
 
@@ -86,8 +96,16 @@ def _compared(choices, seed):
     """Rows of one measure from per-sample values by (convention, choice); the first is the default."""
     default = next(iter(choices.values()))
     for number, ((convention, choice), values) in enumerate(choices.items()):
-        found = estimate("value", values, seed) | estimate("difference", (values - default).dropna(), seed)
-        yield {"convention": convention, "choice": choice, "n": len(values), **found, "change": _change(found) if number else "default"}
+        found = estimate("value", values, seed) | estimate(
+            "difference", (values - default).dropna(), seed
+        )
+        yield {
+            "convention": convention,
+            "choice": choice,
+            "n": len(values),
+            **found,
+            "change": _change(found) if number else "default",
+        }
 
 
 def _change(found):
@@ -103,55 +121,93 @@ def _following(asked, said):
     follows = (asked["outcome"] == "follow").astype(float)
     return {
         ("modality following", "the whole greedy answer"): follows,
-        ("modality following", "the whole answer, neither and both left out"): follows[asked["outcome"] != "other"],
-        ("modality following", "the most likely first token"): (said["first"] == "follow").astype(float),
-        ("modality following", "the likelier of the two first tokens"): said["prefers"].astype(float),
+        ("modality following", "the whole answer, neither and both left out"): follows[
+            asked["outcome"] != "other"
+        ],
+        ("modality following", "the most likely first token"): (said["first"] == "follow").astype(
+            float
+        ),
+        ("modality following", "the likelier of the two first tokens"): said["prefers"].astype(
+            float
+        ),
     }
 
 
 def _failures(asked):
     return {
         ("failure", "the competitor's answer"): (asked["outcome"] == "competitor").astype(float),
-        ("failure", "any answer that does not follow"): (asked["outcome"] != "follow").astype(float),
+        ("failure", "any answer that does not follow"): (asked["outcome"] != "follow").astype(
+            float
+        ),
     }
 
 
 def _margins(beliefs, d, reading):
-    return wide(beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"]), "margin", following=d, reading=reading, dictionary="own")
+    return wide(
+        beliefs.assign(margin=beliefs["phi_f"] - beliefs["phi_c"]),
+        "margin",
+        following=d,
+        reading=reading,
+        dictionary="own",
+    )
 
 
 def _deep(beliefs, d):
     layers = int(beliefs["layer"].max()) + 1
     deep, present = list(depth(layers)["deep"]), set(beliefs["reading"])
-    choices = {line: (_margins(beliefs, d, name) > 0)[deep].mean(axis=1) for name, line in READINGS.items() if name in present}
+    choices = {
+        line: (_margins(beliefs, d, name) > 0)[deep].mean(axis=1)
+        for name, line in READINGS.items()
+        if name in present
+    }
     default = _margins(beliefs, d, "default")
     choices["ties", "count as aligned"] = (default >= 0)[deep].mean(axis=1)
     for word, start in (("half", layers // 2), ("quarter", 3 * layers // 4)):
-        choices["deep", f"the last {word} of the layers"] = (default > 0)[list(range(start, layers))].mean(axis=1)
+        choices["deep", f"the last {word} of the layers"] = (default > 0)[
+            list(range(start, layers))
+        ].mean(axis=1)
     return choices
 
 
 def _critical(beliefs, d):
     layers = int(beliefs["layer"].max()) + 1
     aligned = (_margins(beliefs, d, "default") > 0).astype(float)
-    choices = {("critical layers", "20 to 25 of 28, as that part of the depth"): aligned[list(depth(layers)["critical"])].mean(axis=1)}
+    choices = {
+        ("critical layers", "20 to 25 of 28, as that part of the depth"): aligned[
+            list(depth(layers)["critical"])
+        ].mean(axis=1)
+    }
     if layers > 25:
-        choices["critical layers", "20 to 25 as they stand"] = aligned[list(range(20, 26))].mean(axis=1)
+        choices["critical layers", "20 to 25 as they stand"] = aligned[list(range(20, 26))].mean(
+            axis=1
+        )
     return choices
 
 
 def _synchronised(beliefs, answers, d):
     layers = list(depth(int(beliefs["layer"].max()) + 1)["critical"])
-    anchors, last = (np.sign(_margins(beliefs, d, reading))[layers] for reading in ("default", "last position"))
-    final = answers.set_index(per_sample(answers))["outcome"].map({"follow": 1.0, "competitor": -1.0}).reindex(anchors.index)
+    anchors, last = (
+        np.sign(_margins(beliefs, d, reading))[layers] for reading in ("default", "last position")
+    )
+    final = (
+        answers.set_index(per_sample(answers))["outcome"]
+        .map({"follow": 1.0, "competitor": -1.0})
+        .reindex(anchors.index)
+    )
     return {
-        ("synchronisation", "with the last position of the same layer"): (anchors == last).mean(axis=1),
-        ("synchronisation", "with the final answer"): anchors.eq(final, axis=0).mean(axis=1)[final.notna()],
+        ("synchronisation", "with the last position of the same layer"): (anchors == last).mean(
+            axis=1
+        ),
+        ("synchronisation", "with the final answer"): anchors.eq(final, axis=0).mean(axis=1)[
+            final.notna()
+        ],
     }
 
 
 def _sizes(paths, d):
-    """NSSD at the layer where its mean is largest in size, turned so that this mean is positive: sizes compare, whatever the sign."""
+    """NSSD at the layer where its mean is largest in size, turned so that this mean is positive:
+    sizes compare, whatever the sign.
+    """
 
     def size(span, width, unsigned=False):
         curve = wide(paths, "nssd", following=d, span=span, width=width)
@@ -161,22 +217,48 @@ def _sizes(paths, d):
             return curve.mean(axis=1)
         return curve[layer] * (np.sign(curve[layer].mean()) or 1.0)
 
-    choices = {("window", "3 layers"): size("instruction", 3), ("window", "7 layers: three on each side"): size("instruction", 7)}
+    choices = {
+        ("window", "3 layers"): size("instruction", 3),
+        ("window", "7 layers: three on each side"): size("instruction", 7),
+    }
     choices["sign of the NSSD", "dropped in each sample"] = size("instruction", 3, unsigned=True)
-    return choices | {line: size(span, 3) for span, line in SPANS.items() if span in set(paths["span"])}
+    return choices | {
+        line: size(span, 3) for span, line in SPANS.items() if span in set(paths["span"])
+    }
 
 
 def _overlaps(scores, d, seed):
-    """Of each reading's top heads the share that the default's top has too, with intervals from resampled samples."""
-    values = {name: wide(scores, "margin", ["layer", "head"], following=d, reading=name) for name in scores["reading"].unique()}
+    """Of each reading's top heads the share that the default's top has too, with intervals from
+    resampled samples.
+    """
+    values = {
+        name: wide(scores, "margin", ["layer", "head"], following=d, reading=name)
+        for name in scores["reading"].unique()
+    }
     n, total = values["default"].shape
     top = max(1, int(TOP_SHARE * total))
     weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, images(values["default"]))])
     means = {name: weights @ table.to_numpy() for name, table in values.items()}
-    lines = {READINGS[name]: mean for name, mean in means.items()} | {("ranking of heads", "by size, the sign dropped"): np.abs(means["default"])}
+    lines = {READINGS[name]: mean for name, mean in means.items()} | {
+        ("ranking of heads", "by size, the sign dropped"): np.abs(means["default"])
+    }
     sets = {line: np.argsort(-mean, axis=1, kind="stable")[:, :top] for line, mean in lines.items()}
     default = sets[READINGS["default"]]
     for number, ((convention, choice), chosen) in enumerate(sets.items()):
-        shares = np.array([len(np.intersect1d(one, other)) if n else np.nan for one, other in zip(chosen, default)]) / top
+        shares = (
+            np.array(
+                [
+                    len(np.intersect1d(one, other)) if n else np.nan
+                    for one, other in zip(chosen, default)
+                ]
+            )
+            / top
+        )
         found = drawn("value", shares) | drawn("difference", shares - 1.0)
-        yield {"convention": convention, "choice": choice, "n": n, **found, "change": _change(found) if number else "default"}
+        yield {
+            "convention": convention,
+            "choice": choice,
+            "n": n,
+            **found,
+            "change": _change(found) if number else "default",
+        }

@@ -16,17 +16,24 @@ def summarise_answers(answers, coverage, seed=0):
     Parameters
     ----------
     answers : DataFrame
-        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``), and first, the same of the first token alone:
-        ``first_<d>`` is the share in which the most likely first token is y_p or y_c.
+        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``), and
+        first, the same of the first token alone: ``first_<d>`` is the share in which the most
+        likely first token is y_p or y_c.
     coverage : DataFrame
         From `EntityDictionary.coverage`: one row per sample and answer.
     """
-    found = counts(answers) | {"forms_mean": float(coverage["forms"].mean()), "ids_mean": float(coverage["ids"].mean()),
-                               "ids_min": float(coverage["ids"].min()), "fallback_share": float(coverage["fallback"].mean())}
+    found = counts(answers) | {
+        "forms_mean": float(coverage["forms"].mean()),
+        "ids_mean": float(coverage["ids"].mean()),
+        "ids_min": float(coverage["ids"].min()),
+        "fallback_share": float(coverage["fallback"].mean()),
+    }
     for d in DIRECTIONS:
         rows = answers[answers["following"] == d]
         for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
-            found |= estimate(f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed)
+            found |= estimate(
+                f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed
+            )
         found |= estimate(f"first_{d}", rows.set_index(per_sample(rows))["first"] != "other", seed)
         found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
@@ -36,8 +43,12 @@ PARTS = ("question", "context", "instruction", "answer")
 
 
 def whole_set(name, split: str) -> list[Sample]:
-    """All samples of a set: the scenes in every split; of another set those that `split` names, which without splits is all."""
-    return [sample for one in (SPLITS if name == "scenes" else (split,)) for sample in load(name, one)]
+    """All samples of a set: the scenes in every split; of another set those that `split` names,
+    which without splits is all.
+    """
+    return [
+        sample for one in (SPLITS if name == "scenes" else (split,)) for sample in load(name, one)
+    ]
 
 
 def measure_texts(samples: list[Sample]) -> pd.DataFrame:
@@ -46,14 +57,23 @@ def measure_texts(samples: list[Sample]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per sample and text: sample, split, task, part (question, context, instruction, answer; the last two twice, once for
-        each modality), text, words (separated by white space).
+        One row per sample and text: sample, split, task, part (question, context, instruction,
+        answer; the last two twice, once for each modality), text, words (separated by white space).
     """
     rows = []
     for sample in samples:
-        parts = [("question", sample.question), ("context", sample.context), ("instruction", sample.instruction_vision),
-                 ("instruction", sample.instruction_text), ("answer", sample.answer_vision), ("answer", sample.answer_text)]
-        rows += [(sample.id, sample.split, sample.task, part, text, len(text.split())) for part, text in parts]
+        parts = [
+            ("question", sample.question),
+            ("context", sample.context),
+            ("instruction", sample.instruction_vision),
+            ("instruction", sample.instruction_text),
+            ("answer", sample.answer_vision),
+            ("answer", sample.answer_text),
+        ]
+        rows += [
+            (sample.id, sample.split, sample.task, part, text, len(text.split()))
+            for part, text in parts
+        ]
     return pd.DataFrame(rows, columns=["sample", "split", "task", "part", "text", "words"])
 
 
@@ -63,13 +83,16 @@ def list_entries(samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per sample and modality: sample, split, task, modality, answer, forms (the answer itself among them, those that
-        would also fit the other answer not).
+        One row per sample and modality: sample, split, task, modality, answer, forms (the answer
+        itself among them, those that would also fit the other answer not).
     """
     rows = []
     for sample in samples:
         pair = zip(("vision", "text"), sample.answers("vision"), dictionary.sample_forms(sample))
-        rows += [(sample.id, sample.split, sample.task, modality, answer, len(forms)) for modality, answer, forms in pair]
+        rows += [
+            (sample.id, sample.split, sample.task, modality, answer, len(forms))
+            for modality, answer, forms in pair
+        ]
     return pd.DataFrame(rows, columns=["sample", "split", "task", "modality", "answer", "forms"])
 
 
@@ -84,15 +107,27 @@ def by_task(texts: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per task and one for ``all tasks``: the samples of each split, the mean number of words of each part, the number of
-        different answers, the mean number of forms of an answer.
+        One row per task and one for ``all tasks``: the samples of each split, the mean number of
+        words of each part, the number of different answers, the mean number of forms of an answer.
     """
     rows = {}
     for task in [*texts["task"].unique(), "all tasks"]:
-        said, given = (one if task == "all tasks" else one[one["task"] == task] for one in (texts, answers))
-        sizes = {f"samples, {split}": said.loc[said["split"] == split, "sample"].nunique() for split in texts["split"].unique()}
+        said, given = (
+            one if task == "all tasks" else one[one["task"] == task] for one in (texts, answers)
+        )
+        sizes = {
+            f"samples, {split}": said.loc[said["split"] == split, "sample"].nunique()
+            for split in texts["split"].unique()
+        }
         words = {f"words, {part}": said.loc[said["part"] == part, "words"].mean() for part in PARTS}
-        rows[task] = sizes | words | {"different answers": given["answer"].nunique(), "forms an answer": given["forms"].mean()}
+        rows[task] = (
+            sizes
+            | words
+            | {
+                "different answers": given["answer"].nunique(),
+                "forms an answer": given["forms"].mean(),
+            }
+        )
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
 
 
@@ -107,8 +142,11 @@ def list_pictures() -> pd.DataFrame:
     sheet = json.loads((DATA / "scenes" / "icons.json").read_text(encoding="utf-8"))
     with open(DATA / "scenes" / "samples.jsonl", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
-    rows = [(record["id"], record["split"], sheet["styles"][item["style"]], sheet["slugs"][item["row"]])
-            for record in records for item in record["scene"]]
+    rows = [
+        (record["id"], record["split"], sheet["styles"][item["style"]], sheet["slugs"][item["row"]])
+        for record in records
+        for item in record["scene"]
+    ]
     return pd.DataFrame(rows, columns=["sample", "split", "style", "icon"])
 
 
@@ -118,13 +156,23 @@ def summarise_set(texts: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float
     Returns
     -------
     dict
-        ``set_samples``, ``set_samples_<split>``, ``set_tasks``, ``set_answers`` (different ones); ``set_<part>_words`` and ``set_forms``
-        with ``_min`` and ``_max``; ``set_alone``, the share of answers whose only form is the answer itself.
+        ``set_samples``, ``set_samples_<split>``, ``set_tasks``, ``set_answers`` (different ones);
+        ``set_<part>_words`` and ``set_forms`` with ``_min`` and ``_max``; ``set_alone``, the share
+        of answers whose only form is the answer itself.
     """
-    found = {"set_samples": texts["sample"].nunique(), "set_tasks": texts["task"].nunique(), "set_answers": answers["answer"].nunique(),
-             "set_alone": (answers["forms"] == 1).mean()}
-    found |= {f"set_samples_{split}": texts.loc[texts["split"] == split, "sample"].nunique() for split in texts["split"].unique()}
-    ranges = {f"set_{part}_words": texts.loc[texts["part"] == part, "words"] for part in PARTS} | {"set_forms": answers["forms"]}
+    found = {
+        "set_samples": texts["sample"].nunique(),
+        "set_tasks": texts["task"].nunique(),
+        "set_answers": answers["answer"].nunique(),
+        "set_alone": (answers["forms"] == 1).mean(),
+    }
+    found |= {
+        f"set_samples_{split}": texts.loc[texts["split"] == split, "sample"].nunique()
+        for split in texts["split"].unique()
+    }
+    ranges = {f"set_{part}_words": texts.loc[texts["part"] == part, "words"] for part in PARTS} | {
+        "set_forms": answers["forms"]
+    }
     for name, values in ranges.items():
         found |= {name: values.mean(), f"{name}_min": values.min(), f"{name}_max": values.max()}
     return {name: float(value) for name, value in found.items()}

@@ -1,7 +1,9 @@
-"""Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables as samples × layers.
+"""Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables
+as samples × layers.
 
-Samples that show the same picture are resampled together wherever a table has the column image (`store.gather` gives it).
-Where a direction, a control or a set of heads has no sample, its table here has no row, and its number is NaN with n = 0: not measured.
+Samples that show the same picture are resampled together wherever a table has the column image
+(`store.gather` gives it). Where a direction, a control or a set of heads has no sample, its table
+here has no row, and its number is NaN with n = 0: not measured.
 """
 
 import math
@@ -20,8 +22,11 @@ MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
 
 def depth(layers):
     """Ranges of shallow, deep and critical layers of a model with `layers` layers."""
-    return {"shallow": range(layers // 3), "deep": range(2 * layers // 3, layers),
-            "critical": critical_layers(layers)}
+    return {
+        "shallow": range(layers // 3),
+        "deep": range(2 * layers // 3, layers),
+        "critical": critical_layers(layers),
+    }
 
 
 def estimate(name, values, seed=0, **rule):
@@ -40,8 +45,8 @@ def estimate(name, values, seed=0, **rule):
     Returns
     -------
     dict
-        ``name``, ``name_low`` and ``name_high`` as plain floats, NaN without samples; ``name_verdict`` and ``name_size`` (see `size`) when
-        there is a rule.
+        ``name``, ``name_low`` and ``name_high`` as plain floats, NaN without samples;
+        ``name_verdict`` and ``name_size`` (see `size`) when there is a rule.
     """
     found = dict.fromkeys((name, f"{name}_low", f"{name}_high"), math.nan)
     if len(values):
@@ -50,7 +55,8 @@ def estimate(name, values, seed=0, **rule):
 
 
 def chosen(name, values, at, seed=0, **rule):
-    """As `estimate`, of one column that was chosen by looking at all of them, such as the layer of an extreme.
+    """As `estimate`, of one column that was chosen by looking at all of them, such as the layer of
+    an extreme.
 
     Parameters
     ----------
@@ -62,8 +68,9 @@ def chosen(name, values, at, seed=0, **rule):
     Returns
     -------
     dict
-        The interval is that of the band that covers all columns together (`uncertainty.simultaneous`): it holds whichever was chosen.
-        The mean itself stays flattered by the choice. NaN without samples.
+        The interval is that of the band that covers all columns together
+        (`uncertainty.simultaneous`): it holds whichever was chosen. The mean itself stays flattered
+        by the choice. NaN without samples.
     """
     if not len(values):
         return estimate(name, [], seed, **rule)
@@ -74,13 +81,15 @@ def chosen(name, values, at, seed=0, **rule):
 
 
 def extreme(curve, by=None):
-    """The column in which a mean over samples is largest, the first of equals; NaN where there is no sample.
+    """The column in which a mean over samples is largest, the first of equals; NaN where there is
+    no sample.
 
     Parameters
     ----------
     curve : DataFrame, (n_samples, n_columns)
     by : callable, optional
-        What is looked for instead of the mean itself: ``np.negative`` gives the smallest, ``np.abs`` the one farthest from zero.
+        What is looked for instead of the mean itself: ``np.negative`` gives the smallest,
+        ``np.abs`` the one farthest from zero.
     """
     if not len(curve):
         return math.nan
@@ -100,19 +109,27 @@ def best(name, curve, seed=0, **rule):
     Returns
     -------
     dict
-        ``amplify_best_<name>``, with an interval that knows that the factor was chosen, ``…_factor``, and ``plateau_<name>``: the largest
-        factor's ratio minus the best one's, with the verdict of `rule`. Where nothing is restored there is no best factor and no plateau.
+        ``amplify_best_<name>``, with an interval that knows that the factor was chosen,
+        ``…_factor``, and ``plateau_<name>``: the largest factor's ratio minus the best one's, with
+        the verdict of `rule`. Where nothing is restored there is no best factor and no plateau.
     """
     values = pd.DataFrame(curve)
     restored = len(values) > 0 and values.mean().max() > 0
     at = values.mean().idxmax() if len(values) else math.nan
-    found = chosen(f"amplify_best_{name}", values, at, seed) if len(values) else estimate(f"amplify_best_{name}", [])
+    found = (
+        chosen(f"amplify_best_{name}", values, at, seed)
+        if len(values)
+        else estimate(f"amplify_best_{name}", [])
+    )
     found[f"amplify_best_{name}_factor"] = float(at) if restored else math.nan
-    return found | estimate(f"plateau_{name}", values[max(values)] - values[at] if restored else [], seed, **rule)
+    return found | estimate(
+        f"plateau_{name}", values[max(values)] - values[at] if restored else [], seed, **rule
+    )
 
 
 def differences(more, less):
-    """Every column of one curve minus every column of another, in the samples that both have: samples × (column, column).
+    """Every column of one curve minus every column of another, in the samples that both have:
+    samples × (column, column).
 
     The difference of two extremes is one of these, chosen by looking at all.
     """
@@ -130,20 +147,28 @@ def paired(more, less):
 
 
 def _named(name, *numbers):
-    return {key: float(number) for key, number in zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True)}
+    return {
+        key: float(number)
+        for key, number in zip((name, f"{name}_low", f"{name}_high"), numbers, strict=True)
+    }
 
 
 def _judged(name, found, values, rule):
     if not rule:
         return {}
     words = "resampled" if values is None else size(values, **rule)
-    return {f"{name}_verdict": agreement(found[f"{name}_low"], found[f"{name}_high"], **rule), f"{name}_size": words}
+    return {
+        f"{name}_verdict": agreement(found[f"{name}_low"], found[f"{name}_high"], **rule),
+        f"{name}_size": words,
+    }
 
 
 def size(values, above=None, below=None, within=None) -> str:
-    """The size of an effect in words, with its n: how far the mean is beyond its bound, in standard deviations over samples.
+    """The size of an effect in words, with its n: how far the mean is beyond its bound, in standard
+    deviations over samples.
 
-    With the bound 0 this is Cohen's d of a paired contrast, d_z. Positive is the side on which the rule is met.
+    With the bound 0 this is Cohen's d of a paired contrast, d_z. Positive is the side on which the
+    rule is met.
 
     Parameters
     ----------
@@ -163,12 +188,14 @@ def size(values, above=None, below=None, within=None) -> str:
 
 
 def drawn(name, draws, **rule):
-    """An estimate from its resamples: the first entry is the estimate, the others are what resampled samples give.
+    """An estimate from its resamples: the first entry is the estimate, the others are what
+    resampled samples give.
 
     Returns
     -------
     dict
-        As `estimate`; the interval is that of the resamples, NaN if one of them is. The size is "resampled": there are no values of samples.
+        As `estimate`; the interval is that of the resamples, NaN if one of them is. The size is
+        "resampled": there are no values of samples.
     """
     found = _named(name, draws[0], *np.quantile(draws[1:], [0.025, 0.975]))
     return found | _judged(name, found, None, rule)
@@ -185,7 +212,8 @@ def ratio(name, part, whole, seed=0):
     Returns
     -------
     dict
-        As `estimate`; NaN unless the mean of `whole` is positive in every resample: a share of nothing is no share.
+        As `estimate`; NaN unless the mean of `whole` is positive in every resample: a share of
+        nothing is no share.
     """
     if not len(part):
         return estimate(name, part)
@@ -205,16 +233,22 @@ def wide(table, value, along="layer", **levels):
     value : str
     along : str, or list of str
     **levels
-        Only rows with these levels of other columns, such as ``following="text"``. Where there are none, the result has no row, and for its
-        columns what the whole table has along `along`.
+        Only rows with these levels of other columns, such as ``following="text"``. Where there are
+        none, the result has no row, and for its columns what the whole table has along `along`.
     """
     rows = table
     for name, level in levels.items():
         rows = rows[rows[name] == level]
-    found = rows.pivot_table(index=per_sample(rows), columns=along, values=value, aggfunc="mean", observed=True)
+    found = rows.pivot_table(
+        index=per_sample(rows), columns=along, values=value, aggfunc="mean", observed=True
+    )
     if len(found) or not len(table):
         return found
-    return found.reindex(columns=table.pivot_table(index=per_sample(table), columns=along, values=value, observed=True).columns)
+    return found.reindex(
+        columns=table.pivot_table(
+            index=per_sample(table), columns=along, values=value, observed=True
+        ).columns
+    )
 
 
 def per_sample(table):
@@ -223,18 +257,25 @@ def per_sample(table):
 
 
 def images(values):
-    """The image of each sample, as clusters of `uncertainty.resamples`; None where only samples are known."""
+    """The image of each sample, as clusters of `uncertainty.resamples`; None where only samples are
+    known.
+    """
     known = isinstance(values, (pd.Series, pd.DataFrame)) and "image" in values.index.names
     return values.index.get_level_values("image") if known else None
 
 
 def followed(table):
     """Modality-following ratio of each sample, random draws averaged within it."""
-    return table.assign(followed=(table["outcome"] == "follow").astype(float)).groupby(per_sample(table))["followed"].mean()
+    return (
+        table.assign(followed=(table["outcome"] == "follow").astype(float))
+        .groupby(per_sample(table))["followed"]
+        .mean()
+    )
 
 
 def among(target, control, sign):
-    """Where a set of heads falls among the draws of its control: the share of draws that move following at least as far, the set counted in.
+    """Where a set of heads falls among the draws of its control: the share of draws that move
+    following at least as far, the set counted in.
 
     Parameters
     ----------
@@ -243,7 +284,10 @@ def among(target, control, sign):
     sign : {-1, 1}
         Which way is far: down when heads are blocked, up when they are amplified.
     """
-    return at_least_as_strong(sign * followed(target).mean(), [sign * followed(draw).mean() for _, draw in control.groupby("draw")])
+    return at_least_as_strong(
+        sign * followed(target).mean(),
+        [sign * followed(draw).mean() for _, draw in control.groupby("draw")],
+    )
 
 
 def short(name, found, wanted):
@@ -253,9 +297,19 @@ def short(name, found, wanted):
 
 def counts(table):
     """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``."""
-    return {f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS}
+    return {
+        f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS
+    }
 
 
 def least_controls(table):
-    """Number of samples with a control in the direction that has fewer of them, among the directions that have samples."""
-    return float(table[table["control"]].groupby("following")["sample"].nunique().reindex(table["following"].unique(), fill_value=0).min())
+    """Number of samples with a control in the direction that has fewer of them, among the
+    directions that have samples.
+    """
+    return float(
+        table[table["control"]]
+        .groupby("following")["sample"]
+        .nunique()
+        .reindex(table["following"].unique(), fill_value=0)
+        .min()
+    )

@@ -1,4 +1,6 @@
-"""The numbers that the book quotes about single heads (Figs. 8 and 9); see `estimates` for how keys are named."""
+"""The numbers that the book quotes about single heads (Figs. 8 and 9); see `estimates` for how keys
+are named.
+"""
 
 import math
 
@@ -18,13 +20,17 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-SHARE, FACTOR = 0.05, 2.0  # the paper's 40 of 784 heads; the factor at which amplification is quoted
+SHARE, FACTOR = (
+    0.05,
+    2.0,
+)  # the paper's 40 of 784 heads; the factor at which amplification is quoted
 DRAWS = 500
 SETS = ("target", "matched", "random", "shared")
 
 
 def summarise_heads(scores, interventions, seed=0, wanted=0):
-    """Numbers of Section 4.2: how few heads carry the margin, and what blocking or amplifying them does.
+    """Numbers of Section 4.2: how few heads carry the margin, and what blocking or amplifying them
+    does.
 
     Parameters
     ----------
@@ -44,8 +50,12 @@ def summarise_heads(scores, interventions, seed=0, wanted=0):
     found = counts(scores) | {"heads_total": float(total), "top_count": float(top)}
     found |= _sets(values, names, top, seed)
     for d in DIRECTIONS:
-        order = np.argsort(-values[d].to_numpy().mean(axis=0), kind="stable") if len(values[d]) else []
-        found[f"top_heads_{d}"] = ", ".join("{}.{}".format(*names[index]) for index in order[:5]) or "not measured"
+        order = (
+            np.argsort(-values[d].to_numpy().mean(axis=0), kind="stable") if len(values[d]) else []
+        )
+        found[f"top_heads_{d}"] = (
+            ", ".join("{}.{}".format(*names[index]) for index in order[:5]) or "not measured"
+        )
         found |= _concentration(values[d], top, d, seed)
         found |= _blocking(interventions[interventions["following"] == d], d, seed)
         found |= _amplification(interventions[interventions["following"] == d], d, seed)
@@ -54,67 +64,106 @@ def summarise_heads(scores, interventions, seed=0, wanted=0):
 
 
 def _sets(values, names, top, seed):
-    """Where the top heads lie and how many are the same in both directions, with intervals from resampled samples.
+    """Where the top heads lie and how many are the same in both directions, with intervals from
+    resampled samples.
 
     A sample, and whatever shows the same picture, is drawn in both directions or in neither.
     """
     layers = np.array([layer for layer, _ in names])
     last_third = layers >= 2 * (layers.max() + 1) // 3
-    pictures = [table.index if images(table) is None else images(table) for table in values.values()]
+    pictures = [
+        table.index if images(table) is None else images(table) for table in values.values()
+    ]
     sizes = [len(table) for table in values.values()]
-    counts = np.split(resamples(sum(sizes), seed, DRAWS, np.concatenate(pictures)), np.cumsum(sizes)[:-1], axis=1)
+    counts = np.split(
+        resamples(sum(sizes), seed, DRAWS, np.concatenate(pictures)), np.cumsum(sizes)[:-1], axis=1
+    )
     orders = {}
     for (d, table), count in zip(values.items(), counts):
         weights = np.vstack([np.ones(len(table)), count])
         orders[d] = np.argsort(-(weights @ table.to_numpy()), axis=1, kind="stable")
 
-    measured = {d: 1.0 if len(table) else math.nan for d, table in values.items()}  # the order of no samples is none
+    measured = {
+        d: 1.0 if len(table) else math.nan for d, table in values.items()
+    }  # the order of no samples is none
 
     def overlap(size):
-        common = [len(np.intersect1d(a[:size], b[:size])) for a, b in zip(orders["text"], orders["vision"])]
+        common = [
+            len(np.intersect1d(a[:size], b[:size]))
+            for a, b in zip(orders["text"], orders["vision"])
+        ]
         return np.array(common, float) * measured["text"] * measured["vision"]
 
     found = {"overlap_top_chance": top**2 / len(names), "overlap_ten_chance": 100 / len(names)}
     found |= drawn("overlap_top", overlap(top), above=top**2 / len(names))
     found |= drawn("overlap_ten", overlap(10), above=100 / len(names))
     for name, size in (("top", top), ("ten", 10)):
-        found |= drawn(f"over_overlap_{name}", overlap(size) - _same_layers(orders["text"][:, :size], orders["vision"][:, :size], layers))
+        found |= drawn(
+            f"over_overlap_{name}",
+            overlap(size)
+            - _same_layers(orders["text"][:, :size], orders["vision"][:, :size], layers),
+        )
     for d in DIRECTIONS:
-        found |= drawn(f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1) * measured[d], above=0.5)
+        found |= drawn(
+            f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1) * measured[d], above=0.5
+        )
     if not all(sizes):
         return found | {"shared_heads": "not measured"}
     common = sorted(set(orders["text"][0][:top]) & set(orders["vision"][0][:top]))
-    return found | {"shared_heads": ", ".join("{}.{}".format(*names[index]) for index in common) or "none"}
+    return found | {
+        "shared_heads": ", ".join("{}.{}".format(*names[index]) for index in common) or "none"
+    }
 
 
 def _same_layers(text, vision, layers):
-    """Heads in common by chance, if each direction's are drawn from the layers in which they lie: for each row of resampled top sets."""
+    """Heads in common by chance, if each direction's are drawn from the layers in which they lie:
+    for each row of resampled top sets.
+    """
     names, of = np.unique(layers, return_inverse=True)
-    text, vision = (np.stack([np.bincount(of[row], minlength=len(names)) for row in rows]) for rows in (text, vision))
+    text, vision = (
+        np.stack([np.bincount(of[row], minlength=len(names)) for row in rows])
+        for rows in (text, vision)
+    )
     return (text * vision / np.bincount(of)).sum(axis=1)
 
 
 def _concentration(values, top, d, seed):
-    """Share of all absolute contributions that the top heads carry; one half of the samples ranks, the other is measured."""
+    """Share of all absolute contributions that the top heads carry; one half of the samples ranks,
+    the other is measured.
+    """
     first, second = values.iloc[::2].to_numpy(), values.iloc[1::2].abs()
     if not len(second):
         return estimate(f"concentration_{d}", [], seed, above=0.25)
     chosen = np.argsort(-first.mean(axis=0), kind="stable")[:top]
-    return estimate(f"concentration_{d}", second.iloc[:, chosen].sum(axis=1) / second.sum(axis=1), seed, above=0.25)
+    return estimate(
+        f"concentration_{d}",
+        second.iloc[:, chosen].sum(axis=1) / second.sum(axis=1),
+        seed,
+        above=0.25,
+    )
 
 
 def _blocking(table, d, seed):
     rows = table[table["setting"] == "blocking"]
     original = followed(rows[rows["heads"] == "original"])
-    found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(f"block_original_{d}", original, seed)
+    found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(
+        f"block_original_{d}", original, seed
+    )
     for positions, suffix in (("instruction", ""), ("last", "_last"), ("both", "_both")):
-        here = rows[(rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)]
+        here = rows[
+            (rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)
+        ]
         sets = {name: here[here["heads"] == name] for name in SETS}
         follows = {name: followed(rows) for name, rows in sets.items()}
         for name, values in follows.items():
             found |= estimate(f"block_{name}_{d}{suffix}", values, seed)
         for name, end in (("random", ""), ("matched", "_matched")):
-            found |= estimate(f"contrast_necessity{end}_{d}{suffix}", (follows[name] - follows["target"]).dropna(), seed, above=0.0)
+            found |= estimate(
+                f"contrast_necessity{end}_{d}{suffix}",
+                (follows[name] - follows["target"]).dropna(),
+                seed,
+                above=0.0,
+            )
             found[f"among_{name}_{d}{suffix}"] = among(sets["target"], sets[name], -1)
         found[f"draws_{d}{suffix}"] = float(sets["random"]["draw"].nunique())
         for name in ("target", "random"):
@@ -124,10 +173,20 @@ def _blocking(table, d, seed):
 
 def _amplification(table, d, seed):
     rows = table[table["setting"] == "amplification"]
-    sources = sorted({str(source) for source in rows["source"].dropna() if source}) if "source" in rows else []
-    found = {f"failures_{d}": float(rows["sample"].nunique()), f"failures_source_{d}": ", ".join(sources) or "none"}
+    sources = (
+        sorted({str(source) for source in rows["source"].dropna() if source})
+        if "source" in rows
+        else []
+    )
+    found = {
+        f"failures_{d}": float(rows["sample"].nunique()),
+        f"failures_source_{d}": ", ".join(sources) or "none",
+    }
     mixed = rows.loc[rows["mix"] > 0] if "mix" in rows else rows[:0]
-    found |= {f"weakened_{d}": float(mixed["sample"].nunique()), f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan}
+    found |= {
+        f"weakened_{d}": float(mixed["sample"].nunique()),
+        f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan,
+    }
     found |= estimate(f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed)
     rows = rows[rows["positions"] == "instruction"]
     here = rows[np.isclose(rows["factor"].astype(float), FACTOR)]
@@ -136,9 +195,18 @@ def _amplification(table, d, seed):
     for name, values in follows.items():
         found |= estimate(f"amplify_{name}_{d}", values, seed)
     for name, end in (("random", ""), ("matched", "_matched")):
-        found |= estimate(f"contrast_sufficiency{end}_{d}", (follows["target"] - follows[name]).dropna(), seed, above=0.0)
+        found |= estimate(
+            f"contrast_sufficiency{end}_{d}",
+            (follows["target"] - follows[name]).dropna(),
+            seed,
+            above=0.0,
+        )
         found[f"amplify_among_{name}_{d}"] = among(sets["target"], sets[name], 1)
     found[f"amplify_draws_{d}"] = float(sets["random"]["draw"].nunique())
-    found |= estimate(f"contrast_hubs_{d}", (follows["target"] - follows["shared"]).dropna(), seed, above=0.0)
+    found |= estimate(
+        f"contrast_hubs_{d}", (follows["target"] - follows["shared"]).dropna(), seed, above=0.0
+    )
     target = rows[rows["heads"] == "target"]
-    return found | best(d, {factor: followed(part) for factor, part in target.groupby("factor")}, seed, above=-0.1)
+    return found | best(
+        d, {factor: followed(part) for factor, part in target.groupby("factor")}, seed, above=-0.1
+    )

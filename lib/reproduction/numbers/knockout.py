@@ -20,12 +20,13 @@ from reproduction.numbers.estimates import (
 
 
 def summarise_knockout(table, seed=0):
-    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, what the paper contrasts, and the agreement
-    with the authors' curves (`authors.compare_curves`).
+    """Numbers of Section 3.1 (Figs. 3 and 4): extremes of the mean NSSD by pathway, what the paper
+    contrasts, and the agreement with the authors' curves (`authors.compare_curves`).
 
-    A contrast compares two pathways sample by sample, each at the layer of its own extreme; with a control, over the samples
-    that have one (``n_controls`` per direction). Extremes and contrasts have the interval of a band over all layers, or all pairs of
-    layers, from which they were chosen (`estimates.chosen`).
+    A contrast compares two pathways sample by sample, each at the layer of its own extreme; with a
+    control, over the samples that have one (``n_controls`` per direction). Extremes and contrasts
+    have the interval of a band over all layers, or all pairs of layers, from which they were chosen
+    (`estimates.chosen`).
 
     Parameters
     ----------
@@ -36,22 +37,39 @@ def summarise_knockout(table, seed=0):
     """
     found, curves = counts(table) | {"layers": float(table["layer"].nunique())}, {}
     found["n_controls"] = least_controls(table)
-    table, places = table.assign(kept=(table["logp_p_blocked"] > table["logp_c_blocked"]).astype(float)), {}
-    for pathway, d, control in itertools.product(sorted(table["pathway"].unique()), DIRECTIONS, (False, True)):
+    table, places = (
+        table.assign(kept=(table["logp_p_blocked"] > table["logp_c_blocked"]).astype(float)),
+        {},
+    )
+    for pathway, d, control in itertools.product(
+        sorted(table["pathway"].unique()), DIRECTIONS, (False, True)
+    ):
         here = {"pathway": pathway, "following": d, "control": control}
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
         curves[path] = curve = wide(table, "nssd", **here)
         for name, layer in (("peak", extreme(curve)), ("trough", extreme(curve, np.negative))):
-            found |= chosen(f"{name}_{path}", curve, layer, seed) | {f"{name}_{path}_layer": float(layer)}
+            found |= chosen(f"{name}_{path}", curve, layer, seed) | {
+                f"{name}_{path}_layer": float(layer)
+            }
             places[path, name] = layer
         if not control:
-            found |= estimate(f"keeps_{path}", wide(table, "kept", **here)[places[path, "peak"]] if len(curve) else [], seed)
+            found |= estimate(
+                f"keeps_{path}",
+                wide(table, "kept", **here)[places[path, "peak"]] if len(curve) else [],
+                seed,
+            )
 
     def at(path, kind="peak"):
         return places[path, kind]
 
     def contrast(name, more, less):
-        return chosen(f"contrast_{name}", differences(curves[more], curves[less]), (at(more), at(less)), seed, above=MARGINAL)
+        return chosen(
+            f"contrast_{name}",
+            differences(curves[more], curves[less]),
+            (at(more), at(less)),
+            seed,
+            above=MARGINAL,
+        )
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
     found |= contrast("relay_control_vision", "vision_text_vision", "vision_text_vision_control")
@@ -60,11 +78,21 @@ def summarise_knockout(table, seed=0):
     found |= contrast("context_vision", "vision_instruction_vision", "vision_context_vision")
     for d, own in SOURCE.items():
         found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
-        found |= contrast(f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control")
+        found |= contrast(
+            f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control"
+        )
         direct = f"{own}_last_{d}"
         found |= chosen(f"size_direct_{d}", curves[direct], at(direct), seed, below=MARGINAL)
     lowest, control = "vision_text_text", "vision_text_text_control"
-    found |= chosen("size_compensation_text", curves[lowest], at(lowest, "trough"), seed, below=-MARGINAL)
+    found |= chosen(
+        "size_compensation_text", curves[lowest], at(lowest, "trough"), seed, below=-MARGINAL
+    )
     pair = at(lowest, "trough"), at(control, "trough")
-    found |= chosen("contrast_compensation_text", differences(curves[lowest], curves[control]), pair, seed, below=-MARGINAL)
+    found |= chosen(
+        "contrast_compensation_text",
+        differences(curves[lowest], curves[control]),
+        pair,
+        seed,
+        below=-MARGINAL,
+    )
     return found | authors.summarise_authors(authors.compare_curves(table, seed))

@@ -1,7 +1,8 @@
 """The numbers that the book quotes about the head question; see `estimates` for how keys are named.
 
-The rules behind the verdicts were written before any of these numbers was looked at. A block or an amplification has the paper's size
-if it moves the modality-following ratio by more than 0.5, the paper's own number being 0.6.
+The rules behind the verdicts were written before any of these numbers was looked at. A block or an
+amplification has the paper's size if it moves the modality-following ratio by more than 0.5, the
+paper's own number being 0.6.
 """
 
 import math
@@ -24,13 +25,17 @@ from reproduction.numbers.estimates import (
 )
 
 SHARE, FACTOR = 0.05, 2.0
-PAPER_SIZE, SAME = 0.5, 0.1  # of a change of the modality-following ratio: as in the paper; as good as none
+PAPER_SIZE, SAME = (
+    0.5,
+    0.1,
+)  # of a change of the modality-following ratio: as in the paper; as good as none
 SHORT = {source: source.replace(" ", "_") for source in SOURCES}
 SHUFFLES = 20
 
 
 def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=0, wanted=0):
-    """Numbers of the head question: which ranking foretells what a head does, and what its top heads do together.
+    """Numbers of the head question: which ranking foretells what a head does, and what its top
+    heads do together.
 
     Parameters
     ----------
@@ -39,7 +44,8 @@ def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=
     effects : DataFrame
         From `heads.silence_heads`, on samples of the half "tested".
     blocking, amplification : DataFrame
-        From `heads.scale_sets`, on the half "tested" and on failures, the latter with a column source.
+        From `heads.scale_sets`, on the half "tested" and on failures, the latter with a column
+        source.
     tried : DataFrame
         From `failures.seek_failures`.
     seed : int
@@ -50,17 +56,34 @@ def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=
     ranked, tested = (scores[scores["half"] == half] for half in ("ranked", "tested"))
     total = len(scores[["layer", "head"]].drop_duplicates())
     top = max(1, int(SHARE * total))
-    found = {"heads_total": float(total), "top_count": float(top), "overlap_top_chance": top**2 / total}
+    found = {
+        "heads_total": float(total),
+        "top_count": float(top),
+        "overlap_top_chance": top**2 / total,
+    }
     for d in DIRECTIONS:
-        found |= {f"n_ranked_{d}": _samples(ranked, d), f"n_tested_{d}": _samples(blocking, d), f"n_single_{d}": _samples(effects, d)}
+        found |= {
+            f"n_ranked_{d}": _samples(ranked, d),
+            f"n_tested_{d}": _samples(blocking, d),
+            f"n_single_{d}": _samples(effects, d),
+        }
         for positions in ("instruction", "last"):
-            found |= _truth(_of(ranked, d), _of(effects, d, positions=positions), positions, top, d, seed)
+            found |= _truth(
+                _of(ranked, d), _of(effects, d, positions=positions), positions, top, d, seed
+            )
         found |= _turned(_of(effects, d), d, seed)
-        found |= _together(_of(effects, d, positions="instruction"), _of(blocking, d, positions="instruction"), d, seed)
+        found |= _together(
+            _of(effects, d, positions="instruction"),
+            _of(blocking, d, positions="instruction"),
+            d,
+            seed,
+        )
         found |= _sets(ranked, tested, top, d)
         found |= _blocking(_of(blocking, d), d, seed)
         for source in SOURCES:
-            found |= _amplification(_of(amplification, d, source=source), f"{SHORT[source]}_{d}", seed)
+            found |= _amplification(
+                _of(amplification, d, source=source), f"{SHORT[source]}_{d}", seed
+            )
             found |= _search(_of(tried, d, source=source), f"{SHORT[source]}_{d}")
             found |= short(f"{SHORT[source]}_{d}", found[f"failures_{SHORT[source]}_{d}"], wanted)
         found |= _plateau(_of(amplification, d, source=WEAKENED), d, seed)
@@ -108,26 +131,53 @@ def _truth(ranked, effects, positions, top, d, seed):
     found, per_sample, strength = {}, {}, {}
     for method in METHODS:
         mean = _means(ranked, method, positions)
-        per_sample[method] = _each(told, lambda row, mean=mean: rank_correlation(mean.loc[row.index], row))
-        strength[method] = told[_top(ranked, method, positions, top) if len(told) else []].mean(axis=1)
+        per_sample[method] = _each(
+            told, lambda row, mean=mean: rank_correlation(mean.loc[row.index], row)
+        )
+        strength[method] = told[_top(ranked, method, positions, top) if len(told) else []].mean(
+            axis=1
+        )
         found |= estimate(f"foretell_{method}_{d}{suffix}", per_sample[method], seed, above=0.0)
-        found |= estimate(f"foretell_{method}_{d}{suffix}_layers", _by_layer_alone(mean, told, seed), seed)
+        found |= estimate(
+            f"foretell_{method}_{d}{suffix}_layers", _by_layer_alone(mean, told, seed), seed
+        )
         found |= estimate(f"top_effect_{method}_{d}{suffix}", strength[method], seed)
     found |= estimate(f"mean_effect_{d}{suffix}", truth.mean(axis=1), seed)
-    found |= estimate(f"contrast_foretell_{d}{suffix}", (per_sample["sensitivity"] - per_sample["eq12"]).dropna(), seed, above=0.0)
-    return found | estimate(f"contrast_top_effect_{d}{suffix}", strength["sensitivity"] - strength["eq12"], seed, above=0.0)
+    found |= estimate(
+        f"contrast_foretell_{d}{suffix}",
+        (per_sample["sensitivity"] - per_sample["eq12"]).dropna(),
+        seed,
+        above=0.0,
+    )
+    return found | estimate(
+        f"contrast_top_effect_{d}{suffix}",
+        strength["sensitivity"] - strength["eq12"],
+        seed,
+        above=0.0,
+    )
 
 
 def _each(truth, value):
     """A value of each sample's row; samples where it is NaN are left out."""
-    return pd.Series([value(row) for _, row in truth.iterrows()], index=truth.index, dtype=float).dropna()
+    return pd.Series(
+        [value(row) for _, row in truth.iterrows()], index=truth.index, dtype=float
+    ).dropna()
 
 
 def _by_layer_alone(mean, truth, seed):
-    """The control: each layer's heads change places at random, so that only the ranking of layers is left."""
+    """The control: each layer's heads change places at random, so that only the ranking of layers
+    is left.
+    """
     random = np.random.default_rng(seed)
-    shuffled = [mean.groupby(level="layer", group_keys=False).transform(lambda layer: random.permutation(layer.to_numpy())) for _ in range(SHUFFLES)]
-    return _each(truth, lambda row: np.mean([rank_correlation(one.loc[row.index], row) for one in shuffled]))
+    shuffled = [
+        mean.groupby(level="layer", group_keys=False).transform(
+            lambda layer: random.permutation(layer.to_numpy())
+        )
+        for _ in range(SHUFFLES)
+    ]
+    return _each(
+        truth, lambda row: np.mean([rank_correlation(one.loc[row.index], row) for one in shuffled])
+    )
 
 
 def _turned(effects, d, seed):
@@ -135,22 +185,34 @@ def _turned(effects, d, seed):
     found = {}
     for positions in ("instruction", "last"):
         rows = effects[effects["positions"] == positions]
-        found |= estimate(f"turned_{positions}_{d}", rows.groupby(per_sample(rows))["turned"].sum(), seed)
+        found |= estimate(
+            f"turned_{positions}_{d}", rows.groupby(per_sample(rows))["turned"].sum(), seed
+        )
     return found
 
 
 def _together(effects, blocking, d, seed):
-    """The head that turns most decisions alone, and how much more the top heads of Eq. 12 turn together, in the same samples.
+    """The head that turns most decisions alone, and how much more the top heads of Eq. 12 turn
+    together, in the same samples.
 
     The one head is chosen on these samples, which flatters it.
     """
-    turned, strength = wide(effects, "turned", ["layer", "head"]), wide(effects, "effect", ["layer", "head"]).mean()
+    turned, strength = (
+        wide(effects, "turned", ["layer", "head"]),
+        wide(effects, "effect", ["layer", "head"]).mean(),
+    )
     if not len(turned):
-        return estimate(f"strongest_{d}", [], seed) | estimate(f"contrast_several_{d}", [], seed, above=0.0)
-    alone = turned[max(turned.columns, key=lambda head: (turned[head].mean(), strength[head]))].astype(float)
+        return estimate(f"strongest_{d}", [], seed) | estimate(
+            f"contrast_several_{d}", [], seed, above=0.0
+        )
+    alone = turned[
+        max(turned.columns, key=lambda head: (turned[head].mean(), strength[head]))
+    ].astype(float)
     rows = _set(blocking, "eq12", "other samples")
     lost = 1.0 - followed(rows[np.isclose(rows["share"].astype(float), SHARE)])
-    return estimate(f"strongest_{d}", alone, seed) | estimate(f"contrast_several_{d}", (lost - alone).dropna(), seed, above=0.0)
+    return estimate(f"strongest_{d}", alone, seed) | estimate(
+        f"contrast_several_{d}", (lost - alone).dropna(), seed, above=0.0
+    )
 
 
 def _sets(ranked, tested, top, d):
@@ -159,22 +221,33 @@ def _sets(ranked, tested, top, d):
     sets = {method: set(_top(here, method, "instruction", top)) for method in METHODS}
     found = {f"overlap_rankings_{d}": _common(sets["eq12"], sets["sensitivity"])}
     for method in METHODS:
-        found[f"overlap_halves_{method}_{d}"] = _common(sets[method], set(_top(there, method, "instruction", top)))
-        found[f"top_heads_{method}_{d}"] = ", ".join("{}.{}".format(*head) for head in _top(here, method, "instruction", top)[:5]) or "not measured"
+        found[f"overlap_halves_{method}_{d}"] = _common(
+            sets[method], set(_top(there, method, "instruction", top))
+        )
+        found[f"top_heads_{method}_{d}"] = (
+            ", ".join("{}.{}".format(*head) for head in _top(here, method, "instruction", top)[:5])
+            or "not measured"
+        )
         layers = [layer for layer, _ in sets[method]]
-        found[f"top_layers_{method}_{d}"] = f"{min(layers)}–{max(layers)}" if layers else "not measured"
+        found[f"top_layers_{method}_{d}"] = (
+            f"{min(layers)}–{max(layers)}" if layers else "not measured"
+        )
     return found
 
 
 def _set(rows, heads, ranked_on=None):
-    return rows[(rows["heads"] == heads) & (True if ranked_on is None else rows["ranked_on"] == ranked_on)]
+    return rows[
+        (rows["heads"] == heads) & (True if ranked_on is None else rows["ranked_on"] == ranked_on)
+    ]
 
 
 def _blocking(rows, d, seed):
     found = estimate(f"block_original_{d}", followed(_set(rows, "original")), seed)
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
-        here = rows[(rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)]
+        here = rows[
+            (rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)
+        ]
         random = followed(_set(here, "random"))
         found |= estimate(f"block_random_{d}{suffix}", random, seed)
         top = {method: followed(_set(here, method, "other samples")) for method in METHODS}
@@ -182,19 +255,45 @@ def _blocking(rows, d, seed):
             matched = followed(_set(here, f"{method} matched"))
             found |= estimate(f"block_{method}_{d}{suffix}", follows, seed)
             found |= estimate(f"block_{method}_matched_{d}{suffix}", matched, seed)
-            found |= estimate(f"drop_{method}_{d}{suffix}", (followed(_set(rows, "original")) - follows).dropna(), seed, above=PAPER_SIZE)
-            found |= estimate(f"contrast_block_{method}_{d}{suffix}", (matched - follows).dropna(), seed, above=0.0)
-            found[f"among_{method}_{d}{suffix}"] = among(_set(here, method, "other samples"), _set(here, f"{method} matched"), -1)
-            found[f"among_{method}_random_{d}{suffix}"] = among(_set(here, method, "other samples"), _set(here, "random"), -1)
-        found |= estimate(f"contrast_block_methods_{d}{suffix}", (top["eq12"] - top["sensitivity"]).dropna(), seed, above=0.0)
-    here = rows[(rows["positions"] == "instruction") & np.isclose(rows["share"].astype(float), SHARE)]
+            found |= estimate(
+                f"drop_{method}_{d}{suffix}",
+                (followed(_set(rows, "original")) - follows).dropna(),
+                seed,
+                above=PAPER_SIZE,
+            )
+            found |= estimate(
+                f"contrast_block_{method}_{d}{suffix}",
+                (matched - follows).dropna(),
+                seed,
+                above=0.0,
+            )
+            found[f"among_{method}_{d}{suffix}"] = among(
+                _set(here, method, "other samples"), _set(here, f"{method} matched"), -1
+            )
+            found[f"among_{method}_random_{d}{suffix}"] = among(
+                _set(here, method, "other samples"), _set(here, "random"), -1
+            )
+        found |= estimate(
+            f"contrast_block_methods_{d}{suffix}",
+            (top["eq12"] - top["sensitivity"]).dropna(),
+            seed,
+            above=0.0,
+        )
+    here = rows[
+        (rows["positions"] == "instruction") & np.isclose(rows["share"].astype(float), SHARE)
+    ]
     found[f"draws_{d}"] = float(_set(here, "random")["draw"].nunique())
     for method in METHODS:
-        own, same, other = (followed(_set(here, method, name)) for name in ("other samples", "same samples", "other direction"))
+        own, same, other = (
+            followed(_set(here, method, name))
+            for name in ("other samples", "same samples", "other direction")
+        )
         found[f"own_{method}_{d}"] = float(_set(here, f"{method} matched")["own"].mean())
         found |= estimate(f"block_{method}_same_{d}", same, seed)
         found |= estimate(f"block_{method}_other_{d}", other, seed)
-        found |= estimate(f"selection_{method}_{d}", (own - same).dropna(), seed, within=(-SAME, SAME))
+        found |= estimate(
+            f"selection_{method}_{d}", (own - same).dropna(), seed, within=(-SAME, SAME)
+        )
         found |= estimate(f"specific_{method}_{d}", (other - own).dropna(), seed, above=0.0)
     return found
 
@@ -203,17 +302,33 @@ def _amplification(rows, name, seed):
     found = {f"failures_{name}": float(rows["sample"].nunique())}
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
-        here = rows[(rows["positions"] == positions) & np.isclose(rows["factor"].astype(float), FACTOR)]
+        here = rows[
+            (rows["positions"] == positions) & np.isclose(rows["factor"].astype(float), FACTOR)
+        ]
         found |= estimate(f"amplify_random_{name}{suffix}", followed(_set(here, "random")), seed)
         for method in METHODS:
-            follows, matched = followed(_set(here, method, "other samples")), followed(_set(here, f"{method} matched"))
+            follows, matched = (
+                followed(_set(here, method, "other samples")),
+                followed(_set(here, f"{method} matched")),
+            )
             found |= estimate(f"amplify_{method}_{name}{suffix}", follows, seed, above=PAPER_SIZE)
             found |= estimate(f"amplify_{method}_matched_{name}{suffix}", matched, seed)
-            found |= estimate(f"contrast_amplify_{method}_{name}{suffix}", (follows - matched).dropna(), seed, above=0.0)
-            found[f"amplify_among_{method}_{name}{suffix}"] = among(_set(here, method, "other samples"), _set(here, f"{method} matched"), 1)
-    here = rows[(rows["positions"] == "instruction") & np.isclose(rows["factor"].astype(float), FACTOR)]
+            found |= estimate(
+                f"contrast_amplify_{method}_{name}{suffix}",
+                (follows - matched).dropna(),
+                seed,
+                above=0.0,
+            )
+            found[f"amplify_among_{method}_{name}{suffix}"] = among(
+                _set(here, method, "other samples"), _set(here, f"{method} matched"), 1
+            )
+    here = rows[
+        (rows["positions"] == "instruction") & np.isclose(rows["factor"].astype(float), FACTOR)
+    ]
     for method in METHODS:
-        found |= estimate(f"amplify_{method}_other_{name}", followed(_set(here, method, "other direction")), seed)
+        found |= estimate(
+            f"amplify_{method}_other_{name}", followed(_set(here, method, "other direction")), seed
+        )
     return found
 
 
@@ -222,7 +337,12 @@ def _plateau(rows, d, seed):
     found = {}
     for method in METHODS:
         here = _set(rows[rows["positions"] == "instruction"], method, "other samples")
-        found |= best(f"{method}_{d}", {factor: followed(part) for factor, part in here.groupby("factor")}, seed, above=-SAME)
+        found |= best(
+            f"{method}_{d}",
+            {factor: followed(part) for factor, part in here.groupby("factor")},
+            seed,
+            above=-SAME,
+        )
     return found
 
 
@@ -230,6 +350,10 @@ def _search(tried, name):
     """How many samples and attempts it took, and what came of them."""
     counts = tried["outcome"].value_counts() if len(tried) else pd.Series(dtype=int)
     failed = tried[tried["outcome"] == "competitor"] if len(tried) else tried
-    return {f"tried_{name}": float(tried["sample"].nunique()) if len(tried) else 0.0, f"attempts_{name}": float(len(tried)),
-            f"competed_{name}": float(counts.get("competitor", 0)), f"other_{name}": float(counts.get("other", 0)),
-            f"degree_{name}": float(failed["degree"].mean()) if len(failed) else math.nan}
+    return {
+        f"tried_{name}": float(tried["sample"].nunique()) if len(tried) else 0.0,
+        f"attempts_{name}": float(len(tried)),
+        f"competed_{name}": float(counts.get("competitor", 0)),
+        f"other_{name}": float(counts.get("other", 0)),
+        f"degree_{name}": float(failed["degree"].mean()) if len(failed) else math.nan,
+    }

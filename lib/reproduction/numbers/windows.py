@@ -1,6 +1,8 @@
-"""The numbers of Appendix C (Fig. 10): the same paths closed in narrower and wider windows; see `estimates` for how keys are named.
+"""The numbers of Appendix C (Fig. 10): the same paths closed in narrower and wider windows; see
+`estimates` for how keys are named.
 
-A quantity of one width ends in ``_w<width>``. The paper's default, 3, is what the other widths are compared with.
+A quantity of one width ends in ``_w<width>``. The paper's default, 3, is what the other widths are
+compared with.
 """
 
 import numpy as np
@@ -20,49 +22,72 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-CONCLUSIONS = ("relay", "direct", "compensation", "hub_text", "hub_vision")  # of Section 3.1, on the pathways of Fig. 3
+CONCLUSIONS = (
+    "relay",
+    "direct",
+    "compensation",
+    "hub_text",
+    "hub_vision",
+)  # of Section 3.1, on the pathways of Fig. 3
 SLIGHTLY = (0.5, 2.0)  # what we call a slight change of size: less than a factor of two either way
 DRAWS = 500
 
 
 def summarise_windows(table, seed=0):
-    """Numbers of Appendix C.1: extreme, its layer and its plateau for each width, and whether the conclusions stay.
+    """Numbers of Appendix C.1: extreme, its layer and its plateau for each width, and whether the
+    conclusions stay.
 
     Parameters
     ----------
     table : DataFrame
-        From `knockout_sweep` at several widths, one below the other: sample, following, pathway, control, layer, width, nssd (nats).
+        From `knockout_sweep` at several widths, one below the other: sample, following, pathway,
+        control, layer, width, nssd (nats).
     seed : int
         Of the bootstrap.
 
     Returns
     -------
     dict
-        For each pathway, direction d and width w: ``extreme_<path>_<d>_w<w>``, the mean NSSD where it is largest in size, with ``_layer``
-        and ``_plateau`` (see `plateau`). Over the widths: ``sign_…_verdict``, ``shift_…`` (layers from the default's extreme),
-        ``place_…_verdict``, ``ratio_…`` (size at the widest window against the narrowest), and for each of `CONCLUSIONS` its contrast
-        at each width and ``same_<conclusion>_verdict``.
+        For each pathway, direction d and width w: ``extreme_<path>_<d>_w<w>``, the mean NSSD where
+        it is largest in size, with ``_layer`` and ``_plateau`` (see `plateau`). Over the widths:
+        ``sign_…_verdict``, ``shift_…`` (layers from the default's extreme), ``place_…_verdict``,
+        ``ratio_…`` (size at the widest window against the narrowest), and for each of `CONCLUSIONS`
+        its contrast at each width and ``same_<conclusion>_verdict``.
     """
     curves = {
-        (path.replace("→", "_"), d, bool(control), int(width)): wide(table, "nssd", pathway=path, following=d, control=control, width=width)
-        for path, control, width in table.groupby(["pathway", "control", "width"], observed=True).groups for d in DIRECTIONS
+        (path.replace("→", "_"), d, bool(control), int(width)): wide(
+            table, "nssd", pathway=path, following=d, control=control, width=width
+        )
+        for path, control, width in table.groupby(
+            ["pathway", "control", "width"], observed=True
+        ).groups
+        for d in DIRECTIONS
     }
     widths = sorted({width for *_, width in curves})
-    found = counts(table) | {"layers": float(table["layer"].nunique()), "widths": ", ".join(map(str, widths))}
+    found = counts(table) | {
+        "layers": float(table["layer"].nunique()),
+        "widths": ", ".join(map(str, widths)),
+    }
     found["n_controls"] = least_controls(table)
     for path, d in sorted({(path, d) for path, d, control, _ in curves if not control}):
         own = {width: curves[path, d, False, width] for width in widths}
         for width, curve in own.items():
             found |= _extreme(f"extreme_{path}_{d}_w{width}", curve, seed)
-        found[f"sign_{path}_{d}_verdict"] = same([found[f"extreme_{path}_{d}_w{width}_verdict"] for width in widths])
+        found[f"sign_{path}_{d}_verdict"] = same(
+            [found[f"extreme_{path}_{d}_w{width}_verdict"] for width in widths]
+        )
         found |= _stability(f"{path}_{d}", own, seed)
     for width in widths:
         found |= _conclusions(curves, width, seed)
-    return found | {f"same_{name}_verdict": same([found[f"{name}_w{width}_verdict"] for width in widths]) for name in CONCLUSIONS}
+    return found | {
+        f"same_{name}_verdict": same([found[f"{name}_w{width}_verdict"] for width in widths])
+        for name in CONCLUSIONS
+    }
 
 
 def plateau(mean, layer):
-    """How many neighbouring layers around `layer` keep at least half of its mean; NaN where that is zero or nothing was measured.
+    """How many neighbouring layers around `layer` keep at least half of its mean; NaN where that is
+    zero or nothing was measured.
 
     Parameters
     ----------
@@ -82,8 +107,8 @@ def same(verdicts):
     Returns
     -------
     str
-        ``"agrees"`` if all verdicts are the same decided one, ``"disagrees"`` if some agree where others disagree,
-        ``"not measured"`` if one is missing, else ``"undecided"``.
+        ``"agrees"`` if all verdicts are the same decided one, ``"disagrees"`` if some agree where
+        others disagree, ``"not measured"`` if one is missing, else ``"undecided"``.
     """
     words = set(verdicts)
     if not words or "not measured" in words:
@@ -101,7 +126,10 @@ def throughout(verdicts):
 
 def _extreme(name, curve, seed):
     layer = extreme(curve, np.abs)
-    return chosen(name, curve, layer, seed, above=0.0) | {f"{name}_layer": float(layer), f"{name}_plateau": plateau(curve.mean(), layer)}
+    return chosen(name, curve, layer, seed, above=0.0) | {
+        f"{name}_layer": float(layer),
+        f"{name}_plateau": plateau(curve.mean(), layer),
+    }
 
 
 def _stability(name, curves, seed):
@@ -118,20 +146,28 @@ def _stability(name, curves, seed):
     for width in widths:
         if width != base:
             found |= drawn(f"shift_{name}_w{width}", at[width] - at[base], within=(-reach, reach))
-    found[f"place_{name}_verdict"] = throughout([word for key, word in found.items() if key.endswith("_verdict")])
+    found[f"place_{name}_verdict"] = throughout(
+        [word for key, word in found.items() if key.endswith("_verdict")]
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = size[max(widths)].max(axis=1) / size[min(widths)].max(axis=1)
-    return found | drawn(f"ratio_{name}", np.where(np.isfinite(ratio), ratio, np.nan), within=SLIGHTLY)
+    return found | drawn(
+        f"ratio_{name}", np.where(np.isfinite(ratio), ratio, np.nan), within=SLIGHTLY
+    )
 
 
 def _conclusions(curves, width, seed):
-    """Section 3.1's contrasts at one width, each path at the layer of its own extreme; by the rules used there."""
+    """Section 3.1's contrasts at one width, each path at the layer of its own extreme; by the rules
+    used there.
+    """
 
     def largest(name, path, d, lowest=False, **rule):
         curve = curves.get((path, d, False, width))
         if curve is None:
             return estimate(f"{name}_w{width}", [], seed, **rule)
-        return chosen(f"{name}_w{width}", curve, extreme(curve, np.negative if lowest else None), seed, **rule)
+        return chosen(
+            f"{name}_w{width}", curve, extreme(curve, np.negative if lowest else None), seed, **rule
+        )
 
     def contrast(name, more, less, lowest=False):
         pair = [curves.get((path, d, control, width)) for path, d, control in (more, less)]
@@ -144,7 +180,12 @@ def _conclusions(curves, width, seed):
     found = contrast("relay", ("vision_text", "vision", False), ("vision_last", "vision", False))
     found |= largest("direct", "vision_last", "vision", below=MARGINAL)
     found |= largest("compensation", "vision_text", "text", lowest=True, below=-MARGINAL)
-    found |= contrast("contrast_compensation", ("vision_text", "text", False), ("vision_text", "text", True), lowest=True)
+    found |= contrast(
+        "contrast_compensation",
+        ("vision_text", "text", False),
+        ("vision_text", "text", True),
+        lowest=True,
+    )
     for d in DIRECTIONS:
         found |= contrast(f"hub_{d}", ("text_last", d, False), ("text_last", d, True))
     return found

@@ -1,4 +1,6 @@
-"""The store: tables part by part, with their provenance, filled by one process or several. Knows rows, not what they mean."""
+"""The store: tables part by part, with their provenance, filled by one process or several. Knows
+rows, not what they mean.
+"""
 
 from reproduction.results.origin import provenance
 from reproduction.results.store import collect, fill, gather, remember, save

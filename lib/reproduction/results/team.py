@@ -1,7 +1,9 @@
-"""Several processes that fill one store together: which of them this is, and waiting for the others.
+"""Several processes that fill one store together: which of them this is, and waiting for the
+others.
 
-Process r of W measures the prompts r, r + W, r + 2W, … of every table (`store.gather`). Nothing but the store, a folder that all of
-them see, passes between them; so a table does not depend on how many there were.
+Process r of W measures the prompts r, r + W, r + 2W, … of every table (`store.gather`). Nothing but
+the store, a folder that all of them see, passes between them; so a table does not depend on how
+many there were.
 """
 
 import os
@@ -13,7 +15,8 @@ from torch import distributed
 
 
 def join() -> tuple[int, int]:
-    """Join the processes that a launcher has started (`accelerate launch`, `torchrun`), each on a GPU of its own where there are GPUs.
+    """Join the processes that a launcher has started (`accelerate launch`, `torchrun`), each on a
+    GPU of its own where there are GPUs.
 
     Returns
     -------
@@ -22,7 +25,8 @@ def join() -> tuple[int, int]:
     """
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        # They only wait for each other, which gloo does on any machine; and one may have much longer to measure than another.
+        # They only wait for each other, which gloo does on any machine; and one may have much
+        # longer to measure than another.
         PartialState(cpu=not torch.cuda.is_available(), backend="gloo", timeout=timedelta(days=30))
     return place()
 
