@@ -6,45 +6,32 @@
 # convention of this book that has an alternative, as a line of one table.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
-# samples per direction, for the ranking, for each measure, and failures for
-# amplification
-n = 8
-seed = 0
-split = "held"
+weights = "trained"  # "random": the same architecture untrained, a control
+n = 8  # samples per direction to rank, to measure, and failures to amplify
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 draws = 3  # random head sets per case
-# closing a path: windows are centred on every third layer, so that those of three
-# layers tile the model
-stride = 3
-only_following = True  # False keeps samples that the model does not answer as told
+stride = 3  # windows are centred on every third layer: those of three layers tile it
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
 import pandas as pd
-from myst_nb import glue
 
-import arbitration as arb
-from arbitration.dataset import entities
-from arbitration.equations import heads
-from reproduction import cohorts, figures, measures, numbers, parameters, results
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results, tables
+from reproduction.measures.heads import NO_ANSWERS
 
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-half = min(3 * n, len(everything) // 2)
-samples = everything[: 2 * half]
-answers = cohorts.answered.ask_samples(subject, samples, dictionary)
-ranked = cohorts.answered.choose_prompts(
-    subject, samples[:half], answers, n, only_following
-)
-tested = cohorts.answered.choose_prompts(
-    subject, samples[half:], answers, n, only_following
-)
+study = cohorts.study(globals())
+subject, dictionary = study.subject, study.dictionary
+
+# %%
+half = min(3 * n, len(study.everything) // 2)
+samples = study.everything[: 2 * half]
+ranked, tested = cohorts.halves(study, half)
 origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %% [markdown]
@@ -54,54 +41,33 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 # for other words.
 
 # %%
-strangers = cohorts.strangers.borrow_answers(
-    dictionary, samples, seed, subject.tokenizer
+strangers = cohorts.borrow_answers(dictionary, samples, seed, subject.tokenizer)
+read = measures.each(measures.readings.measure_readings)
+given = {"borrowed": strangers, "dictionary": dictionary}
+beliefs = results.collect("readings", read, subject, ranked, **given)
+alt = (
+    "Latent decision alignment rate by layer with Φ of the strongest token, of the "
+    "two strongest, and averaged over an answer's forms"
 )
-
-
-def believed(prompt):
-    return measures.readings.measure_readings(
-        subject, prompt, dictionary, strangers[prompt.sample.id]
-    )
-
-
-beliefs = results.collect(
-    "readings", subject, ranked, lambda missing: map(believed, missing), **origin
-)
-alt = "Latent decision alignment rate by layer with Φ of the strongest token, of the two strongest, and averaged over an answer's forms"
-figures.publish(figures.fig14_beliefs(beliefs), "fig14_beliefs", subject.name, alt=alt)
+figure = figures.fig14_beliefs(beliefs)
+figures.publish(figure, "fig14_beliefs", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Heads ranked under three readings
 #
-# Eq. 12 with each Φ. The default's contributions are kept under the name and parameters
-# of Section 4.2, which reads them too.
+# Eq. 12 with each Φ. The default's contributions are those of Section 4.2, which reads
+# them too.
 
 # %%
-readings = measures.readings.POOLINGS
-
-
-def contributions(reading):
-    options = {"top_k": reading.top_k, "pooling": reading.pooling, "norm": reading.norm}
-
-    def rows(prompt):
-        return arb.head_attribution(subject, [prompt], dictionary, **options)
-
-    return results.gather(
-        "heads", subject, ranked, lambda missing: map(rows, missing), **options
-    ).assign(reading=reading.name)
-
-
-scores = pd.concat(map(contributions, readings), ignore_index=True)
-results.save(
-    scores, "head_readings", results.provenance(subject, **origin), subject.name
-)
-rankings = {
-    reading: {
-        way: heads.ranking(rows[rows["following"] == way]) for way in ("text", "vision")
-    }
-    for reading, rows in scores.groupby("reading", sort=False)
-}
+scored, rankings = [], {}
+for reading in measures.readings.POOLINGS:
+    phi = {"top_k": reading.top_k, "pooling": reading.pooling, "norm": reading.norm}
+    rows = tables.attribute_heads(subject, ranked, dictionary, **phi)
+    scored.append(rows.assign(reading=reading.name))
+    orders = measures.heads.rank_directions(rows)
+    rankings[reading.name] = measures.heads.keep_top(subject, orders, 0.1)
+scores = pd.concat(scored, ignore_index=True)
+results.save(scores, "head_readings", subject, **origin)
 
 # %% [markdown]
 # ## Fig. 14: blocking and amplifying them
@@ -111,64 +77,30 @@ rankings = {
 # then such with a weakened instruction.
 
 # %%
-failed = [(prompt, 0.0) for prompt in tested]
-if only_following:
-    unused = everything[half : 8 * n]
-    failed = [
-        pair
-        for way in ("text", "vision")
-        for pair in cohorts.failures.find_failures(subject, unused, way, n, dictionary)
-    ]
-mix = {prompt.id: share for prompt, share in failed}
-cases = {
-    "blocking": [(0.025, 0.0), (0.05, 0.0), (0.1, 0.0)],
-    "amplification": [(0.05, 1.5), (0.05, 2.0), (0.05, 3.0)],
-}
+failed = cohorts.failing(study, study.everything[half : 8 * n], tested)
+turned = [prompt for prompt, _ in failed]
+scale = measures.each(measures.heads.scale_ranked)
+given = {"dictionary": dictionary, "rankings": rankings, "draws": draws, "seed": seed}
+shares = {"cases": [(0.025, 0.0), (0.05, 0.0), (0.1, 0.0)], "setting": "blocking"}
+gains = {"cases": [(0.05, 1.5), (0.05, 2.0), (0.05, 3.0)], "setting": "amplification"}
 
-
-def intervened(setting, prompts):
-    def scaled(prompt):
-        table = measures.heads.scale_ranked(
-            subject, prompt, dictionary, rankings, cases[setting], setting, draws, seed
-        )
-        return table.assign(mix=mix[prompt.id] if setting == "amplification" else 0.0)
-
-    order = {
-        name: [str(head) for way in ranking.values() for head in way]
-        for name, ranking in rankings.items()
-    }
-    kept = {
-        "rankings": order,
-        "draws": draws,
-        "cases": cases[setting],
-        "mix": mix if setting == "amplification" else {},
-        **origin,
-    }
-    none = measures.heads.NO_ANSWERS.assign(mix=0.0)
-    return results.gather(
-        "ablated",
-        subject,
-        prompts,
-        lambda missing: map(scaled, missing),
-        none,
-        setting=setting,
-        **kept,
-    )
-
-
-settings = {"blocking": tested, "amplification": [prompt for prompt, _ in failed]}
-interventions = pd.concat(
-    [intervened(setting, prompts) for setting, prompts in settings.items()],
-    ignore_index=True,
+# %%
+blocked = results.gather(
+    "ablated", scale, subject, tested, NO_ANSWERS, **given, **shares
 )
-results.save(
-    interventions,
-    "ablations",
-    results.provenance(subject, draws=draws, mix=mix, **origin),
-    subject.name,
+amplified = results.gather(
+    "ablated", scale, subject, turned, NO_ANSWERS, **given, **gains
 )
-alt = "Modality following ratio with top heads blocked or amplified, the heads ranked under three readings, and random heads"
-figures.publish(figures.fig14(interventions), "fig14", subject.name, alt=alt)
+parts = [blocked.assign(mix=0.0), cohorts.mark_mix(amplified, failed)]
+answers = pd.concat(parts, ignore_index=True)
+results.save(answers, "ablations", subject, draws=draws, **origin)
+
+# %%
+alt = (
+    "Modality following ratio with top heads blocked or amplified, the heads ranked "
+    "under three readings, and random heads"
+)
+figures.publish(figures.fig14(answers), "fig14", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Closing the way into the anchors, otherwise
@@ -179,57 +111,26 @@ figures.publish(figures.fig14(interventions), "fig14", subject.name, alt=alt)
 
 # %%
 centres = list(range(1, subject.n_layers, stride))
-
-
-def closed(span, width):
-    def sweep(missing):
-        return measures.paths.sweep_into(subject, missing, span, width, centres)
-
-    return results.gather(
-        "anchor_paths", subject, ranked, sweep, span=span, width=width, centres=centres
-    )
-
-
-targets = [
-    "instruction",
-    "modality",
-    "question",
-    "constraint",
-    measures.readings.WIDENED,
-]
-spans = [
-    span
-    for span in targets
-    if all(len(measures.readings.span_positions(prompt, span)) for prompt in ranked)
-]
-paths = pd.concat(
-    [closed("instruction", 7), *(closed(span, 3) for span in spans)], ignore_index=True
-)
-results.save(
-    paths,
-    "anchor_paths",
-    results.provenance(subject, stride=stride, **origin),
-    subject.name,
-)
+ways = [("instruction", 7)]
+ways += [(span, 3) for span in measures.readings.list_targets(ranked)]
+swept = []
+for span, width in ways:
+    given = {"span": span, "width": width, "layers": centres}
+    sweep = measures.paths.sweep_into
+    swept.append(results.gather("anchor_paths", sweep, subject, ranked, **given))
+paths = pd.concat(swept, ignore_index=True)
+results.save(paths, "anchor_paths", subject, stride=stride, **origin)
 
 # %% [markdown]
 # ## The first token against the whole answer
 
 # %%
-asked = [
-    subject.encode(sample, way)
-    for way in ("text", "vision")
-    for sample in samples[: 2 * n]
-    if sample.id in set(answers["sample"])
-]
-first = results.collect(
-    "first_token",
-    subject,
-    asked,
-    lambda missing: (
-        measures.answers.read_first_token(subject, prompt) for prompt in missing
-    ),
-)
+said = cohorts.ask_samples(subject, samples, dictionary)
+decidable = set(said["sample"])
+some = [sample for sample in samples[: 2 * n] if sample.id in decidable]
+asked = [subject.encode(sample, way) for way in ("text", "vision") for sample in some]
+begin = measures.each(measures.answers.read_first_token)
+first = results.collect("first_token", begin, subject, asked)
 
 # %% [markdown]
 # ## Every convention with an alternative
@@ -238,22 +139,13 @@ first = results.collect(
 # default.
 
 # %%
-table = numbers.compare_conventions(
-    answers, first, beliefs, paths, scores, seed=seed
-).assign(model=subject.name)
-results.save(
-    table,
-    "conventions",
-    results.provenance(subject, stride=stride, **origin),
-    subject.name,
-)
+table = numbers.compare_conventions(said, first, beliefs, paths, scores, seed=seed)
+table = table.assign(model=subject.name)
+results.save(table, "conventions", subject, stride=stride, **origin)
 table.drop(columns="model").round(2)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in numbers.summarise_ablations(
-    beliefs, interventions, table, seed=seed
-).items():
-    glue(key, value, display=False)
+glue_all(numbers.summarise_ablations(beliefs, answers, table, seed=seed))

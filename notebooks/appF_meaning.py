@@ -8,34 +8,27 @@
 # belongs to the place stays with the place.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
+weights = "trained"  # "random": the same architecture untrained, a control
 n = 6  # samples per direction and layout; twice as many are asked
-seed = 0
-split = "held"
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 width = 3  # layers per window: the centre and its neighbours
-# windows are centred on every third layer, so that those of three layers tile the model
-stride = 3
-only_following = True  # False keeps samples that the model does not answer as told
+stride = 3  # windows are centred on every third layer: those of three layers tile it
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
 import pandas as pd
-from myst_nb import glue
 
-import arbitration as arb
-from arbitration.dataset import entities
-from reproduction import cohorts as cohorts_
-from reproduction import figures, measures, numbers, parameters, results
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results
 
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts_.answered.adopt_spelling(subject, everything, dictionary)
-samples = everything[: 2 * n]
+study = cohorts.study(globals())
+subject, samples = study.subject, study.samples
+origin = {"n": n, "seed": seed, "data": data, "split": split}
 
 # %% [markdown]
 # ## Does the model still follow?
@@ -44,16 +37,10 @@ samples = everything[: 2 * n]
 # than three follow, nothing is.
 
 # %%
-answers = cohorts_.layouts.ask_layouts(subject, samples, dictionary)
-results.save(
-    answers,
-    "layouts",
-    results.provenance(subject, n=n, seed=seed, data=data, split=split),
-    subject.name,
-)
-followed = answers.assign(follows=answers["outcome"] == "follow").groupby(
-    ["layout", "following"], sort=False
-)["follows"]
+answers = cohorts.ask_layouts(subject, samples, study.dictionary)
+results.save(answers, "layouts", subject, **origin)
+answers["follows"] = answers["outcome"] == "follow"
+followed = answers.groupby(["layout", "following"], sort=False)["follows"]
 followed.agg(asked="size", follow="sum", ratio="mean")
 
 # %% [markdown]
@@ -64,58 +51,43 @@ followed.agg(asked="size", follow="sum", ratio="mean")
 
 # %%
 centres = list(range(1, subject.n_layers, stride))
-cohorts = cohorts_.layouts.choose_by_layout(
-    subject, samples, answers, n, only_following
-)
+given = {"width": width, "layers": centres, "seed": seed}
+chosen = cohorts.choose_by_layout(subject, samples, answers, n, only_following)
+swept = []
+for layout, prompts in chosen.items():
+    sweep = measures.paths.sweep_spans
+    part = results.gather("spans", sweep, subject, prompts, **given)
+    swept.append(part.assign(layout=layout))
 
-
-def swept(layout):
-    def sweep(missing):
-        return measures.paths.sweep_spans(subject, missing, width, centres, seed)
-
-    return results.gather(
-        "spans",
-        subject,
-        cohorts[layout],
-        sweep,
-        width=width,
-        centres=centres,
-        seed=seed,
-    ).assign(layout=layout)
-
-
-table = pd.concat(map(swept, cohorts), ignore_index=True)
-results.save(
-    table,
-    "spans",
-    results.provenance(
-        subject, n=n, seed=seed, width=width, stride=stride, data=data, split=split
-    ),
-    subject.name,
-)
+# %%
+table = pd.concat(swept, ignore_index=True)
+results.save(table, "spans", subject, width=width, stride=stride, **origin)
 table.tail(3)
 
 # %% [markdown]
 # ## Into each sentence
 
 # %%
-alt = "Layer-wise NSSD from the instructed modality into modality sentence, question and neutral words, one row of panels for each layout"
-figures.publish(
-    figures.fig_spans_in(table, answers), "fig_spans_in", subject.name, alt=alt
+alt = (
+    "Layer-wise NSSD from the instructed modality into modality sentence, question "
+    "and neutral words, one row of panels for each layout"
 )
+figure = figures.fig_spans_in(table, answers)
+figures.publish(figure, "fig_spans_in", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Out of each sentence
 
 # %%
-alt = "Layer-wise NSSD from modality sentence, question and neutral words to the last token, one row of panels for each layout"
-figures.publish(
-    figures.fig_spans_out(table, answers), "fig_spans_out", subject.name, alt=alt
+alt = (
+    "Layer-wise NSSD from modality sentence, question and neutral words to the last "
+    "token, one row of panels for each layout"
 )
+figure = figures.fig_spans_out(table, answers)
+figures.publish(figure, "fig_spans_out", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in numbers.summarise_meaning(table, answers, seed=seed).items():
-    glue(key, value, display=False)
+glue_all(numbers.summarise_meaning(table, answers, seed=seed))

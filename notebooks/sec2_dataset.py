@@ -7,30 +7,25 @@
 # samples that the model answers as told are those that the later sections dissect.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
+weights = "trained"  # "random": the same architecture untrained, a control
 n = 128  # samples asked, each under both instructions
-seed = 0
-# held-out wordings; "iid": the training's; "held_style": a held-out art style
-split = "held"
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 
 # %%
-from myst_nb import glue
-
-import arbitration as arb
 from arbitration.dataset import entities
-from reproduction import cohorts, figures, measures, numbers, parameters, results
-from reproduction.numbers import dataset
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results
+from reproduction.numbers import dataset as counts
 
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-samples = everything[:n]
+study = cohorts.study(globals())
+subject, dictionary = study.subject, study.dictionary
+samples = study.everything[:n]
+origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %% [markdown]
 # ## Samples that are not measured
@@ -40,13 +35,8 @@ samples = everything[:n]
 # refuses the picture, or the prompt is too long. No notebook measures such a sample.
 
 # %%
-prompts, dropped = cohorts.answered.encode_decidable(subject, samples, dictionary)
-results.save(
-    dropped,
-    "dropped",
-    results.provenance(subject, seed=seed, n=n, data=data, split=split),
-    subject.name,
-)
+prompts, dropped = cohorts.encode_decidable(subject, samples, dictionary)
+results.save(dropped, "dropped", subject, **origin)
 print(f"{dropped['sample'].nunique()} of {len(samples)} samples are dropped")
 dropped
 
@@ -60,7 +50,10 @@ dropped
 shown = prompts[0].sample
 groups = measures.tokens.group_tokens(subject, shown)
 forms = dict(zip(("vision", "text"), dictionary.sample_forms(shown)))
-alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
+alt = (
+    "One conflict sample: its picture, its text, both instructions, the token groups "
+    "of the prompt, and the forms of both answers"
+)
 figures.publish(figures.fig2(shown, groups, forms), "fig2", subject.name, alt=alt)
 
 # %% [markdown]
@@ -73,38 +66,20 @@ figures.publish(figures.fig2(shown, groups, forms), "fig2", subject.name, alt=al
 
 # %%
 print(f"{subject.name} writes the answers of this set: {subject.spelling}")
-answers = cohorts.answered.ask_samples(subject, samples, dictionary)
-results.save(
-    answers,
-    "answers",
-    results.provenance(subject, seed=seed, n=n, data=data, split=split),
-    subject.name,
-)
-answers.pivot_table(
-    index="task",
-    columns=["following", "outcome"],
-    values="sample",
-    aggfunc="count",
-    fill_value=0,
-)
+answers = cohorts.ask_samples(subject, samples, dictionary)
+results.save(answers, "answers", subject, **origin)
+by_outcome = answers.groupby(["task", "following", "outcome"]).size()
+by_outcome.unstack(["following", "outcome"], fill_value=0)
 
 # %% [markdown]
 # ## What the dictionary covers
 
 # %%
-coverage = dictionary.coverage(
-    [sample for sample in samples if sample.id in set(answers["sample"])],
-    subject.tokenizer,
-)
-results.save(
-    coverage,
-    "coverage",
-    results.provenance(subject, seed=seed, n=n, data=data, split=split),
-    subject.name,
-)
-coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"]).round(
-    2
-)
+asked = [sample for sample in samples if sample.id in set(answers["sample"])]
+coverage = dictionary.coverage(asked, subject.tokenizer)
+results.save(coverage, "coverage", subject, **origin)
+found = coverage.groupby("following")[["forms", "ids", "fallback"]]
+found.agg(["mean", "min"]).round(2)
 
 # %% [markdown]
 # ## The whole set (Appendix B)
@@ -112,32 +87,30 @@ coverage.groupby("following")[["forms", "ids", "fallback"]].agg(["mean", "min"])
 # Counted over every sample, whatever `n` is, and over all splits of the scenes.
 
 # %%
-everything = dataset.whole_set(data, split)
-texts = dataset.measure_texts(everything)
-entries = dataset.list_entries(everything, entities.of(data, everything))
+whole = counts.whole_set(data, split)
+texts = counts.measure_texts(whole)
+entries = counts.list_entries(whole, entities.of(data, whole))
 for name, counted in (("texts", texts), ("entries", entries)):
-    results.save(
-        counted, name, results.provenance(subject, data=data, split=split), subject.name
-    )
-alt = "Samples by task and split, lengths of question, context, instruction and answer in words, and number of dictionary forms an answer"
+    results.save(counted, name, subject, data=data, split=split)
+alt = (
+    "Samples by task and split, lengths of question, context, instruction and answer "
+    "in words, and number of dictionary forms an answer"
+)
 figures.publish(figures.fig_set(texts, entries), "fig_set", subject.name, alt=alt)
 
 # %%
-dataset.by_task(texts, entries).round(1)
+counts.by_task(texts, entries).round(1)
 
 # %% [markdown]
 # What the scenes that ship with the project are drawn from: different icons, and
 # pictures that hold one, by art style and split.
 
 # %%
-dataset.list_pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
+counts.list_pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in (
-    numbers.summarise_answers(answers, coverage, seed=seed)
-    | numbers.summarise_set(texts, entries)
-).items():
-    glue(key, value, display=False)
+glue_all(numbers.summarise_answers(answers, coverage, seed=seed))
+glue_all(numbers.summarise_set(texts, entries))

@@ -7,68 +7,45 @@
 # control reads the words of another sample's answers.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
+weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
-seed = 0
-split = "held"
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that the model does not answer as told
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
-from myst_nb import glue
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results
 
-import arbitration as arb
-from arbitration.dataset import entities
-from reproduction import cohorts, figures, measures, numbers, parameters, results
-
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-samples = everything[: 2 * n]
-answers = cohorts.answered.ask_samples(subject, samples, dictionary)
-prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
+study = cohorts.study(globals())
+subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 
 # %% [markdown]
 # ## Signals in every layer
 
 # %%
-strangers = cohorts.strangers.borrow_answers(
-    dictionary, samples, seed, subject.tokenizer
-)
-options = {"top_k": top_k, "pooling": pooling, "norm": norm}
-
-
-def rows(prompt):
-    return measures.beliefs.measure_beliefs(
-        subject, prompt, dictionary, strangers[prompt.sample.id], **options
-    )
-
-
+strangers = cohorts.borrow_answers(dictionary, study.samples, seed, subject.tokenizer)
+read = measures.each(measures.beliefs.measure_beliefs)
+phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
 beliefs = results.collect(
-    "beliefs",
-    subject,
-    prompts,
-    lambda missing: map(rows, missing),
-    seed=seed,
-    n=n,
-    data=data,
-    split=split,
-    **options,
+    "beliefs", read, subject, prompts, borrowed=strangers, dictionary=dictionary, **phi
 )
 
 # %% [markdown]
 # ## Fig. 5a: latent decision alignment
 
 # %%
-alt = "Latent decision alignment rate by layer at the instruction tokens, with the shuffled dictionary as control"
+alt = (
+    "Latent decision alignment rate by layer at the instruction tokens, "
+    "with the shuffled dictionary as control"
+)
 figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %% [markdown]
@@ -80,26 +57,17 @@ figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %%
 layers = measures.paths.critical_layers(subject.n_layers)
-
-
-def blocked(prompt):
-    return measures.paths.measure_paths(subject, prompt, dictionary, layers, seed)
-
-
-paths = results.collect(
-    "paths",
-    subject,
-    prompts,
-    lambda missing: map(blocked, missing),
-    layers=list(layers),
-    seed=seed,
+blocked = measures.each(measures.paths.measure_paths)
+given = {"dictionary": dictionary, "layers": layers, "seed": seed}
+paths = results.collect("paths", blocked, subject, prompts, **given)
+alt = (
+    "Share of answers that follow the instruction with no path closed, instruction "
+    "to last, own modality to last, and random tokens to last"
 )
-alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
 figures.publish(figures.fig5b(paths), "fig5b", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in numbers.summarise_beliefs(beliefs, paths, seed=seed).items():
-    glue(key, value, display=False)
+glue_all(numbers.summarise_beliefs(beliefs, paths, seed=seed))

@@ -7,97 +7,59 @@
 # helped the model to follow. Grey: as many source tokens drawn at random.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
+weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
-# how many of them the control curves come from; they cost as much as the curves
-# themselves
-n_controls = 12
-seed = 0
-split = "held"
+n_controls = 12  # of them, those with the control, which costs as much as the curves
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 width = 3  # layers per window: the centre and its neighbours
-only_following = True  # False keeps samples that the model does not answer as told
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
-import pandas as pd
-from myst_nb import glue
-
-import arbitration as arb
-from arbitration.dataset import entities
-from reproduction import cohorts, figures, numbers, parameters, results
+from press.glued import glue_all
+from reproduction import cohorts, figures, numbers, results, tables
 from reproduction.numbers import authors
 
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-samples = everything[: 2 * n]
-answers = cohorts.answered.ask_samples(subject, samples, dictionary)
-prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
+study = cohorts.study(globals())
+subject, prompts = study.subject, study.prompts
 
 # %% [markdown]
 # ## The sweep
 #
 # Every pathway of Figs. 3 and 4 in every layer; one row per sample × instruction ×
 # pathway × layer. One more is measured for completeness: the template's tokens after
-# the question could relay to the last one too.
+# the question could relay to the last one too. Then the same with random source tokens,
+# on the first samples of each direction.
 
 # %%
-pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
-
-
-def sweep(missing):
-    return arb.knockout_tables(subject, missing, pathways, width)
-
-
-options = {"width": width, "pathways": list(map(str, pathways))}
-paths = results.collect("knockout", subject, prompts, sweep, **options)
-paths.tail(3)
-
-# %% [markdown]
-# The same with random source tokens, on the first samples of each direction.
-
-# %%
-controls = [
-    arb.Pathway(pathway.source, pathway.target, control=seed) for pathway in pathways
-]
-compared = [
-    prompt
-    for way in arb.dataset.MODALITIES
-    for prompt in [p for p in prompts if p.following == way][:n_controls]
-]
-
-
-def sweep_controls(missing):
-    return arb.knockout_tables(subject, missing, controls, width)
-
-
-table = pd.concat(
-    [
-        paths,
-        results.collect(
-            "knockout_controls", subject, compared, sweep_controls, seed=seed, **options
-        ),
-    ],
-    ignore_index=True,
+compared = cohorts.first(prompts, n_controls)
+table = tables.sweep_pathways(
+    subject, prompts, compared, width, seed, collect=results.collect
 )
+table.tail(3)
 
 # %% [markdown]
 # ## Fig. 3: vision, text, and the last token
 
 # %%
-alt = "Layer-wise NSSD of vision to text, vision to last and text to last, for text following and vision following"
+alt = (
+    "Layer-wise NSSD of vision to text, vision to last and text to last, "
+    "for text following and vision following"
+)
 figures.publish(figures.fig3(table), "fig3", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 4: the text split into context and instruction
 
 # %%
-alt = "Layer-wise NSSD of the paths among vision, context, instruction and last, for text following and vision following"
+alt = (
+    "Layer-wise NSSD of the paths among vision, context, instruction and last, "
+    "for text following and vision following"
+)
 figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %% [markdown]
@@ -108,7 +70,8 @@ figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %%
 alt = (
-    "Vision, context, instruction and last token, joined by five arrows as wide as the largest NSSD of their paths, with values and controls, "
+    "Vision, context, instruction and last token, joined by five arrows as wide as "
+    "the largest NSSD of their paths, with values and controls, "
     "for text following and vision following"
 )
 figures.publish(figures.fig1(table), "fig1", subject.name, alt=alt)
@@ -122,7 +85,10 @@ figures.publish(figures.fig1(table), "fig1", subject.name, alt=alt)
 # or scaled.
 
 # %%
-alt = "Layer-wise NSSD measured here and as published by the authors, one panel for each path of Figs. 3 and 4 and each direction"
+alt = (
+    "Layer-wise NSSD measured here and as published by the authors, one panel for "
+    "each path of Figs. 3 and 4 and each direction"
+)
 figures.publish(figures.fig_authors(table), "fig_authors", subject.name, alt=alt)
 
 # %% [markdown]
@@ -131,12 +97,8 @@ figures.publish(figures.fig_authors(table), "fig_authors", subject.name, alt=alt
 
 # %%
 comparison = authors.compare_curves(table, seed)
-results.save(
-    comparison,
-    "authors",
-    results.provenance(subject, seed=seed, n=n, data=data, split=split, width=width),
-    subject.name,
-)
+origin = {"seed": seed, "n": n, "data": data, "split": split, "width": width}
+results.save(comparison, "authors", subject, **origin)
 comparison.set_index(["following", "pathway"]).round(2)
 
 # %% [markdown]
@@ -150,5 +112,4 @@ authors.among_authors().set_index(["following", "pathway", "run"]).round(2)
 # ## Numbers for the book
 
 # %%
-for key, value in numbers.summarise_knockout(table, seed=seed).items():
-    glue(key, value, display=False)
+glue_all(numbers.summarise_knockout(table, seed=seed))

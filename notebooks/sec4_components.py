@@ -6,78 +6,52 @@
 # to what the last layer has more than the embedding.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
+weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
-seed = 0
-split = "held"
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 positions = "instruction"  # "last": the same at the last position
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that the model does not answer as told
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
-from myst_nb import glue
+from press.glued import glue_all
+from reproduction import cohorts, figures, numbers, results, tables
 
-import arbitration as arb
-from arbitration.dataset import entities
-from reproduction import cohorts, figures, measures, numbers, parameters, results
-
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-samples = everything[: 2 * n]
-answers = cohorts.answered.ask_samples(subject, samples, dictionary)
-prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)
+study = cohorts.study(globals())
+subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 
 # %% [markdown]
 # ## Increments in every layer
 
 # %%
-strangers = cohorts.strangers.borrow_answers(
-    dictionary, samples, seed, subject.tokenizer
-)
-options = {"positions": positions, "top_k": top_k, "pooling": pooling, "norm": norm}
-
-
-def rows(prompt):
-    return measures.components.measure_components(
-        subject, prompt, dictionary, strangers[prompt.sample.id], **options
-    )
-
-
-components = results.collect(
-    "components",
-    subject,
-    prompts,
-    lambda missing: map(rows, missing),
-    seed=seed,
-    n=n,
-    data=data,
-    split=split,
-    **options,
+strangers = cohorts.borrow_answers(dictionary, study.samples, seed, subject.tokenizer)
+how = {"positions": positions, "top_k": top_k, "pooling": pooling, "norm": norm}
+components = tables.read_components(
+    subject, prompts, dictionary, strangers, collect=results.collect, **how
 )
 
 # %% [markdown]
 # ## Fig. 6a: both modalities' signals
 
 # %%
-alt = "Signal of the followed modality and of its competitor at the instruction tokens by layer, with the shuffled dictionary as control"
+alt = (
+    "Signal of the followed modality and of its competitor at the instruction tokens "
+    "by layer, with the shuffled dictionary as control"
+)
 figures.publish(figures.fig6a(components), "fig6a", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 6b: what each sublayer adds to the followed modality's signal
 
 # %%
-alt = (
-    "Increment of the followed modality's signal by attention and by MLP in every layer"
-)
+alt = "Increment of the followed modality's signal by attention and by MLP, by layer"
 figures.publish(figures.fig6b(components), "fig6b", subject.name, alt=alt)
 
 # %% [markdown]
@@ -91,5 +65,4 @@ figures.publish(figures.fig7(components), "fig7", subject.name, alt=alt)
 # ## Numbers for the book
 
 # %%
-for key, value in numbers.summarise_components(components, seed=seed).items():
-    glue(key, value, display=False)
+glue_all(numbers.summarise_components(components, seed=seed))

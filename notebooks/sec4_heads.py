@@ -9,117 +9,72 @@
 # samples would have flattered is measured in `sec4_sensitivity`.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
-# samples per direction, for the ranking, for blocking, and failures for amplification;
-# 60 in a full run
-n = 16
-seed = 0
-split = "held"
-draws = 10  # random sets of each control at 5 % and at factor 2; 100 in a full run
-elsewhere = (
-    2  # random sets of each control at the other shares and factors; 10 in a full run
+weights = "trained"  # "random": the same architecture untrained, a control
+n = 16  # samples per direction to rank, to block, and failures to amplify; 60 in full
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
 )
+draws = 10  # random sets of each control at 5 % and at factor 2; 100 in a full run
+elsewhere = 2  # random sets at the other shares and factors; 10 in a full run
 shares = [0.01, 0.025, 0.05, 0.075, 0.1]  # of all heads, blocked
 factors = [1.25, 1.5, 2.0, 3.0, 5.0]  # on 5 % of the heads
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that the model does not answer as told
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
 import pandas as pd
-from myst_nb import glue
 
-import arbitration as arb
-from arbitration.dataset import entities
-from arbitration.equations import heads
-from reproduction import cohorts, figures, numbers, parameters, results
-from reproduction.measures import heads as heads_of_measures
-from reproduction.measures.heads import Case
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results, tables
+from reproduction.measures.heads import NO_ANSWERS, Case
 
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-half = min(3 * n, len(everything) // 2)
-answers = cohorts.answered.ask_samples(subject, everything[: 2 * half], dictionary)
-ranked = cohorts.answered.choose_prompts(
-    subject, everything[:half], answers, n, only_following
-)
-tested = cohorts.answered.choose_prompts(
-    subject, everything[half : 2 * half], answers, n, only_following
-)
+study = cohorts.study(globals())
+subject, dictionary = study.subject, study.dictionary
+half = min(3 * n, len(study.everything) // 2)
+ranked, tested = cohorts.halves(study, half)
 
 # %% [markdown]
 # ## Fig. 8: contribution of every head
 
 # %%
-options = {"top_k": top_k, "pooling": pooling, "norm": norm}
-
-
-def rows(prompt):
-    return arb.head_attribution(subject, [prompt], dictionary, **options)
-
-
-scores = results.collect(
-    "heads", subject, ranked, lambda missing: map(rows, missing), **options
+phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
+scores = tables.attribute_heads(subject, ranked, dictionary, results.collect, **phi)
+rankings = measures.heads.rank_directions(scores)
+alt = (
+    "Contribution of every head to the arbitration margin by layer, and sorted, "
+    "for text following and vision following"
 )
-rankings = {
-    way: heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")
-}
-alt = "Contribution of every head to the arbitration margin by layer, and sorted, for text following and vision following"
 figures.publish(figures.fig8(scores), "fig8", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, left: blocking
 #
 # At the instruction tokens, as in the paper; at 5 % also at the last position and at
-# both.
+# both. Beside the top heads: those that both directions share, as many random heads,
+# and as many of the same layers.
 
 # %%
-blocks = [Case(share, 0.0, draws if share == 0.05 else elsewhere) for share in shares]
-places = {
-    "instruction": blocks,
-    "last": [Case(0.05, 0.0, elsewhere)],
-    "both": [Case(0.05, 0.0, elsewhere)],
-}
+sizes = [Case(share, 0.0, draws if share == 0.05 else elsewhere) for share in shares]
+few = [Case(0.05, 0.0, elsewhere)]
+top = measures.heads.keep_top(subject, rankings, max(0.05, *shares))
+given = {"dictionary": dictionary, "rankings": top, "seed": seed}
+scale = measures.each(measures.heads.scale_paper_sets)
 
-
-def scaled(prompt, cases, setting, place):
-    sets = heads_of_measures.list_paper_settings(
-        subject, cases, rankings, prompt.following, seed
-    )
-    return heads_of_measures.scale_sets(
-        subject, prompt, dictionary, sets, setting, place
-    )
-
-
-def block(prompt):
-    return pd.concat(
-        [scaled(prompt, cases, "blocking", place) for place, cases in places.items()]
-    )
-
-
-origin = {
-    "rankings": {way: list(map(str, order)) for way, order in rankings.items()},
-    "seed": seed,
-}
-blocking = results.collect(
-    "blocking",
-    subject,
-    tested,
-    lambda missing: map(block, missing),
-    heads_of_measures.NO_ANSWERS,
-    cases=places,
-    **origin,
+# %%
+places = {"instruction": sizes, "last": few, "both": few}
+given |= {"setting": "blocking", "places": places}
+blocking = results.collect("blocking", scale, subject, tested, NO_ANSWERS, **given)
+alt = (
+    "Modality following ratio against the share of blocked heads: "
+    "top heads, shared heads, random heads, heads of the same layers"
 )
-alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads, heads of the same layers"
-figures.publish(figures.fig9_blocking(blocking), "fig9_blocking", subject.name, alt=alt)
+figure = figures.fig9_blocking(blocking)
+figures.publish(figure, "fig9_blocking", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 9, right: amplification
@@ -131,54 +86,27 @@ figures.publish(figures.fig9_blocking(blocking), "fig9_blocking", subject.name, 
 # is a number of the book.
 
 # %%
-unused = everything[half : 24 * n]
-failed = [(prompt, 0.0) for prompt in tested]
-if only_following:
-    failed = [
-        pair
-        for way in ("text", "vision")
-        for pair in cohorts.failures.find_failures(subject, unused, way, n, dictionary)
-    ]
-mix = {prompt.id: share for prompt, share in failed}
-gains = [
-    Case(0.05, factor, draws if factor == 2.0 else elsewhere) for factor in factors
-]
+failed = cohorts.failing(study, study.everything[half : 24 * n], tested)
+turned = [prompt for prompt, _ in failed]
+gains = [Case(0.05, factor, draws if factor == 2 else elsewhere) for factor in factors]
+given |= {"setting": "amplification", "places": {"instruction": gains}}
+found = results.gather("amplification", scale, subject, turned, NO_ANSWERS, **given)
+amplification = cohorts.mark_mix(found, failed)
+weakened = amplification["mix"] > 0
+amplification["source"] = weakened.map({True: "weakened", False: "natural"})
+results.save(amplification, "amplification", subject, **given)
 
-
-def amplify(prompt):
-    table = scaled(prompt, gains, "amplification", "instruction")
-    return table.assign(
-        mix=mix[prompt.id], source="weakened" if mix[prompt.id] else "natural"
-    )
-
-
-none = heads_of_measures.NO_ANSWERS.assign(
-    mix=0.0, source=""
-)  # of a model that never fails
-amplification = results.collect(
-    "amplification",
-    subject,
-    [prompt for prompt, _ in failed],
-    lambda missing: map(amplify, missing),
-    none,
-    mix=mix,
-    cases=gains,
-    **origin,
+# %%
+alt = (
+    "Modality following ratio of failed samples against the factor on the heads: "
+    "top heads, shared heads, random heads, heads of the same layers"
 )
-alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads, heads of the same layers"
-figures.publish(
-    figures.fig9_amplification(amplification),
-    "fig9_amplification",
-    subject.name,
-    alt=alt,
-)
+figure = figures.fig9_amplification(amplification)
+figures.publish(figure, "fig9_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-interventions = pd.concat([blocking, amplification], ignore_index=True)
-for key, value in numbers.summarise_heads(
-    scores, interventions, seed=seed, wanted=n
-).items():
-    glue(key, value, display=False)
+answers = pd.concat([blocking, amplification], ignore_index=True)
+glue_all(numbers.summarise_heads(scores, answers, seed=seed, wanted=n))

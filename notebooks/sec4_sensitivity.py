@@ -8,57 +8,42 @@
 # against random heads of the whole model and of the same layers.
 
 # %% tags=["parameters"]
-model = "smol"
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
-weights = "trained"  # "random": the same architecture with random weights, a control
-# samples per direction in each half, and as many failures, a third from each source; 60
-# in a full run
-n = 12
+weights = "trained"  # "random": the same architecture untrained, a control
+n = 12  # samples per direction in each half, and as many failures; 60 in a full run
 singles = 3  # of them, those on which every head is silenced alone; 16 in a full run
 draws = 3  # random sets of each control at 5 % and at factor 2; 100 in a full run
-elsewhere = (
-    1  # random sets of each control at the other shares and factors; 10 in a full run
-)
+elsewhere = 1  # random sets at the other shares and factors; 10 in a full run
 shares = [0.01, 0.05, 0.1]  # of all heads, blocked
 factors = [1.5, 2.0, 5.0]  # on 5 % of the heads
-# samples per direction that are searched for failures from each source; 280 in a full
-# run
-tries = 24
-seed = 0
-split = "held"
+tries = 24  # samples per direction searched for each kind of failure; 280 in a full run
+seed = 0  # draws the order of the samples, and the controls
+split = (
+    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
+)
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that the model does not answer as told
+only_following = True  # False keeps samples that are not answered as told
 
 # %%
 import pandas as pd
-from myst_nb import glue
 
-import arbitration as arb
-from arbitration.dataset import entities
-from reproduction import cohorts, figures, numbers, parameters, results
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results, tables
 from reproduction.cohorts.failures import SOURCES, TRIED, UNREAD, seek_all_sources
-from reproduction.measures import heads
-from reproduction.measures.heads import Case
+from reproduction.measures.heads import NO_ANSWERS, NO_EFFECTS, Case
 
-parameters.settle(
-    globals()
-)  # a value that a parameter cannot have is refused here, before anything is loaded
-subject = arb.load(model, weights)
-everything = arb.dataset.shuffled(arb.dataset.load(data, split), seed)
-dictionary = entities.of(data, everything)
-subject = cohorts.answered.adopt_spelling(subject, everything, dictionary)
-half = min(2 * n, len(everything) // 2)
-unranked = everything[half : half + max(half, tries)]
-answers = cohorts.answered.ask_samples(
-    subject, everything[:half] + unranked, dictionary
-)
-halves = {"ranked": everything[:half], "tested": unranked[:half]}
-prompts = {
-    name: cohorts.answered.choose_prompts(subject, own, answers, n, only_following)
-    for name, own in halves.items()
-}
+study = cohorts.study(globals())
+subject, dictionary = study.subject, study.dictionary
+
+# %%
+half = min(2 * n, len(study.everything) // 2)
+first, others = study.everything[:half], study.everything[half:][: max(half, tries)]
+answers = cohorts.ask_samples(subject, first + others, dictionary)
+ranked = cohorts.choose(study, first, answers)
+tested = cohorts.choose(study, others[:half], answers)
 
 # %% [markdown]
 # ## Both rankings, on both halves
@@ -67,20 +52,13 @@ prompts = {
 # see what ranking on the tested samples would have flattered.
 
 # %%
-options = {"top_k": top_k, "pooling": pooling, "norm": norm}
-
-
-def score(prompt):
-    return heads.score_heads(subject, prompt, dictionary, **options)
-
-
-both = prompts["ranked"] + prompts["tested"]
-scores = results.collect(
-    "head_scores", subject, both, lambda missing: map(score, missing), **options
-)
-in_first = scores["sample"].isin({sample.id for sample in halves["ranked"]})
+phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
+both = ranked + tested
+scores = tables.score_heads(subject, both, dictionary, results.collect, **phi)
+in_first = scores["sample"].isin({sample.id for sample in first})
 scores["half"] = in_first.map({True: "ranked", False: "tested"})
-ranked, same = (heads.rank_heads(scores[scores["half"] == name]) for name in halves)
+orders = measures.heads.rank_heads(scores[in_first])
+flattered = measures.heads.rank_heads(scores[~in_first])
 
 # %% [markdown]
 # ## The truth about each head
@@ -89,25 +67,15 @@ ranked, same = (heads.rank_heads(scores[scores["half"] == name]) for name in hal
 # decision's lead loses is what the head was worth.
 
 # %%
-alone = [
-    prompt
-    for way in ("text", "vision")
-    for prompt in [p for p in prompts["tested"] if p.following == way][:singles]
-]
-silenced = results.collect(
-    "head_effects",
-    subject,
-    alone,
-    lambda missing: (heads.silence_heads(subject, prompt) for prompt in missing),
-    heads.NO_EFFECTS,
+alone = cohorts.first(tested, singles)
+silence = measures.each(measures.heads.silence_heads)
+silenced = results.collect("head_effects", silence, subject, alone, NO_EFFECTS)
+alt = (
+    "Scores of all heads by Eq. 12 and by sensitivity against the lead that the "
+    "decision loses without the head, text and vision following"
 )
-alt = "Scores of all heads by Eq. 12 and by sensitivity against the lead that the decision loses without the head, text and vision following"
-figures.publish(
-    figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced),
-    "fig_head_truth",
-    subject.name,
-    alt=alt,
-)
+figure = figures.fig_head_truth(scores[in_first], silenced)
+figures.publish(figure, "fig_head_truth", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Blocking
@@ -117,81 +85,56 @@ figures.publish(
 # a ranking on the very samples that are tested.
 
 # %%
+most = max(0.05, *shares)
+top = measures.heads.keep_top(subject, orders, most)
+same = measures.heads.keep_top(subject, flattered, most)
+few = [Case(0.05, 0.0, elsewhere)]
 sizes = [
     Case(share, 0.0, draws if share == 0.05 else elsewhere, compared=share == 0.05)
     for share in shares
 ]
-blocks = {
-    "instruction": sizes,
-    "last": [Case(0.05, 0.0, elsewhere)],
-    "both": [Case(0.05, 0.0, elsewhere)],
-}
-
-
-def block(prompt):
-    sets = {
-        at: heads.list_settings(
-            subject, cases, ranked, at, prompt.following, same, seed
-        )
-        for at, cases in blocks.items()
-    }
-    return pd.concat(
-        [
-            heads.scale_sets(subject, prompt, dictionary, own, "blocking", at)
-            for at, own in sets.items()
-        ]
-    )
-
-
-top, flattered = (
-    heads.name_top(subject, orders, max([0.05, *shares])) for orders in (ranked, same)
-)
-origin = {"ranked": top, "seed": seed}
-blocking = results.collect(
-    "head_blocking",
-    subject,
-    prompts["tested"],
-    lambda missing: map(block, missing),
-    heads.NO_ANSWERS,
-    same=flattered,
-    cases=blocks,
-    **origin,
-)
-alt = "Modality following ratio against the share of blocked heads: top heads by Eq. 12 and by sensitivity, random and layer-matched heads"
-figures.publish(
-    figures.fig_head_blocking(blocking), "fig_head_blocking", subject.name, alt=alt
-)
 
 # %%
-alt = "Modality following ratio with 5 % of the heads blocked, by ranking, samples of the ranking, direction and position, with every random draw"
-figures.publish(
-    figures.fig_head_cases(blocking), "fig_head_cases", subject.name, alt=alt
+scale = measures.each(measures.heads.scale_rankings)
+given = {"dictionary": dictionary, "orders": top, "seed": seed}
+how = {"places": {"instruction": sizes, "last": few, "both": few}, "same": same}
+how |= given | {"setting": "blocking"}
+blocking = results.collect("head_blocking", scale, subject, tested, NO_ANSWERS, **how)
+
+# %%
+alt = (
+    "Modality following ratio against the share of blocked heads: top heads by "
+    "Eq. 12 and by sensitivity, random and layer-matched heads"
 )
+figure = figures.fig_head_blocking(blocking)
+figures.publish(figure, "fig_head_blocking", subject.name, alt=alt)
+
+# %%
+alt = (
+    "Modality following ratio with 5 % of the heads blocked, by ranking, samples of "
+    "the ranking, direction and position, with every random draw"
+)
+figure = figures.fig_head_cases(blocking)
+figures.publish(figure, "fig_head_cases", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Failures from three sources
 #
 # Samples not used for ranking, under wordings of the set, under an instruction mixed
 # with its mirror image, and with blurred evidence: the mildest attempt that the model
-# answers with the competitor's answer. Everything that was tried:
+# answers with the competitor's answer. Where prompts are measured whether they are
+# followed or not, any prompt stands for a failure. Everything that was tried:
 
 # %%
-each = -(-n // len(SOURCES))
+wanted = -(-n // len(SOURCES))
+found, tried = {UNREAD: tested}, pd.DataFrame(columns=TRIED)
 if only_following:
     found, tried = seek_all_sources(
-        subject, unranked[:tries], answers, each, dictionary, seed
+        subject, others[:tries], answers, wanted, dictionary, seed
     )
-else:  # a model that does not follow has no failures: any prompt stands for one
-    found, tried = {UNREAD: prompts["tested"]}, pd.DataFrame(columns=TRIED)
-results.save(
-    tried,
-    "head_failures",
-    results.provenance(subject, seed=seed, n=n, tries=tries),
-    subject.name,
-)
-tried.groupby(["source", "following", "outcome"])["sample"].agg(
-    attempts="size", samples="nunique"
-)
+results.save(tried, "head_failures", subject, seed=seed, n=n, tries=tries)
+outcomes = tried.groupby(["source", "following", "outcome"])["sample"]
+outcomes.agg(attempts="size", samples="nunique")
 
 # %% [markdown]
 # ## Amplification
@@ -200,59 +143,34 @@ tried.groupby(["source", "following", "outcome"])["sample"].agg(
 # and at both.
 
 # %%
+twice = [Case(0.05, 2.0, elsewhere)]
 gains = [
-    Case(0.05, factor, draws if factor == 2.0 else elsewhere, compared=factor == 2.0)
+    Case(0.05, factor, draws if factor == 2 else elsewhere, compared=factor == 2)
     for factor in factors
 ]
-louder = {
-    "instruction": gains,
-    "last": [Case(0.05, 2.0, elsewhere)],
-    "both": [Case(0.05, 2.0, elsewhere)],
-}
+given |= {"places": {"instruction": gains, "last": twice, "both": twice}}
+given |= {"setting": "amplification"}
 
-
-def amplify(prompt):
-    sets = {
-        at: heads.list_settings(subject, cases, ranked, at, prompt.following, seed=seed)
-        for at, cases in louder.items()
-    }
-    return pd.concat(
-        [
-            heads.scale_sets(subject, prompt, dictionary, own, "amplification", at)
-            for at, own in sets.items()
-        ]
-    )
-
-
-def collected(source, failures):
+# %%
+parts = [blocking[:0].assign(source="")]
+for source, failures in found.items():
     name = "head_amplification_" + source.replace(" ", "_")
-    return results.collect(
-        name,
-        subject,
-        failures,
-        lambda missing: map(amplify, missing),
-        cases=louder,
-        **origin,
-    ).assign(source=source)
+    if failures:
+        part = results.collect(name, scale, subject, failures, **given)
+        parts.append(part.assign(source=source))
+amplification = pd.concat(parts[1:] or parts, ignore_index=True)
 
-
-parts = [collected(source, failures) for source, failures in found.items() if failures]
-amplification = (
-    pd.concat(parts, ignore_index=True) if parts else blocking[:0].assign(source="")
+# %%
+alt = (
+    "Modality following ratio of failures from three sources against the factor on "
+    "the heads: both rankings, random and layer-matched heads"
 )
-alt = "Modality following ratio of failures from three sources against the factor on the heads: both rankings, random and layer-matched heads"
-figures.publish(
-    figures.fig_head_amplification(amplification),
-    "fig_head_amplification",
-    subject.name,
-    alt=alt,
-)
+figure = figures.fig_head_amplification(amplification)
+figures.publish(figure, "fig_head_amplification", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Numbers for the book
 
 # %%
-for key, value in numbers.summarise_sensitivity(
-    scores, silenced, blocking, amplification, tried, seed=seed, wanted=each
-).items():
-    glue(key, value, display=False)
+measured = (scores, silenced, blocking, amplification, tried)
+glue_all(numbers.summarise_sensitivity(*measured, seed=seed, wanted=wanted))

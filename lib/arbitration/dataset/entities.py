@@ -146,6 +146,15 @@ class EntityDictionary:
         except ValueError:
             return False
 
+    def of_sample(self, sample: Sample) -> "EntityDictionary":
+        """The entries of one sample's two answers: all that its rows can depend on."""
+        answers = dict.fromkeys(sample.answers("vision"))
+        kinds = {
+            kind: {answer: group[answer] for answer in answers if answer in group}
+            for kind, group in self.entries.items()
+        }
+        return EntityDictionary({kind: group for kind, group in kinds.items() if group})
+
     def coverage(self, samples: list[Sample], tokenizer) -> pd.DataFrame:
         """How well the dictionary covers a set in one vocabulary.
 

@@ -14,6 +14,7 @@ from arbitration.dataset.sample import MODALITIES, Sample
 from arbitration.models.encode import SPELLINGS
 from arbitration.models.prompt import Unusable
 from reproduction.measures.answers import ask
+from reproduction.measures.rows import each
 from reproduction.results import store
 
 #: How many samples of a set tell in which spelling a model answers: the first usable ones by name,
@@ -76,7 +77,7 @@ def _told_apart(prompt, dictionary, tokenizer):
 
 
 def encode_usable(subject, samples: Iterable[Sample], dictionary=None) -> Iterator[list]:
-    """The two prompts of each sample that `decided` would not drop, one sample after the other, so
+    """The two prompts of each sample that `encode_decidable` would not drop, one sample after the other, so
     that a few cost no more than these.
     """
     for sample in samples:
@@ -122,7 +123,7 @@ def ask_samples(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     DataFrame
         model, sample, following, task, split, answer, outcome, kept (it follows), first (which
         answer the most likely first token begins: follow, competitor, or other), y_p, y_c, spelling
-        (`encode.SPELLINGS`), image (see `provenance.picture_of`). Samples that `decided` drops are
+        (`encode.SPELLINGS`), image (see `origin.picture_of`). Samples that `encode_decidable` drops are
         left out; how many, which and why is printed.
     """
     prompts, dropped = encode_decidable(subject, samples, dictionary)
@@ -140,20 +141,15 @@ def tell_dropped(dropped: pd.DataFrame, samples) -> None:
 
 
 def ask_prompts(subject, prompts, dictionary) -> pd.DataFrame:
-    """What the model answers to some prompts: the rows of `asking` as one table, each prompt asked
+    """What the model answers to some prompts: the rows of `make_asker` as one table, each prompt asked
     once and shared out in a `team`.
     """
-    return store.gather(
-        "answers",
-        subject,
-        prompts,
-        lambda missing: (ask(subject, prompt, dictionary) for prompt in missing),
-    )
+    return store.gather("answers", each(ask), subject, prompts, dictionary=dictionary)
 
 
 def make_asker(subject, dictionary):
-    """A function from a prompt to its row of `answered`; it asks the model once and remembers."""
-    return store.remember("answers", subject, lambda prompt: ask(subject, prompt, dictionary))
+    """A function from a prompt to its row of `ask_samples`; it asks the model once and remembers."""
+    return store.remember("answers", each(ask), subject, dictionary=dictionary)
 
 
 def choose_prompts(

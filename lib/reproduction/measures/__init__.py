@@ -13,3 +13,4 @@ from reproduction.measures import (
     steering,
     tokens,
 )
+from reproduction.measures.rows import each

@@ -10,12 +10,12 @@ from reproduction.measures.rows import identified, to_numbers
 OWN, SHUFFLED = "own", "shuffled"
 
 
-def measure_beliefs(subject, prompt, dictionary, stranger: Sample, **options) -> pd.DataFrame:
+def measure_beliefs(subject, prompt, dictionary, borrowed: Sample, **options) -> pd.DataFrame:
     """Φ_f and Φ_c in every layer (Eq. 8), at the instruction tokens and the last position.
 
     Parameters
     ----------
-    stranger : Sample or None
+    borrowed : Sample or None
         Whose answers the control reads (see `borrowed`); no control for None.
     **options
         ``top_k``, ``pooling``, ``norm`` of `lens.phi`.
@@ -28,7 +28,7 @@ def measure_beliefs(subject, prompt, dictionary, stranger: Sample, **options) ->
     """
     residual = trace(subject, prompt).residual
     frames = []
-    for source, sample in list_dictionaries(prompt, stranger):
+    for source, sample in list_dictionaries(prompt, borrowed):
         for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
             place = prompt.groups.positions(name).to(residual.device)
             followed, competitor = signals(
@@ -48,8 +48,8 @@ def measure_beliefs(subject, prompt, dictionary, stranger: Sample, **options) ->
     return identified(pd.concat(frames, ignore_index=True), subject, prompt)
 
 
-def list_dictionaries(prompt, stranger: Sample | None) -> list[tuple[str, Sample]]:
+def list_dictionaries(prompt, borrowed: Sample | None) -> list[tuple[str, Sample]]:
     """Whose answers are read of a prompt: its own, and as a control the stranger's, if there is
     one.
     """
-    return [(OWN, prompt.sample)] + ([] if stranger is None else [(SHUFFLED, stranger)])
+    return [(OWN, prompt.sample)] + ([] if borrowed is None else [(SHUFFLED, borrowed)])

@@ -10,7 +10,7 @@ from reproduction.measures.rows import identified, to_numbers
 
 
 def measure_components(
-    subject, prompt, dictionary, stranger: Sample, positions: str = "instruction", **options
+    subject, prompt, dictionary, borrowed: Sample, positions: str = "instruction", **options
 ) -> pd.DataFrame:
     """Increments of the followed signal and of the margin by attention and MLP (Eqs. 10 and 11).
 
@@ -26,7 +26,7 @@ def measure_components(
         part[:, place] for part in (activations.residual, activations.attention, activations.mlp)
     )
     frames = []
-    for source, sample in list_dictionaries(prompt, stranger):
+    for source, sample in list_dictionaries(prompt, borrowed):
         followed, competitor = signals(subject, prompt, dictionary, sample=sample, **options)
         signal = sublayer_increments(residual[:-1], attention, mlp, followed)
         rival = sublayer_increments(residual[:-1], attention, mlp, competitor)

@@ -6,7 +6,7 @@ decision moves with them. What each head does when it alone is silenced is the g
 ranking should foretell. Each function goes from one prompt to its rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,20 @@ def positions_of(prompt, positions: str) -> Tensor:
         if positions == "both"
         else prompt.groups.positions(positions)
     )
+
+
+def attribute_heads(subject, prompts, dictionary, **phi) -> Iterator[pd.DataFrame]:
+    """The contribution of every head to the arbitration margin (`attribution.head_attribution`),
+    one table a prompt; `phi` as in `lens.phi`.
+    """
+    for prompt in prompts:
+        yield head_attribution(subject, [prompt], dictionary, **phi)
+
+
+def rank_directions(scores: pd.DataFrame) -> dict[str, list[Head]]:
+    """All heads by Eq. 12, the strongest first, for each direction; empty where none was scored."""
+    ways = {way: scores[scores["following"] == way] for way in ("text", "vision")}
+    return {way: ranking(rows) for way, rows in ways.items()}
 
 
 def score_heads(subject, prompt, dictionary, **options) -> pd.DataFrame:
@@ -125,12 +139,10 @@ def rank_heads(scores: pd.DataFrame) -> dict[tuple[str, str, str], list[Head]]:
     }
 
 
-def name_top(subject, orders: dict, share: float) -> dict[str, list[str]]:
-    """The top share of each ranking by name, as a table's provenance keeps it."""
-    return {
-        " ".join(key): list(map(str, order[: share_count(subject, share)]))
-        for key, order in orders.items()
-    }
+def keep_top(subject, orders: dict, share: float) -> dict:
+    """The top share of all heads of each order: what scaling no more than that can depend on."""
+    count = share_count(subject, share)
+    return {key: order[:count] for key, order in orders.items()}
 
 
 #: The tables of `silenced` and `intervened` where there is no prompt to ask: every column, no row
@@ -359,6 +371,45 @@ def scale_sets(
     }
     table = pd.DataFrame([names | row for row in rows]).assign(answer=answers)
     return table.assign(outcome=[outcome_of(answer, prompt, dictionary) for answer in answers])
+
+
+def scale_paper_sets(
+    subject,
+    prompt,
+    dictionary: EntityDictionary,
+    rankings: dict[str, list[Head]],
+    places: Mapping[str, Sequence[Case]],
+    setting: str,
+    seed: int,
+) -> pd.DataFrame:
+    """Answers of one prompt while the sets of Fig. 9 are scaled (`list_paper_settings`), each case
+    at its positions.
+    """
+    frames = []
+    for place, cases in places.items():
+        sets = list_paper_settings(subject, cases, rankings, prompt.following, seed)
+        frames.append(scale_sets(subject, prompt, dictionary, sets, setting, place))
+    return pd.concat(frames)
+
+
+def scale_rankings(
+    subject,
+    prompt,
+    dictionary: EntityDictionary,
+    orders: dict,
+    places: Mapping[str, Sequence[Case]],
+    setting: str,
+    seed: int,
+    same: dict | None = None,
+) -> pd.DataFrame:
+    """Answers of one prompt while the top heads of both rankings and their controls are scaled
+    (`list_settings`), each case at its positions.
+    """
+    frames = []
+    for place, cases in places.items():
+        sets = list_settings(subject, cases, orders, place, prompt.following, same, seed)
+        frames.append(scale_sets(subject, prompt, dictionary, sets, setting, place))
+    return pd.concat(frames)
 
 
 def scale_ranked(

@@ -75,6 +75,14 @@ def span_positions(prompt, span: str) -> Tensor:
     )
 
 
+def list_targets(prompts) -> list[str]:
+    """The ways into the anchors that all prompts have: the instruction, its parts, and the
+    instruction with the template's words after it.
+    """
+    spans = ("instruction", "modality", "question", "constraint", WIDENED)
+    return [span for span in spans if all(len(span_positions(one, span)) for one in prompts)]
+
+
 def widen(prompt):
     """The same prompt with the template's words after the instruction counted as instruction."""
     groups, place = prompt.groups, span_positions(prompt, WIDENED)
@@ -108,13 +116,13 @@ def reword(dictionary: EntityDictionary, words: str) -> EntityDictionary:
 
 
 def measure_readings(
-    subject, prompt, dictionary: EntityDictionary, stranger, readings: Sequence[Reading] = READINGS
+    subject, prompt, dictionary: EntityDictionary, borrowed, readings: Sequence[Reading] = READINGS
 ) -> pd.DataFrame:
     """Φ_f and Φ_c (Eq. 8) in every layer under each reading, from one clean pass.
 
     Parameters
     ----------
-    stranger : Sample
+    borrowed : Sample
         Whose answers the control reads (see `strangers.borrow_answers`).
 
     Returns
@@ -131,7 +139,7 @@ def measure_readings(
         if len(place) < reading.top_k:
             continue
         forms = reword(dictionary, reading.words)
-        for source, sample in list_dictionaries(prompt, stranger):
+        for source, sample in list_dictionaries(prompt, borrowed):
             both = signals(
                 subject, prompt, forms, reading.top_k, reading.pooling, reading.norm, sample
             )

@@ -1,56 +1,91 @@
 """What a number was measured with: model, code, packages, parameters, and the prompt itself."""
 
 import hashlib
-from dataclasses import replace
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from arbitration.dataset import sets
-from arbitration.files.folders import DATA, ROOT
+from arbitration.dataset.entities import EntityDictionary
+from arbitration.dataset.sample import Sample
+from arbitration.files import code
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
-#: Modules that read finished tables, or share out the work: a change in them cannot change a number
-#: that a table holds.
-READERS = (
-    "commands",
-    "controls",
-    "estimates",
-    "figures",
-    "intervals",
-    "paper",
-    "parameters",
-    "results",
-    "style",
-    "summary",
-    "tables",
-    "team",
-)
-#: Modules that make entity dictionaries, which count by what is in them: the shipped one here, one
-#: of a reader's by `Sample.dictionary`.
-MAKERS = ("dictionary", "endpoint", "sheet", "verification", "wordnet")
+#: How model and prompt were made, whatever is measured on them.
+MAKING = "arbitration.models.load"
+#: All that can measure: what counts for a function that a reader has written.
+MEASURING = "reproduction.measures"
 
 
-def code_version() -> str:
-    """Hash of the sources that compute, answer dictionaries included: what a number was computed
-    with, also in a tree with local edits.
+def code_version(rows: Callable | None = None) -> str:
+    """Hash of the code that a function which measures can reach (`code.reach`), 12 hexadecimal digits.
+
+    Parameters
+    ----------
+    rows : callable, optional
+        Of these libraries, or a reader's own: then its source counts, and all that measures here. Without it
+        all that measures here alone.
     """
-    digest = hashlib.sha256()
-    for path in (
-        *sorted((ROOT / "lib" / "arbitration").glob("*.py")),
-        *sorted(DATA.glob("*/entities.json")),
-    ):
-        if path.stem.startswith(READERS + MAKERS):
-            continue
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
+    module = getattr(rows, "__module__", MEASURING)
+    if code.find_module(module):
+        return code.hash_modules(code.reach(module) | code.reach(MAKING))
+    known = code.hash_modules(code.reach(MEASURING) | code.reach(MAKING))
+    return hashlib.sha256(f"{known} {_source(rows)}".encode()).hexdigest()[:12]
 
 
-def provenance(subject, **parameters) -> dict:
-    """Everything that a table depends on. The parameter `data` is told by what the set contains
-    (`sets.content`).
+def _source(rows: Callable) -> str:
+    try:
+        return inspect.getsource(rows)
+    except (OSError, TypeError):  # typed at a prompt
+        return repr((rows.__code__.co_code, rows.__code__.co_consts))
+
+
+def describe(value):
+    """A value by what it contains, as JSON can hold it: equal contents have equal descriptions.
+
+    Raises
+    ------
+    TypeError
+        If the value is of a kind whose contents are not known here.
     """
-    if "data" in parameters:
-        parameters = {**parameters, "data": sets.content(parameters["data"])}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, EntityDictionary):
+        return f"{len(value.entries)} kinds, {_hash(repr(value.entries))}"
+    if isinstance(value, Sample):
+        return f"{value.id}, {_hash(repr(_bare(value)))}"
+    if is_dataclass(value) and not isinstance(value, type):
+        return {part.name: describe(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): describe(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [describe(one) for one in value]
+    why = (
+        f"a table cannot be kept under a {type(value).__name__}, whose contents are not known; give numbers, words, "
+        "samples, dictionaries, heads, pathways, or lists of these"
+    )
+    raise TypeError(why)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def provenance(subject, rows: Callable | None = None, **given) -> dict:
+    """Everything that the rows of a table depend on, whatever the prompt.
+
+    Parameters
+    ----------
+    subject : Subject
+    rows : callable, optional
+        What measures them (`code_version`).
+    **given
+        What it is given, told by content (`describe`); a data set by what the set contains (`sets.content`).
+    """
+    if "data" in given:
+        given = {**given, "data": sets.content(given["data"])}
     return {
         "model": subject.name,
         "revision": subject.revision,
@@ -58,9 +93,9 @@ def provenance(subject, **parameters) -> dict:
         "images": subject.images,
         "dtype": str(subject.model.dtype).removeprefix("torch."),
         "device": subject.device.type,
-        "code": code_version(),
+        "code": code_version(rows),
         "packages": {name: version(name) for name in PACKAGES},
-        "parameters": parameters,
+        "parameters": describe(given),
     }
 
 
@@ -71,13 +106,39 @@ def picture_of(sample) -> str:
     return hashlib.sha256(Path(sample.image).read_bytes()).hexdigest()[:12]
 
 
-def content_of(prompt) -> str:
-    """Hash of what a prompt asks and of its answers: another set, or a reader's corrected one, may
-    have another sample of the same name.
+def content_of(prompt, borrowed=None, dictionaries: Mapping | None = None) -> str:
+    """Hash of all that a prompt's rows depend on besides what is the same for every prompt.
+
+    That is what the prompt asks, its token groups and answers, what its rows borrow from other
+    samples, and of each dictionary the entries of all these answers. Another set, or a reader's
+    corrected one, may have another sample of the same name.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    borrowed : Sample, list of Sample or other value that `describe` knows, optional
+    dictionaries : mapping of str to EntityDictionary, optional
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits.
     """
-    digest = hashlib.sha256(
-        repr((replace(prompt.sample, image=""), prompt.y_p, prompt.y_c)).encode()
-    )
+    parts = fields(prompt.groups)
+    groups = {part.name: getattr(prompt.groups, part.name).tolist() for part in parts}
+    lenders = borrowed if isinstance(borrowed, list | tuple) else [borrowed]
+    samples = [prompt.sample, *(one for one in lenders if isinstance(one, Sample))]
+    known = {
+        name: [dictionary.of_sample(sample).entries for sample in samples]
+        for name, dictionary in (dictionaries or {}).items()
+    }
+    asked = (_bare(prompt.sample), prompt.y_p, prompt.y_c, prompt.room)
+    digest = hashlib.sha256(repr((asked, groups, describe(borrowed), known)).encode())
     for name, value in sorted(prompt.inputs.items()):
         digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:8]
+    return digest.hexdigest()[:12]
+
+
+def _bare(sample: Sample) -> Sample:
+    """A sample without where its picture lies and which dictionary lies beside its set."""
+    return replace(sample, image="", dictionary="")

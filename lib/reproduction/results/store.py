@@ -1,38 +1,42 @@
 """The store: tidy tables with their provenance, computed part by part, resumable.
 
-A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on (model
-and revision, code, package versions, parameters, seed; the sample and its picture), so that an
-interrupted run picks up where it stopped and a changed one never does. Several processes may fill
-one table: each measures its share of the prompts (`team`), and all read all parts.
+A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on, and of
+nothing else: model and revision, the code that measures them, package versions, what that code is given;
+the sample with its picture, and what it borrows from others. So an interrupted run picks up where it
+stopped, a changed one never does, and 8 samples after 64 are at hand. Several processes may fill one
+table: each measures its share of the prompts (`team`), and all read all parts.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from tqdm.auto import tqdm
 
+from arbitration.dataset.entities import EntityDictionary
 from arbitration.files import atomic
 from arbitration.files.folders import cache, of_model
 from arbitration.models.prompt import Unusable
 from reproduction.results import team
-from reproduction.results.origin import content_of, picture_of, provenance
+from reproduction.results.origin import content_of, describe, picture_of, provenance
 
 
 def collect(
     name: str,
+    rows: Callable[..., Iterable[pd.DataFrame]],
     subject,
     prompts: Iterable,
-    tables_of: Callable[[list], Iterable[pd.DataFrame]],
     empty: pd.DataFrame | None = None,
-    **parameters,
+    borrowed: Mapping | None = None,
+    **given,
 ) -> pd.DataFrame:
-    """Compute a table prompt by prompt, keeping each part, and publish it as parquet with its
+    """Measure a table prompt by prompt, keeping each part, and publish it as parquet with its
     provenance.
 
     Parameters
@@ -40,61 +44,69 @@ def collect(
     name : str
         The table's name; the file is ``<output>/<model>/tables/<name>.parquet``, the provenance
         ``<name>.json`` beside it.
+    rows : callable
+        ``rows(subject, prompts, **given)`` yields one DataFrame for each prompt, in their order
+        (`measures.each` makes one of a function of a single prompt). It is asked for the prompts
+        whose part is not on disk yet, and for those behind a prompt that turned out to be no use to
+        the model (`Unusable`) once more: that one is left out, counted, printed and recorded.
     subject : Subject
     prompts : iterable of Prompt
         Their `id` names the parts.
-    tables_of : callable
-        Prompts → iterable of one DataFrame for each, in their order. It is given the prompts whose
-        part is not on disk yet, and those behind a prompt that turned out to be no use to the model
-        (`Unusable`) once more: that one is left out, counted, printed and recorded.
     empty : DataFrame, optional
         The columns of the table where there may be no prompt for it, as where a model never fails.
-    **parameters
-        Whatever else the rows depend on (window, seed, …): part of the hash and of the provenance.
+    borrowed : mapping, optional
+        For each sample's name what its rows take from other samples. `rows` is given it whole; a
+        part is kept under its own prompt's share alone.
+    **given
+        Whatever else `rows` takes. It is passed on, and with the code that `rows` can reach it is
+        what the parts are kept under, told by content (`origin.describe`).
 
     Returns
     -------
     DataFrame
-        With the column image: which picture the sample shows (`picture`), so that samples of one
-        picture can be resampled together.
+        With the column image: which picture the sample shows (`origin.picture_of`), so that samples
+        of one picture can be resampled together.
 
     Raises
     ------
     ValueError
         If there is no prompt to measure, and no `empty`.
+    TypeError
+        If something given has no content that can be told.
     """
     prompts, started = list(prompts), time.perf_counter()
-    table, dropped = _gathered(name, subject, prompts, tables_of, empty, parameters)
-    seconds = round(time.perf_counter() - started, 1)
-    origin = {
-        **provenance(subject, **parameters),
-        "seconds": seconds,
+    table, dropped = _gathered(name, rows, subject, prompts, empty, borrowed, given)
+    about = {
+        "seconds": round(time.perf_counter() - started, 1),
         "parts": len(prompts) - len(dropped),
         "dropped": dropped,
     }
-    save(table, name, origin, subject.name)
+    if borrowed is not None:
+        about["borrowed"] = {prompt.id: describe(borrowed[prompt.sample.id]) for prompt in prompts}
+    _publish(table, name, subject, {**provenance(subject, rows, **given), **about})
     return table
 
 
 def gather(
     name: str,
+    rows: Callable[..., Iterable[pd.DataFrame]],
     subject,
     prompts: Iterable,
-    tables_of: Callable[[list], Iterable[pd.DataFrame]],
     empty: pd.DataFrame | None = None,
-    **parameters,
+    borrowed: Mapping | None = None,
+    **given,
 ) -> pd.DataFrame:
-    """As `collect`, without publishing: what one notebook has measured under the same name and
-    parameters is read by another.
+    """As `collect`, without publishing: what one notebook has measured under the same name with the
+    same `rows` and `given` is read by another.
 
     Every process of a `team` must come here with the same prompts; each returns with the whole
     table.
     """
-    return _gathered(name, subject, list(prompts), tables_of, empty, parameters)[0]
+    return _gathered(name, rows, subject, list(prompts), empty, borrowed, given)[0]
 
 
 def _gathered(
-    name, subject, prompts, tables_of, empty, parameters
+    name, rows, subject, prompts, empty, borrowed, given
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table, and why prompts were dropped from it."""
     if not prompts and empty is not None:
@@ -105,31 +117,26 @@ def _gathered(
             f"needs; raise n, or take another split"
         )
         raise ValueError(why)
-    part = _parts(name, subject, parameters)
+    part = _parts(name, rows, subject, borrowed, given)
     parts = [(prompt, part(prompt)) for prompt in prompts]
+    if borrowed is not None:
+        given = {**given, "borrowed": borrowed}
+    tables_of = partial(rows, subject, **given)
     rank, size = team.place()
     dropped = fill(f"{name}, {subject.name}", parts[rank::size], tables_of)
     if size > 1:
         team.wait()
         dropped = fill(f"{name}, {subject.name}, left over", parts, tables_of)
-    reasons = [
-        f"{prompt.id}: {dropped[prompt.id].why}" for prompt, _ in parts if prompt.id in dropped
-    ]
+    left_out = [prompt for prompt in prompts if prompt.id in dropped]
+    reasons = [f"{prompt.id}: {dropped[prompt.id].why}" for prompt in left_out]
     if len(reasons) == len(parts) and empty is None:
         why = f"none of {len(parts)} prompts can be measured for the table {name!r}; {reasons[0]}"
         raise ValueError(why)
     if reasons:
-        tqdm.write(
-            (
-                f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}: "
-                f"{'; '.join(reasons)}"
-            )
-        )
-    tables = [
-        read_table(path).assign(image=picture_of(prompt.sample))
-        for prompt, path in parts
-        if prompt.id not in dropped
-    ]
+        told = f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}"
+        tqdm.write(f"{told}: {'; '.join(reasons)}")
+    kept = [(prompt, path) for prompt, path in parts if prompt.id not in dropped]
+    tables = [read_table(path).assign(image=picture_of(prompt.sample)) for prompt, path in kept]
     return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
 
 
@@ -173,46 +180,58 @@ def fill(
 
 
 def remember(
-    name: str, subject, rows_of: Callable[[object], pd.DataFrame], **parameters
+    name: str, rows: Callable[..., Iterable[pd.DataFrame]], subject, **given
 ) -> Callable[[object], pd.DataFrame]:
-    """`rows_of` with a memory: a prompt's rows are computed once for everything they depend on, and
-    read from disk after that.
+    """A function from one prompt to its rows, which are measured once and read from disk after
+    that: the parts are those of a table that `gather` makes with the same arguments.
     """
-    part = _parts(name, subject, parameters)
+    part = _parts(name, rows, subject, None, given)
 
-    def rows(prompt):
+    def recall(prompt):
         path = part(prompt)
         if not path.exists():
-            write_table(rows_of(prompt), path, first=True)
+            [table] = rows(subject, [prompt], **given)
+            write_table(table, path, first=True)
         return read_table(path)
 
-    return rows
+    return recall
 
 
-def _parts(name: str, subject, parameters: dict) -> Callable[[object], Path]:
+def _parts(name: str, rows, subject, borrowed: Mapping | None, given: dict):
     """Where the rows of a prompt are kept."""
-    key = hashlib.sha256(
-        json.dumps([name, provenance(subject, **parameters)], sort_keys=True, default=str).encode()
-    ).hexdigest()[:16]
-    folder = cache() / "parts" / f"{name}-{key}"
-    return lambda prompt: folder / f"{prompt.id}-{content_of(prompt)}.parquet"
+    dictionaries = {key: one for key, one in given.items() if isinstance(one, EntityDictionary)}
+    same = {key: one for key, one in given.items() if key not in dictionaries}
+    origin = json.dumps([name, provenance(subject, rows, **same)], sort_keys=True)
+    folder = cache() / "parts" / f"{name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
+
+    def part(prompt) -> Path:
+        own = None if borrowed is None else borrowed[prompt.sample.id]
+        return folder / f"{prompt.id}-{content_of(prompt, own, dictionaries)}.parquet"
+
+    return part
 
 
-def save(table: pd.DataFrame, name: str, origin: dict, model: str) -> Path:
-    """Publish a finished table and its provenance; returns the parquet file.
+def save(table: pd.DataFrame, name: str, subject, **given) -> Path:
+    """Publish a finished table with its provenance; returns the parquet file.
 
     Parameters
     ----------
-    model : str
-        The subject's name; one that leads out of the folder of tables raises ValueError
-        (`folders.of_model`).
+    table : DataFrame
+    name : str
+    subject : Subject
+        One whose name leads out of the folder of tables raises ValueError (`folders.of_model`).
+    **given
+        What else the table depends on, as in `origin.provenance`.
     """
-    folder = of_model(model) / "tables"
+    return _publish(table, name, subject, provenance(subject, **given))
+
+
+def _publish(table: pd.DataFrame, name: str, subject, origin: dict) -> Path:
+    folder = of_model(subject.name) / "tables"
     path = folder / f"{name}.parquet"
     write_table(table, path)
-    atomic.write(
-        folder / f"{name}.json", json.dumps({**origin, "rows": len(table)}, indent=1, default=str)
-    )
+    about = json.dumps({**origin, "rows": len(table)}, indent=1, ensure_ascii=False)
+    atomic.write(folder / f"{name}.json", about)
     return path
 
 

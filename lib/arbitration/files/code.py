@@ -1,0 +1,126 @@
+"""What code means, and what a module can reach: its imports, and theirs, down to the data that they name.
+
+A number depends on the modules that the function which measured it can reach. Nobody keeps a list of them by hand: the
+import statements are the list. What a module means is its syntax tree without docstrings, so that a better sentence, a
+comment or another layout leaves what was measured valid, and a changed constant does not.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from arbitration.files.folders import DATA, ROOT
+
+LIBRARIES = ROOT / "lib"
+
+
+def hash_meaning(source: str) -> str:
+    """Hash of a program's syntax tree without docstrings: comments and layout do not count.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def find_module(name: str) -> Path | None:
+    """The file of a module of these libraries, the ``__init__.py`` of a package; None for other people's code."""
+    place = LIBRARIES.joinpath(*name.split("."))
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((path for path in files if path.is_file()), None)
+
+
+def find_imports(source: str) -> list[str]:
+    """The modules of these libraries that a program imports, wherever in it the statement stands.
+
+    Of ``from package import name`` that is the module `name` where there is one: a package's face counts only where
+    a name is taken from it.
+    """
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [name if find_module(name) else node.module for name in inner]
+    return [name for name in dict.fromkeys(found) if find_module(name)]
+
+
+def find_face(source: str) -> list[str]:
+    """The modules that a package's face names in a dictionary ``FACE`` and imports when a name is asked for."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACE":
+            return list(dict.fromkeys(ast.literal_eval(node.value).values()))
+    return []
+
+
+@cache
+def reach(module: str) -> dict[str, Path]:
+    """The modules of these libraries that a module's imports lead to, itself among them.
+
+    Returns
+    -------
+    dict of str to Path
+        Name and file.
+    """
+    found, todo = {}, [module]
+    while todo:
+        name = todo.pop()
+        path = find_module(name)
+        if name in found or path is None:
+            continue
+        found[name] = path
+        todo += find_imports(_text(path)) + [f"{name}.{home}" for home in find_face(_text(path))]
+    return found
+
+
+def find_data(source: str) -> set[str]:
+    """The names right below ``data/`` that a program builds a path with, written ``DATA / "name"``."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)):
+            continue
+        left = (
+            node.left.attr if isinstance(node.left, ast.Attribute) else getattr(node.left, "id", "")
+        )
+        if left == "DATA" and isinstance(node.right, ast.Constant):
+            found.add(node.right.value)
+    return found
+
+
+def hash_modules(names) -> str:
+    """Hash of what some modules mean, 12 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(f"{name} {_meaning(find_module(name))}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def data_files(names) -> list[Path]:
+    """The files below ``data/`` that some modules name, sorted."""
+    named = set().union(*(find_data(_text(find_module(name))) for name in names))
+    places = [DATA / name for name in sorted(named)]
+    files = [[place] if place.is_file() else sorted(place.rglob("*")) for place in places]
+    return [path for some in files for path in some if path.is_file()]
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def _meaning(path: Path) -> str:
+    return hash_meaning(_text(path))
