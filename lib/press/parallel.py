@@ -31,7 +31,7 @@ import nbformat
 
 from arbitration.commands import make_printable
 from press import run
-from press.publish import Run, inputs, is_current
+from press.publish import Run, is_current
 
 #: What a launcher puts into a process's environment; `press.run` is one process again.
 LAUNCHED = (
@@ -127,8 +127,7 @@ def command(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     first = int(os.environ.get("RANK", 0)) == 0
-    shared = inputs(run.ROOT)
-    together([one for one in runs if not is_current(one, given.into.resolve(), shared)])
+    together([one for one in runs if not is_current(one, given.into.resolve())])
     if first:
         environment = {
             name: value

@@ -15,32 +15,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
-from arbitration.files import atomic
+from arbitration.files import atomic, code
 from arbitration.files.folders import ROOT
 from arbitration.files.web import digest
 
-# What a result depends on besides its notebook; constraints.txt stands for the versions of
-# everything installed.
 ALIVE = "alive.lock"
 # stands in a stamp's place for the inputs while files are being published, and if that was broken
 # off
 UNFINISHED = ""
-INPUTS = (
-    "lib/arbitration/**/*.py",
-    "lib/reproduction/**/*.py",
-    "data/models/**/*",
-    "data/scenes/**/*",
-    "data/architectures/*",
-    "data/text/*",
-    "data/authors_curves.json",
-    "constraints.txt",
-)
 
 
 @dataclass(frozen=True)
@@ -82,20 +71,50 @@ def listed(root: Path = ROOT) -> list[str]:
     )
 
 
-def inputs(root: Path = ROOT) -> dict[str, str]:
-    """Content hashes of the code and data that every notebook may read."""
-    found = (path for pattern in INPUTS for path in sorted(root.glob(pattern)))
-    return {path.relative_to(root).as_posix(): digest(path) for path in found if path.is_file()}
+def inputs(source: Path) -> dict[str, str]:
+    """What a notebook's result depends on besides its own text: the meaning of the modules that its imports lead to,
+    the contents of the data that these name, and the pinned versions of everything installed.
+
+    Parameters
+    ----------
+    source : Path
+        The ``.ipynb``.
+
+    Returns
+    -------
+    dict of str to str
+        Module, or path from the project's root, and hash.
+    """
+    code.look_again()
+    cells = [
+        cell.source
+        for cell in nbformat.read(source, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
+    lines = [line for line in "\n".join(cells).splitlines() if not line.startswith(("%", "!"))]
+    modules: dict[str, Path] = {}
+    for name in code.find_imports("\n".join(lines)):
+        modules |= code.reach(name)
+    files = [*code.data_files(modules), ROOT / "constraints.txt"]
+    found = {name: code.hash_modules([name]) for name in sorted(modules)}
+    return found | {
+        path.relative_to(ROOT).as_posix(): _digest(path, path.stat().st_mtime_ns) for path in files
+    }
 
 
-def fingerprint(run: Run, shared: dict[str, str]) -> str:
+@cache
+def _digest(path: Path, modified: int) -> str:
+    return digest(path)
+
+
+def fingerprint(run: Run) -> str:
     """Hash of all that a run's result depends on."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     parts = {
         "source": digest(run.source),
         "parameters": run.parameters | brought(run),
         "python": python,
-        "inputs": shared,
+        "inputs": inputs(run.source),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -138,10 +157,10 @@ def told(stamp: bytes) -> dict:
         return {"inputs": UNFINISHED, "files": {}}
 
 
-def is_current(run: Run, executed: Path, shared: dict[str, str]) -> bool:
+def is_current(run: Run, executed: Path) -> bool:
     """Whether the published run has these inputs and its files are as they were published."""
     known, folder = told(seen(run, executed)), stamp_of(run, executed).parent
-    return known["inputs"] == fingerprint(run, shared) and all(
+    return known["inputs"] == fingerprint(run) and all(
         (folder / name).is_file() and digest(folder / name) == content
         for name, content in known["files"].items()
     )

@@ -19,8 +19,8 @@ import nbformat
 
 from arbitration.commands import make_printable
 from arbitration.files import atomic
-from arbitration.files.folders import DATA, EXECUTED, ROOT
-from press.publish import Run, finished, inputs, is_current
+from arbitration.files.folders import DATA, EXECUTED
+from press.publish import Run, finished, is_current
 from press.run import NOTEBOOKS, full_parameters, plan
 
 PREFIX = "application/papermill.record/"
@@ -48,7 +48,7 @@ def value(text: str) -> float | str:
         return ast.literal_eval(text)
 
 
-def record(run: Run, executed: Path, shared: dict[str, str]) -> dict:
+def record(run: Run, executed: Path) -> dict:
     """The numbers of a published run and where they come from.
 
     Raises
@@ -69,7 +69,7 @@ def record(run: Run, executed: Path, shared: dict[str, str]) -> dict:
             f"{run.parameters}"
         )
         raise ValueError(why)
-    if not is_current(run, executed, shared):
+    if not is_current(run, executed):
         why = "out of date: its code, data or files have changed since"
         raise ValueError(why)
     numbers = {
@@ -95,7 +95,6 @@ def main(
     executed: Path = EXECUTED,
     into: Path = DATA / "results",
     folder: Path = NOTEBOOKS,
-    root: Path = ROOT,
 ) -> int:
     make_printable()
     parser = argparse.ArgumentParser(
@@ -110,10 +109,9 @@ def main(
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    shared = inputs(root)
     for run in runs:
         try:
-            found = record(run, executed, shared)
+            found = record(run, executed)
         except ValueError as error:
             print(f"{run.title}: not recorded: {error}")
             continue

@@ -31,7 +31,7 @@ import papermill
 
 from arbitration.commands import status
 from arbitration.files.folders import EXECUTED, ROOT
-from press.publish import Run, fingerprint, inputs, is_current, listed, publish, seen, staged
+from press.publish import Run, fingerprint, is_current, listed, publish, seen, staged
 
 NOTEBOOKS = ROOT / "notebooks"
 PROGRAM = ("-m", "press.run")
@@ -141,7 +141,7 @@ def settled(source: Path, given: dict) -> dict:
     return {name: found[name] for name in given}
 
 
-def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
+def execute(run: Run, executed: Path) -> None:
     """Run one notebook in a staging folder of its own and publish it.
 
     The kernel works in the folder that the command was typed in, from which relative paths start.
@@ -156,7 +156,7 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
         When the run ended without finishing, or another one was published meanwhile.
     """
     # Taken now: what is edited while the notebook runs makes its result stale.
-    made_from, before = fingerprint(run, shared), seen(run, executed)
+    made_from, before = fingerprint(run), seen(run, executed)
     environment = dict(os.environ)
     with staged(run, executed) as staging:
         os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
@@ -190,19 +190,19 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
             )
 
 
-def run_all(runs: list[Run], executed: Path, root: Path = ROOT) -> None:
+def run_all(runs: list[Run], executed: Path) -> None:
     """Execute the runs that are not current, one after the other, saying which and since when."""
-    shared, start = inputs(root), time.monotonic()
+    start = time.monotonic()
     for number, run in enumerate(runs, 1):
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
-        current = is_current(run, executed, shared)
+        current = is_current(run, executed)
         print(
             f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
             f"({minutes}:{seconds:02d} elapsed)",
             flush=True,
         )
         if not current:
-            execute(run, executed, shared)
+            execute(run, executed)
 
 
 def side_by_side(models: list[str], options: list[str]) -> int:

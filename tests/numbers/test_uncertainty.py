@@ -203,12 +203,11 @@ def test_a_copied_picture_is_the_same_picture(tmp_path, monkeypatch):
     subject, (one, other) = tiny.subject("llava"), tiny.samples(2)
     copy = replace(other, id="copy", image=shutil.copy(one.image, tmp_path / "elsewhere.png"))
     prompts = [subject.encode(sample, "text") for sample in (one, other, copy)]
-    table = results.gather(
-        "toy",
-        subject,
-        prompts,
-        lambda missing: (pd.DataFrame({"sample": [p.sample.id], "value": [1.0]}) for p in missing),
-    )
+
+    def rows(subject, prompts):
+        return (pd.DataFrame({"sample": [one.sample.id], "value": [1.0]}) for one in prompts)
+
+    table = results.gather("toy", rows, subject, prompts)
     assert table["image"][0] == table["image"][2] != table["image"][1]
 
 

@@ -145,7 +145,7 @@ def test_the_command_refuses_a_misspelt_model_before_it_runs(tmp_path, capsys):
 def test_a_finished_run_is_published_and_not_repeated(toy, capfd):
     sources, executed = toy
     runs = planned(sources, "smol-relay", n=3)
-    run.run_all(runs, executed, root=sources)
+    run.run_all(runs, executed)
     notebook = nbformat.read(executed / "smol-relay" / "toy.ipynb", as_version=4)
     assert publish.finished(notebook)
     assert notebook.metadata.papermill.parameters == {"n": 3, "model": "smol-relay"}
@@ -158,17 +158,17 @@ def test_a_finished_run_is_published_and_not_repeated(toy, capfd):
     )  # the kernel is this very interpreter, and its output was passed on
 
     before = (executed / "smol-relay/toy.ipynb").stat().st_mtime_ns
-    run.run_all(runs, executed, root=sources)
+    run.run_all(runs, executed)
     assert "unchanged" in capfd.readouterr().out
     assert (executed / "smol-relay/toy.ipynb").stat().st_mtime_ns == before
 
 
 def test_a_crash_leaves_the_last_finished_run(toy):
     sources, executed = toy
-    run.run_all(planned(sources), executed, root=sources)
+    run.run_all(planned(sources), executed)
     before = files_of(executed)
     with pytest.raises(papermill.PapermillExecutionError, match="an unlucky number"):
-        run.run_all(planned(sources, n=13), executed, root=sources)
+        run.run_all(planned(sources, n=13), executed)
     assert files_of(executed) == before and len(before) == 3
 
 
@@ -177,7 +177,7 @@ def test_a_kernel_that_dies_publishes_nothing(toy):
     (sources / "toy.py").write_text(TOY.replace("assert n", "os._exit(1)\nassert n"))
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     with pytest.raises(RuntimeError):
-        run.run_all(planned(sources), executed, root=sources)
+        run.run_all(planned(sources), executed)
     assert not files_of(executed)
 
 
@@ -189,7 +189,7 @@ def staged(tmp_path, record=None, cell=False):
     run.
     """
     source = tmp_path / "toy.ipynb"
-    source.write_text("{}")
+    nbformat.write(nbformat.v4.new_notebook(), source)
     staging = tmp_path / "staging"
     staging.mkdir()
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
@@ -199,13 +199,13 @@ def staged(tmp_path, record=None, cell=False):
     return publish.Run(source, "smol"), staging
 
 
-def put(one, staging, executed, shared, before=None):
+def put(one, staging, executed, before=None):
     """Publish a staged run that saw the stamp as it is now, or as it was before."""
     return publish.publish(
         one,
         staging,
         executed,
-        publish.fingerprint(one, shared),
+        publish.fingerprint(one),
         publish.seen(one, executed) if before is None else before,
     )
 
@@ -222,19 +222,21 @@ def put(one, staging, executed, shared, before=None):
 def test_an_unfinished_run_is_not_published(tmp_path, record, cell):
     unfinished, staging = staged(tmp_path, record, cell)
     with pytest.raises(RuntimeError, match="toy · smol did not finish"):
-        put(unfinished, staging, tmp_path / "_executed", {})
+        put(unfinished, staging, tmp_path / "_executed")
     assert not (tmp_path / "_executed").exists()
 
 
-def test_a_changed_input_output_or_parameter_makes_a_run_stale(tmp_path):
+def test_a_changed_input_output_or_parameter_makes_a_run_stale(tmp_path, monkeypatch):
     done, staging = staged(tmp_path)
-    executed, shared = tmp_path / "_executed", {"lib/a.py": "1"}
-    assert put(done, staging, executed, shared)
-    assert publish.is_current(done, executed, shared)
-    assert not publish.is_current(done, executed, {"lib/a.py": "2"})
-    assert not publish.is_current(publish.Run(done.source, "smol", {"n": 2}), executed, shared)
+    executed = tmp_path / "_executed"
+    assert put(done, staging, executed)
+    assert publish.is_current(done, executed)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "inputs", lambda source: {"arbitration.a": "2"})
+        assert not publish.is_current(done, executed)
+    assert not publish.is_current(publish.Run(done.source, "smol", {"n": 2}), executed)
     (executed / "smol/toy.ipynb").write_text("edited by hand")
-    assert not publish.is_current(done, executed, shared)
+    assert not publish.is_current(done, executed)
 
 
 def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
@@ -243,7 +245,7 @@ def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
     for name in ("old.svg", "new.svg"):
         (staging / "output/smol").mkdir(parents=True, exist_ok=True)
         (staging / "output/smol" / name).write_text(name)
-        put(done, staging, executed, {})
+        put(done, staging, executed)
     assert sorted(path.name for path in (executed / "smol").iterdir()) == [
         "new.svg",
         "toy.ipynb",
@@ -251,15 +253,21 @@ def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
     ]
 
 
-def test_inputs_are_the_code_the_data_and_the_pinned_versions():
-    names = publish.inputs()
+def test_inputs_are_the_code_and_data_that_a_notebook_can_reach_and_the_pinned_versions():
+    knockout = publish.inputs(run.NOTEBOOKS / "sec3_knockout.ipynb")
     assert {
         "constraints.txt",
-        "lib/arbitration/equations/metrics.py",
+        "arbitration.equations.metrics",
+        "arbitration.engine.resume",
+        "reproduction.figures.knockout",
+        "reproduction.numbers.authors",
         "data/scenes/samples.jsonl",
+        "data/models/tokenizer.json",
         "data/authors_curves.json",
-    } <= names.keys()
-    assert not [name for name in names if name.startswith(("book/", "tests/"))]
+    } <= knockout.keys()
+    assert not [name for name in knockout if name.startswith(("book/", "tests/", "press.run"))]
+    pages_alone = ("data/results/", "data/paper_reported.json", "data/questions.json")
+    assert not [name for name in knockout if name.startswith(pages_alone)]
 
 
 def test_machine_paths_are_taken_out_of_printed_text(tmp_path):
@@ -298,16 +306,16 @@ def test_the_notebooks_are_committed_without_outputs_and_with_a_parameters_cell(
 def test_a_stamp_that_is_not_whole_makes_a_run_stale(tmp_path):
     done, staging = staged(tmp_path)
     executed = tmp_path / "_executed"
-    put(done, staging, executed, {})
+    put(done, staging, executed)
     stamp = publish.stamp_of(done, executed)
     whole = stamp.read_text()
     for damage in ("", whole[:-9], "[]", "{}", '{"inputs": 1, "files": 2}', "null"):
         stamp.write_text(damage)
-        assert not publish.is_current(done, executed, {})
+        assert not publish.is_current(done, executed)
         assert (
-            put(done, staging, executed, {})
+            put(done, staging, executed)
             and stamp.read_text() == whole
-            and publish.is_current(done, executed, {})
+            and publish.is_current(done, executed)
         )
 
 
@@ -318,7 +326,7 @@ def test_what_breaks_publishing_off_leaves_no_run_that_counts(tmp_path, monkeypa
         (staging / "output/smol").mkdir(parents=True, exist_ok=True)
         (staging / "output/smol" / name).write_text(name)
         if name == "old.svg":
-            put(done, staging, executed, {})
+            put(done, staging, executed)
             continue
         replace = publish.os.replace
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -331,9 +339,9 @@ def test_what_breaks_publishing_off_leaves_no_run_that_counts(tmp_path, monkeypa
                     else (_ for _ in ()).throw(KeyboardInterrupt)
                 ),
             )
-            put(done, staging, executed, {})
-    assert not publish.is_current(done, executed, {})
-    assert put(done, staging, executed, {}), "what was broken off is no other run's"
+            put(done, staging, executed)
+    assert not publish.is_current(done, executed)
+    assert put(done, staging, executed), "what was broken off is no other run's"
     assert sorted(path.name for path in (executed / "smol").iterdir()) == [
         "new.svg",
         "toy.ipynb",
@@ -345,9 +353,9 @@ def test_of_two_runs_at_once_the_first_is_published_whole(tmp_path):
     one, staging = staged(tmp_path)
     executed = tmp_path / "_executed"
     before = publish.seen(one, executed)
-    put(one, staging, executed, {})
+    put(one, staging, executed)
     first = files_of(executed)
-    assert not put(one, staging, executed, {}, before), "the same again is not needed"
+    assert not put(one, staging, executed, before), "the same again is not needed"
     other = publish.Run(one.source, "smol", {"n": 2})
     with pytest.raises(
         RuntimeError,
@@ -356,9 +364,9 @@ def test_of_two_runs_at_once_the_first_is_published_whole(tmp_path):
             "this one ran.* run it again"
         ),
     ):
-        put(other, staging, executed, {}, before)
+        put(other, staging, executed, before)
     assert files_of(executed) == first
-    assert put(other, staging, executed, {}) and publish.is_current(other, executed, {})
+    assert put(other, staging, executed) and publish.is_current(other, executed)
 
 
 AT_ONCE = TOY.replace(
@@ -380,7 +388,7 @@ def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
     program = (
         "import sys; from press import run; sys.exit(run.conclude(lambda: "
         "run.run_all(run.plan(['toy'], ['smol'], {'n': int(sys.argv[2])}, sys.argv[1]), "
-        "run.Path(sys.argv[3]), run.Path(sys.argv[1]))))"
+        "run.Path(sys.argv[3]))))"
     )
     environment = {
         **os.environ,
@@ -402,7 +410,7 @@ def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
     assert "was published while this one ran" in errors[2 - won]
     assert "Traceback" not in "".join(errors)
     (mine,) = run.plan(["toy"], ["smol"], {"n": won}, sources)
-    assert publish.is_current(mine, executed, publish.inputs(sources))
+    assert publish.is_current(mine, executed)
     assert sorted(files_of(executed)) == [
         f"smol/figures/fig{won}.json",
         "smol/toy.ipynb",
@@ -429,13 +437,13 @@ def test_paths_start_from_the_folder_that_the_command_was_typed_in(
     sources, executed = toy
     (typed := tmp_path / "typed").mkdir()
     monkeypatch.chdir(typed)
-    run.run_all(planned(sources), executed, root=sources)
+    run.run_all(planned(sources), executed)
     assert str(typed) in capfd.readouterr().out
     assert str(typed) not in json.dumps(publish.told(publish.seen(planned(sources)[0], executed)))
 
 
 def test_a_readers_own_things_count_by_what_they_contain(tmp_path, monkeypatch):
-    (source := tmp_path / "toy.ipynb").write_text("{}")
+    nbformat.write(nbformat.v4.new_notebook(), source := tmp_path / "toy.ipynb")
     monkeypatch.chdir(tmp_path)
     for name in ("set", "moved"):
         own_set(tmp_path / name)
@@ -443,9 +451,7 @@ def test_a_readers_own_things_count_by_what_they_contain(tmp_path, monkeypatch):
     (tmp_path / "net" / "config.json").write_text("{}")
 
     def prints(**parameters):
-        return publish.fingerprint(
-            publish.Run(source, parameters.pop("model", "smol"), parameters), {}
-        )
+        return publish.fingerprint(publish.Run(source, parameters.pop("model", "smol"), parameters))
 
     first, model = prints(data="set"), prints(model="net")
     assert (
@@ -582,7 +588,7 @@ def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy):
     code = (
         f"import sys; from press import run; sys.exit(run.conclude(lambda: "
         f"run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}), "
-        f"run.Path({str(executed)!r}), run.Path({str(sources)!r}))))"
+        f"run.Path({str(executed)!r}))))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib")])}
     going = subprocess.Popen(

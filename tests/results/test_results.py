@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+import arbitration as arb
 import tiny
 from arbitration import dataset
 from arbitration.dataset import mc2
@@ -32,7 +33,8 @@ def subject():
 
 
 def each(rows):
-    return lambda missing: map(rows, missing)
+    """`rows` of one prompt, as `collect` takes it."""
+    return lambda subject, prompts, **given: map(rows, prompts)
 
 
 def prompts(subject):
@@ -50,9 +52,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(store, subject):
         return pd.DataFrame({"sample": [prompt.sample.id], "value": [len(done)]})
 
     with pytest.raises(KeyboardInterrupt):
-        results.collect("toy", subject, prompts(subject), each(rows), seed=0)
+        results.collect("toy", each(rows), subject, prompts(subject), seed=0)
     assert not (store / "out").exists()
-    table = results.collect("toy", subject, prompts(subject), each(rows), seed=0)
+    table = results.collect("toy", each(rows), subject, prompts(subject), seed=0)
     assert done == [prompts(subject)[0].id, prompts(subject)[1].id, "crash", prompts(subject)[2].id]
     assert table["sample"].tolist() == [s.id for s in tiny.samples(3)]
     published = store / "out" / subject.name / "tables"
@@ -70,14 +72,14 @@ def test_whatever_a_number_depends_on_is_computed_anew(store, subject, monkeypat
         calls.append(prompt.id)
         return pd.DataFrame({"value": [1.0]})
 
-    results.collect("toy", subject, prompts(subject)[:1], each(rows), width=3)
-    results.collect("toy", subject, prompts(subject)[:1], each(rows), width=3)
+    results.collect("toy", each(rows), subject, prompts(subject)[:1], width=3)
+    results.collect("toy", each(rows), subject, prompts(subject)[:1], width=3)
     assert len(calls) == 1
     if change == "code":
-        monkeypatch.setattr(origin, "code_version", lambda: "edited")
+        monkeypatch.setattr(origin, "code_version", lambda rows: "edited")
     other = tiny.subject("llava", seed=1) if change == "model" else subject
     results.collect(
-        "toy", other, prompts(subject)[:1], each(rows), width=5 if change == "parameters" else 3
+        "toy", each(rows), other, prompts(subject)[:1], width=5 if change == "parameters" else 3
     )
     assert len(calls) == 2
 
@@ -101,9 +103,8 @@ def test_another_sample_of_the_same_name_is_computed_anew(store, subject, change
         sample, **{field: pictures.get(value, value) for field, value in change.items()}
     )
     calls = []
-    rows = results.remember(
-        "toy", subject, lambda prompt: calls.append(prompt) or pd.DataFrame({"value": [1.0]})
-    )
+    counted = each(lambda prompt: calls.append(prompt) or pd.DataFrame({"value": [1.0]}))
+    rows = results.remember("toy", counted, subject)
     for one in (sample, sample, changed, sample):
         rows(subject.encode(one, "text"))
     assert len(calls) == (2 if anew else 1)
@@ -111,17 +112,13 @@ def test_another_sample_of_the_same_name_is_computed_anew(store, subject, change
 
 def test_nothing_to_measure_is_said(store, subject):
     with pytest.raises(ValueError, match="no prompt for the table 'toy'.*raise n"):
-        results.collect("toy", subject, [], None)
+        results.collect("toy", None, subject, [])
 
 
 def test_a_damaged_part_is_named(store, subject):
     def collected():
-        return results.gather(
-            "toy",
-            subject,
-            prompts(subject)[:1],
-            each(lambda prompt: pd.DataFrame({"value": [float(n) for n in range(500)]})),
-        )
+        rows = each(lambda prompt: pd.DataFrame({"value": [float(n) for n in range(500)]}))
+        return results.gather("toy", rows, subject, prompts(subject)[:1])
 
     collected()
     (part,) = (store / "cache" / "parts").glob("*/*.parquet")
@@ -158,14 +155,18 @@ def test_no_table_leaves_the_folder_of_tables(store, name):
             "`subject.name`"
         ),
     ):
-        results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name)
+        results.save(
+            pd.DataFrame({"value": [1.0]}), "toy", replace(tiny.subject("llava"), name=name)
+        )
     assert list(store.rglob("*.parquet")) == []
 
 
 @pytest.mark.parametrize("name", ["smol", "org/name.v2", "local/..name"])
 def test_a_table_lies_in_the_folder_of_its_model(store, name):
     assert (
-        results.save(pd.DataFrame({"value": [1.0]}), "toy", {}, name)
+        results.save(
+            pd.DataFrame({"value": [1.0]}), "toy", replace(tiny.subject("llava"), name=name)
+        )
         == store / "out" / name / "tables" / "toy.parquet"
     )
 
@@ -252,7 +253,10 @@ def failing_at(place, error):
             raise error(prompt.sample)
         return toy(prompt)
 
-    return {"map": each(rows), "generator": lambda missing: (rows(prompt) for prompt in missing)}
+    return {
+        "map": each(rows),
+        "generator": lambda subject, prompts: (rows(prompt) for prompt in prompts),
+    }
 
 
 @pytest.mark.parametrize("kind", ["map", "generator"])
@@ -260,7 +264,7 @@ def failing_at(place, error):
 def test_an_error_names_the_prompt_whose_rows_were_to_come(store, subject, place, kind):
     tables_of = failing_at(place, lambda sample: ZeroDivisionError("by nothing"))[kind]
     with pytest.raises(ZeroDivisionError) as caught:
-        results.collect("toy", subject, prompts(subject), tables_of)
+        results.collect("toy", tables_of, subject, prompts(subject))
     assert str(caught.value) == "by nothing" and caught.value.__notes__ == [
         f"toy, tiny-llava: the first prompt that was not measured is {prompts(subject)[place].id}"
     ]
@@ -271,12 +275,8 @@ def test_a_notebook_s_traceback_shows_the_note(store, subject):
     from IPython.core.ultratb import VerboseTB
 
     try:
-        results.collect(
-            "toy",
-            subject,
-            prompts(subject),
-            failing_at(1, lambda sample: ZeroDivisionError("by nothing"))["map"],
-        )
+        rows = failing_at(1, lambda sample: ZeroDivisionError("by nothing"))["map"]
+        results.collect("toy", rows, subject, prompts(subject))
     except ZeroDivisionError as error:
         told = VerboseTB(theme_name="nocolor").text(type(error), error, error.__traceback__)
     assert prompts(subject)[1].id in told.splitlines()[-1] and "by nothing" in told
@@ -289,7 +289,7 @@ def test_a_sample_that_turns_out_unusable_is_dropped_counted_and_listed(
 ):
     tables_of = failing_at(place, lambda sample: Unusable(sample, "too long"))[kind]
     for _ in range(2):  # measured, and read
-        table = results.collect("toy", subject, prompts(subject), tables_of)
+        table = results.collect("toy", tables_of, subject, prompts(subject))
         kept = [prompt for number, prompt in enumerate(prompts(subject)) if number != place]
         assert table["sample"].tolist() == [prompt.sample.id for prompt in kept]
         lost = f"{prompts(subject)[place].id}: too long"
@@ -302,33 +302,82 @@ def test_a_sample_that_turns_out_unusable_is_dropped_counted_and_listed(
 
 def test_a_table_of_unusable_samples_alone_is_refused(store, subject):
     first = prompts(subject)[:1]
+    rows = failing_at(0, lambda sample: Unusable(sample, "too long"))["map"]
     with pytest.raises(
         ValueError,
         match=f"none of 1 prompts can be measured for the table 'toy'; {first[0].id}: too long",
     ):
-        results.collect(
-            "toy", subject, first, failing_at(0, lambda sample: Unusable(sample, "too long"))["map"]
-        )
-    table = results.collect(
-        "toy",
-        subject,
-        first,
-        failing_at(0, lambda sample: Unusable(sample, "too long"))["map"],
-        toy(first[0]),
-    )
+        results.collect("toy", rows, subject, first)
+    table = results.collect("toy", rows, subject, first, toy(first[0]))
     assert len(table) == 0 and list(table.columns) == ["sample"]
 
 
 def test_an_error_of_another_sample_drops_none(store, subject):
     tables_of = failing_at(0, lambda sample: Unusable(tiny.samples(3)[2], "too long"))["map"]
     with pytest.raises(Unusable, match=tiny.samples(3)[2].id):
-        results.collect("toy", subject, prompts(subject), tables_of)
+        results.collect("toy", tables_of, subject, prompts(subject))
 
 
 def test_a_table_may_be_empty_where_its_columns_are_known(store, subject):
     empty = pd.DataFrame({"sample": ["a"], "value": [1.0]})
-    table = results.collect("toy", subject, [], None, empty)
+    table = results.collect("toy", None, subject, [], empty)
     assert len(table) == 0 and table.dtypes.to_dict() == empty.dtypes.to_dict()
     assert (
         json.loads((store / "out" / subject.name / "tables" / "toy.json").read_text())["parts"] == 0
     )
+
+
+def looked_up(subject, prompts, dictionary, borrowed, asked):
+    for prompt in prompts:
+        asked.append(prompt.id)
+        forms = dictionary.sample_forms(borrowed[prompt.sample.id])
+        yield pd.DataFrame({"sample": [prompt.sample.id], "forms": [str(forms)]})
+
+
+def test_rows_depend_on_their_own_prompt_and_what_it_borrows_alone(store, subject, monkeypatch):
+    """Fewer samples after more, another order, and another sample's new entry or lender measure nothing."""
+    monkeypatch.setattr(
+        origin,
+        "describe",
+        lambda value, honest=origin.describe: honest([] if value is asked else value),
+    )
+    samples, asked = tiny.samples(4), []
+    dictionary = arb.entities.load("scenes")
+    lender = {one.id: other for one, other in zip(samples, samples[1:] + samples[:1])}
+
+    def measured(chosen, lender=lender, dictionary=dictionary):
+        asked.clear()
+        encoded = [subject.encode(sample, "text") for sample in chosen]
+        given = {"borrowed": lender, "dictionary": dictionary, "asked": asked}
+        table = results.gather("toy", looked_up, subject, encoded, **given)
+        assert table["sample"].tolist() == [sample.id for sample in chosen]
+        return list(asked)
+
+    assert len(measured(samples)) == 4
+    assert measured(samples[:2]) == measured(samples[::-1]) == []
+    other = arb.entities.knowing(
+        dictionary, replace(samples[0], answer_vision="zzz", answer_text="yyy")
+    )
+    assert measured(samples, dictionary=other) == []
+    first = samples[0]
+    assert measured(samples, lender=lender | {first.id: samples[2]}) == [f"{first.id}-text"]
+    entries = {kind: dict(group) for kind, group in dictionary.entries.items()}
+    for group in entries.values():
+        if lender[first.id].answer_text in group:
+            group[lender[first.id].answer_text] = {
+                "en": [lender[first.id].answer_text, "thing"],
+                "zh": [],
+            }
+    concerned = [
+        one
+        for one in samples
+        if lender[first.id].answer_text in {*one.answers("text"), *lender[one.id].answers("text")}
+    ]
+    assert measured(samples, dictionary=arb.entities.EntityDictionary(entries)) == [
+        f"{one.id}-text" for one in concerned
+    ]
+
+
+def test_what_has_no_content_that_can_be_told_is_refused(store, subject):
+    with pytest.raises(TypeError, match="a table cannot be kept under a function"):
+        results.gather("toy", each(toy), subject, prompts(subject), by=lambda: 0)

@@ -45,6 +45,8 @@ TASK_KINDS = {
 #: The kind of answers whose only form is the answer itself.
 AS_WRITTEN = "as written"
 FILE = "entities.json"
+#: The dictionaries that ship with the project, by their sets.
+SHIPPED = {"scenes": DATA / "scenes" / FILE}
 
 
 @dataclass(frozen=True)
@@ -221,12 +223,10 @@ def load(name: str = "scenes") -> EntityDictionary:
     ValueError
         If the set has none.
     """
-    path = DATA / name / FILE
-    if not path.exists():
-        known = sorted(found.parent.name for found in DATA.glob(f"*/{FILE}"))
-        why = f"no entity dictionary for the set {name!r}; there is one for: {', '.join(known)}"
+    if name not in SHIPPED:
+        why = f"no entity dictionary for the set {name!r}; there is one for: {', '.join(SHIPPED)}"
         raise ValueError(why)
-    return read(path)
+    return read(SHIPPED[name])
 
 
 def read(path: Path) -> EntityDictionary:

@@ -86,6 +86,12 @@ def reach(module: str) -> dict[str, Path]:
     return found
 
 
+def look_again() -> None:
+    """Forget what files held, so that what was edited since counts as it is now."""
+    for known in (reach, _text, _meaning):
+        known.cache_clear()
+
+
 def find_data(source: str) -> set[str]:
     """The names right below ``data/`` that a program builds a path with, written ``DATA / "name"``."""
     found = set()
