@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 import arbitration as arb
 from arbitration.dataset import pictures
+from arbitration.models import load as loading
 from press import parallel, run
 from reproduction.results import store
 
@@ -88,7 +89,7 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
     started = time.perf_counter()
     try:
         with (
-            mock.patch.object(arb, "load", lambda *_, **__: subject),
+            mock.patch.object(loading, "load", lambda *_, **__: subject),
             mock.patch.object(store, "fill", timed),
         ):
             parallel.here(one)

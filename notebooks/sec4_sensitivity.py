@@ -67,7 +67,7 @@ flattered = measures.heads.rank_heads(scores[~in_first])
 # decision's lead loses is what the head was worth.
 
 # %%
-alone = cohorts.first(tested, singles)
+alone = cohorts.first(tested, singles, ways=("text", "vision"))
 silence = measures.each(measures.heads.silence_heads)
 silenced = results.collect("head_effects", silence, subject, alone, NO_EFFECTS)
 alt = (

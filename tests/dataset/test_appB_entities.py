@@ -299,18 +299,22 @@ def test_a_file_of_another_name_has_a_dictionary_of_its_own(own):
 
 
 def test_what_one_dictionary_measured_is_not_taken_for_another(own):
-    """The name of a prompt's part on disk has the sample in it, and that its dictionary."""
-    subject = tiny.subject("llava")
-    parts = set()
+    """The name of a prompt's part on disk has in it what its dictionary says of its answers, and not
+    what it says of others'.
+    """
+    subject, parts = tiny.subject("llava"), []
     for text in (
         None,
         entry(teal=[], **{"dark red": []}),
         entry(teal=["cyan"], **{"dark red": []}),
+        entry(teal=["cyan"], green=["lime"], **{"dark red": []}),
     ):
         if text:
             (own / "entities.json").write_text(text)
-        parts.add(origin.content_of(subject.encode(dataset.load(own)[0], "text")))
-    assert len(parts) == 3
+        samples = dataset.load(own)
+        prompt, dictionary = subject.encode(samples[0], "text"), entities.of(own, samples)
+        parts.append(origin.content_of(prompt, dictionaries={"dictionary": dictionary}))
+    assert len(set(parts[:3])) == 3 and parts[2] == parts[3]
 
 
 def test_a_task_of_ones_own_is_a_kind():

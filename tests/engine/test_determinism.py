@@ -29,21 +29,16 @@ dictionary = arb.entities.load("scenes")
 strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed)
 prompts = [subject.encode(sample, way) for way in ("text", "vision") for sample in samples[:3]]
 
-def each(rows):
-    return lambda missing: map(rows, missing)
-
 pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("vision", "last", control=seed)]
-results.collect("sweep", subject, prompts, lambda missing: arb.knockout_tables(subject, missing, pathways))
-results.collect("beliefs", subject, prompts, each(lambda p: measures.beliefs.measure_beliefs(subject, p, dictionary, strangers[p.sample.id])))
-scores = results.collect("heads", subject, prompts, each(lambda p: measures.heads.score_heads(subject, p, dictionary)))
+given = {"dictionary": dictionary}
+results.collect("sweep", arb.knockout_tables, subject, prompts, pathways=pathways)
+read = measures.each(measures.beliefs.measure_beliefs)
+results.collect("beliefs", read, subject, prompts, borrowed=strangers, **given)
+scores = results.collect("heads", measures.each(measures.heads.score_heads), subject, prompts, **given)
 rankings = {way: arb.heads.ranking(scores[scores["following"] == way], by="eq12") for way in ("text", "vision")}
 cases = [measures.heads.Case(0.1, 0.0, 3), measures.heads.Case(0.1, 3.0, 1)]
-
-def scaled(p):
-    sets = measures.heads.list_paper_settings(subject, cases, rankings, p.following, seed)
-    return measures.heads.scale_sets(subject, p, dictionary, sets, "blocking", "both")
-
-results.collect("interventions", subject, prompts, each(scaled))
+given |= {"rankings": rankings, "places": {"both": cases}, "setting": "blocking", "seed": seed}
+results.collect("interventions", measures.each(measures.heads.scale_paper_sets), subject, prompts, **given)
 """
 TABLES = ["beliefs", "heads", "interventions", "sweep"]
 

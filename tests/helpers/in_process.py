@@ -6,6 +6,7 @@ import jupytext
 
 import arbitration as arb
 from arbitration.files.folders import ROOT
+from arbitration.models import load as loading
 from press.publish import listed
 from reproduction.cohorts import answered
 from reproduction.results import store
@@ -19,7 +20,7 @@ def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -
     monkeypatch.setenv("ARBITRATION_OUTPUT", str(folder / "out"))
     monkeypatch.setattr(store, "cache", lambda: folder / "cache")
     monkeypatch.setattr("myst_nb.glue", lambda key, value, display: glued.__setitem__(key, value))
-    monkeypatch.setattr(arb, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     monkeypatch.setattr(answered, "PROBED", 2)
     scope: dict = {}
     for cell in jupytext.read(ROOT / "notebooks" / f"{notebook}.py").cells:

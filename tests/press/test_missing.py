@@ -16,7 +16,7 @@ from PIL import Image
 import arbitration as arb
 import by_hand
 import tiny
-from arbitration.dataset import entities
+from arbitration.dataset import entities, sets
 from arbitration.engine import generation
 from arbitration.models import altered
 from arbitration.models.prompt import Unusable
@@ -115,7 +115,7 @@ def execute(
         ("answers_without", without),
     ):
         monkeypatch.setattr(generation, name, patched)
-    monkeypatch.setattr(arb.dataset, "shuffled", lambda samples, seed: list(samples))
+    monkeypatch.setattr(sets, "shuffled", lambda samples, seed: list(samples))
     monkeypatch.setattr(figures_, "publish", publish)
     data = written(folder / "set", samples)
     options = {"n": 2} | SMALLEST.get(notebook, {}) | parameters

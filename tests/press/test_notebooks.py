@@ -7,9 +7,9 @@ samples there are).
 
 import pytest
 
-import arbitration as arb
 import tiny
 from in_process import NOTEBOOKS, run
+from reproduction import tables
 
 #: What states the design and not a measurement.
 DESIGN = (
@@ -125,13 +125,13 @@ def test_a_model_in_a_folder_keeps_its_tables_and_figures_out_of_it(tmp_path, mo
 
 def test_the_windows_of_three_layers_are_those_of_section_3(tmp_path, monkeypatch):
     """What either notebook has measured, the other reads: no prompt is swept twice at width 3."""
-    swept, sweep = [], arb.knockout_tables
+    swept, sweep = [], tables.knockout_tables
 
     def counted(subject, prompts, pathways, width):
         swept.append((width, len(prompts)))
         return sweep(subject, prompts, pathways, width)
 
-    monkeypatch.setattr(arb, "knockout_tables", counted)
+    monkeypatch.setattr(tables, "knockout_tables", counted)
     options = {"n": 2, "only_following": False}
     for first, second, more in (
         ("sec3_knockout", "appC_windows", {"widths": [3, 5]}),

@@ -19,6 +19,7 @@ import pytest
 
 import arbitration as arb
 import tiny
+from arbitration.engine import sweep
 from press import parallel, run
 from reproduction import results
 
@@ -35,11 +36,12 @@ dictionary = arb.entities.load("scenes")
 answers = cohorts.answered.ask_samples(subject, samples, dictionary)
 prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)""",
     """pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
-results.collect("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, pathways, 3))""",
+results.collect("knockout", arb.knockout_tables, subject, prompts, pathways=pathways, width=3)""",
     """controls = [arb.Pathway(path.source, path.target, control=0) for path in pathways]
 chosen = prompts[:2] + prompts[n : n + 2]
-results.collect("controls", subject, chosen, lambda some: arb.knockout_tables(subject, some, controls, 3))""",
-    'results.collect("heads", subject, prompts, lambda some: (arb.head_attribution(subject, [one], dictionary) for one in some))',
+results.collect("controls", arb.knockout_tables, subject, chosen, pathways=controls, width=3)""",
+    """from reproduction.measures.heads import attribute_heads
+results.collect("heads", attribute_heads, subject, prompts, dictionary=dictionary)""",
 ]
 PROGRAM = """
 import json, os, sys
@@ -47,21 +49,22 @@ from pathlib import Path
 import tiny
 import arbitration as arb
 from press import parallel
+from reproduction.results import store
 
 folder, crash, parameters = sys.argv[1:]
 arb.load = lambda name, weights: tiny.subject("internvl")
-sweep, rank = arb.knockout_tables, os.environ["RANK"]
+keep, rank = store.write_table, os.environ["RANK"]
 
-def counted(subject, prompts, pathways, width):
-    table = "knockout" if pathways[0].control is None else "controls"
-    for prompt, rows in zip(prompts, sweep(subject, prompts, pathways, width)):
-        if (crash, table) == (rank, "controls"):
+def counted(table, path, first=False):
+    name, prompt = (part.rsplit("-", 1)[0] for part in (path.parent.name, path.stem))
+    if first and name in ("knockout", "controls"):
+        if (crash, name) == (rank, "controls"):
             raise RuntimeError("an unlucky process")
         with open(f"{folder}/log", "a") as lines:
-            lines.write(f"{rank} {table} {prompt.id}\\n")
-        yield rows
+            lines.write(f"{rank} {name} {prompt}\\n")
+    keep(table, path, first)
 
-arb.knockout_tables = counted
+store.write_table = counted
 parallel.together([parallel.Run(Path(f"{folder}/toy.ipynb"), "tiny", json.loads(parameters))])
 """
 SMALL = {"n": 3, "only_following": False}
@@ -137,8 +140,8 @@ def test_two_processes_measure_what_one_does_and_resume_after_a_crash(toy, monke
     for name in ("alone", "shared"):
         if name == "shared":
             monkeypatch.setattr(
-                arb,
-                "knockout_tables",
+                sweep,
+                "check_bites",
                 lambda *_: pytest.fail("a part that the two processes have not measured"),
             )
         monkeypatch.setenv("ARBITRATION_CACHE", str(toy / ("cache" if name == "shared" else name)))

@@ -9,7 +9,6 @@ import papermill
 import pytest
 from papermill.cli import _resolve_type
 
-import arbitration as arb
 from press import publish
 from reproduction import parameters
 from reproduction.parameters import checked
@@ -122,7 +121,7 @@ def test_a_notebook_refuses_before_it_loads_a_model_and_reads_typed_values(name,
     def load(*_):
         raise Loaded
 
-    monkeypatch.setattr(arb, "load", load)
+    monkeypatch.setattr("arbitration.models.load.load", load)
     cells = [
         cell
         for cell in jupytext.read(publish.ROOT / "notebooks" / f"{name}.py").cells

@@ -122,7 +122,7 @@ def mark_mix(table: pd.DataFrame, failed: list) -> pd.DataFrame:
     return table.assign(mix=names.map(mix).astype(float))
 
 
-def first(prompts: list, n: int) -> list:
-    """The first `n` prompts of each direction."""
-    chosen = {way: [one for one in prompts if one.following == way] for way in MODALITIES}
-    return [one for some in chosen.values() for one in some[:n]]
+def first(prompts: list, n: int, ways: tuple[str, ...] = MODALITIES) -> list:
+    """The first `n` prompts of each direction, one direction after the other."""
+    chosen = [[one for one in prompts if one.following == way] for way in ways]
+    return [one for some in chosen for one in some[:n]]
