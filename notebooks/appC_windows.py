@@ -99,7 +99,10 @@ table.tail(3)
 # ## Fig. 10: narrow and wide windows
 
 # %%
-alt = "Layer-wise NSSD of vision to text, vision to last and text to last, one row of panels for each width of the window"
+alt = (
+    "Layer-wise NSSD of vision to text, vision to last and text to last, one row of "
+    "panels for each width of the window"
+)
 figures.publish(figures.fig10(table), "fig10", subject.name, alt=alt)
 
 # %% [markdown]

@@ -68,7 +68,10 @@ def believed(prompt):
 beliefs = results.collect(
     "readings", subject, ranked, lambda missing: map(believed, missing), **origin
 )
-alt = "Latent decision alignment rate by layer with Φ of the strongest token, of the two strongest, and averaged over an answer's forms"
+alt = (
+    "Latent decision alignment rate by layer with Φ of the strongest token, of the two "
+    "strongest, and averaged over an answer's forms"
+)
 figures.publish(figures.fig14_beliefs(beliefs), "fig14_beliefs", subject.name, alt=alt)
 
 # %% [markdown]
@@ -167,7 +170,10 @@ results.save(
     results.provenance(subject, draws=draws, mix=mix, **origin),
     subject.name,
 )
-alt = "Modality following ratio with top heads blocked or amplified, the heads ranked under three readings, and random heads"
+alt = (
+    "Modality following ratio with top heads blocked or amplified, the heads ranked "
+    "under three readings, and random heads"
+)
 figures.publish(figures.fig14(interventions), "fig14", subject.name, alt=alt)
 
 # %% [markdown]

@@ -99,7 +99,10 @@ table.tail(3)
 # ## Into each sentence
 
 # %%
-alt = "Layer-wise NSSD from the instructed modality into modality sentence, question and neutral words, one row of panels for each layout"
+alt = (
+    "Layer-wise NSSD from the instructed modality into modality sentence, question and "
+    "neutral words, one row of panels for each layout"
+)
 figures.publish(
     figures.fig_spans_in(table, answers), "fig_spans_in", subject.name, alt=alt
 )
@@ -108,7 +111,10 @@ figures.publish(
 # ## Out of each sentence
 
 # %%
-alt = "Layer-wise NSSD from modality sentence, question and neutral words to the last token, one row of panels for each layout"
+alt = (
+    "Layer-wise NSSD from modality sentence, question and neutral words to the last "
+    "token, one row of panels for each layout"
+)
 figures.publish(
     figures.fig_spans_out(table, answers), "fig_spans_out", subject.name, alt=alt
 )

@@ -81,14 +81,20 @@ table = pd.concat([own, random], ignore_index=True)
 # sample.
 
 # %%
-alt = "Largest mean NSSD of three main pathways on 20 to 100 % of the samples, and on disjoint fifths and halves, with random sources"
+alt = (
+    "Largest mean NSSD of three main pathways on 20 to 100 % of the samples, and on "
+    "disjoint fifths and halves, with random sources"
+)
 figures.publish(figures.fig_stability(table), "fig_stability", subject.name, alt=alt)
 
 # %% [markdown]
 # ## All tokens instead of two answers
 
 # %%
-alt = "Layer-wise NSSD and signed divergence of the whole next-token distribution for three main pathways, with random sources"
+alt = (
+    "Layer-wise NSSD and signed divergence of the whole next-token distribution for "
+    "three main pathways, with random sources"
+)
 figures.publish(figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 
 # %% [markdown]
@@ -147,7 +153,10 @@ results.save(
     results.provenance(subject, few=few, tries=tries, mix=mix, **origin),
     subject.name,
 )
-alt = "Increments of signal and margin by attention and MLP in every layer, for prompts that follow and prompts that fail, text and vision"
+alt = (
+    "Increments of signal and margin by attention and MLP in every layer, for prompts "
+    "that follow and prompts that fail, text and vision"
+)
 figures.publish(
     figures.fig_failures(components, failed), "fig_failures", subject.name, alt=alt
 )
@@ -163,7 +172,10 @@ results.save(
     results.provenance(subject, few=few, **origin),
     subject.name,
 )
-alt = "Increments of the margin by attention and MLP at the last position and at the instruction tokens, in every layer"
+alt = (
+    "Increments of the margin by attention and MLP at the last position and at the "
+    "instruction tokens, in every layer"
+)
 figures.publish(figures.fig_last(components, last), "fig_last", subject.name, alt=alt)
 
 # %% [markdown]
@@ -219,7 +231,10 @@ results.save(
     results.provenance(subject, rankings=order, draws=draws, **origin),
     subject.name,
 )
-alt = "Share of right answers to conflicts and with one modality alone, and nats per token of plain text, with heads unchanged, blocked and doubled"
+alt = (
+    "Share of right answers to conflicts and with one modality alone, and nats per "
+    "token of plain text, with heads unchanged, blocked and doubled"
+)
 figures.publish(
     figures.fig_ability(ability, reading), "fig_ability", subject.name, alt=alt
 )

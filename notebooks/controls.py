@@ -164,7 +164,10 @@ kinds = [
     controls.INSTRUCTION,
     *([controls.WEIGHTS] if controls.WEIGHTS in paths else []),
 ]
-alt = "NSSD of the path into the instruction, and LDAR, by layer: of the trained model, with labels drawn at random, and with random weights"
+alt = (
+    "NSSD of the path into the instruction, and LDAR, by layer: of the trained model, "
+    "with labels drawn at random, and with random weights"
+)
 figure = figures.fig_controls(
     {kind: paths[kind] for kind in kinds}, {kind: parts[kind] for kind in kinds}
 )

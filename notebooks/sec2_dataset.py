@@ -60,7 +60,10 @@ dropped
 shown = prompts[0].sample
 groups = measures.tokens.group_tokens(subject, shown)
 forms = dict(zip(("vision", "text"), dictionary.sample_forms(shown)))
-alt = "One conflict sample: its picture, its text, both instructions, the token groups of the prompt, and the forms of both answers"
+alt = (
+    "One conflict sample: its picture, its text, both instructions, the token groups "
+    "of the prompt, and the forms of both answers"
+)
 figures.publish(figures.fig2(shown, groups, forms), "fig2", subject.name, alt=alt)
 
 # %% [markdown]
@@ -119,7 +122,10 @@ for name, counted in (("texts", texts), ("entries", entries)):
     results.save(
         counted, name, results.provenance(subject, data=data, split=split), subject.name
     )
-alt = "Samples by task and split, lengths of question, context, instruction and answer in words, and number of dictionary forms an answer"
+alt = (
+    "Samples by task and split, lengths of question, context, instruction and answer "
+    "in words, and number of dictionary forms an answer"
+)
 figures.publish(figures.fig_set(texts, entries), "fig_set", subject.name, alt=alt)
 
 # %%

@@ -68,7 +68,10 @@ beliefs = results.collect(
 # ## Fig. 5a: latent decision alignment
 
 # %%
-alt = "Latent decision alignment rate by layer at the instruction tokens, with the shuffled dictionary as control"
+alt = (
+    "Latent decision alignment rate by layer at the instruction tokens, with the "
+    "shuffled dictionary as control"
+)
 figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %% [markdown]
@@ -94,7 +97,10 @@ paths = results.collect(
     layers=list(layers),
     seed=seed,
 )
-alt = "Share of answers that follow the instruction with no path closed, instruction to last, own modality to last, and random tokens to last"
+alt = (
+    "Share of answers that follow the instruction with no path closed, instruction to "
+    "last, own modality to last, and random tokens to last"
+)
 figures.publish(figures.fig5b(paths), "fig5b", subject.name, alt=alt)
 
 # %% [markdown]

@@ -90,14 +90,20 @@ table = pd.concat(
 # ## Fig. 3: vision, text, and the last token
 
 # %%
-alt = "Layer-wise NSSD of vision to text, vision to last and text to last, for text following and vision following"
+alt = (
+    "Layer-wise NSSD of vision to text, vision to last and text to last, for text "
+    "following and vision following"
+)
 figures.publish(figures.fig3(table), "fig3", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 4: the text split into context and instruction
 
 # %%
-alt = "Layer-wise NSSD of the paths among vision, context, instruction and last, for text following and vision following"
+alt = (
+    "Layer-wise NSSD of the paths among vision, context, instruction and last, for "
+    "text following and vision following"
+)
 figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %% [markdown]
@@ -108,7 +114,8 @@ figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %%
 alt = (
-    "Vision, context, instruction and last token, joined by five arrows as wide as the largest NSSD of their paths, with values and controls, "
+    "Vision, context, instruction and last token, joined by five arrows as wide as the "
+    "largest NSSD of their paths, with values and controls, "
     "for text following and vision following"
 )
 figures.publish(figures.fig1(table), "fig1", subject.name, alt=alt)
@@ -122,7 +129,10 @@ figures.publish(figures.fig1(table), "fig1", subject.name, alt=alt)
 # or scaled.
 
 # %%
-alt = "Layer-wise NSSD measured here and as published by the authors, one panel for each path of Figs. 3 and 4 and each direction"
+alt = (
+    "Layer-wise NSSD measured here and as published by the authors, one panel for each "
+    "path of Figs. 3 and 4 and each direction"
+)
 figures.publish(figures.fig_authors(table), "fig_authors", subject.name, alt=alt)
 
 # %% [markdown]

@@ -68,7 +68,10 @@ components = results.collect(
 # ## Fig. 6a: both modalities' signals
 
 # %%
-alt = "Signal of the followed modality and of its competitor at the instruction tokens by layer, with the shuffled dictionary as control"
+alt = (
+    "Signal of the followed modality and of its competitor at the instruction tokens "
+    "by layer, with the shuffled dictionary as control"
+)
 figures.publish(figures.fig6a(components), "fig6a", subject.name, alt=alt)
 
 # %% [markdown]

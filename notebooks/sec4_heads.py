@@ -72,7 +72,10 @@ scores = results.collect(
 rankings = {
     way: heads.ranking(scores[scores["following"] == way]) for way in ("text", "vision")
 }
-alt = "Contribution of every head to the arbitration margin by layer, and sorted, for text following and vision following"
+alt = (
+    "Contribution of every head to the arbitration margin by layer, and sorted, for "
+    "text following and vision following"
+)
 figures.publish(figures.fig8(scores), "fig8", subject.name, alt=alt)
 
 # %% [markdown]
@@ -118,7 +121,10 @@ blocking = results.collect(
     cases=places,
     **origin,
 )
-alt = "Modality following ratio against the share of blocked heads: top heads, shared heads, random heads, heads of the same layers"
+alt = (
+    "Modality following ratio against the share of blocked heads: top heads, shared "
+    "heads, random heads, heads of the same layers"
+)
 figures.publish(figures.fig9_blocking(blocking), "fig9_blocking", subject.name, alt=alt)
 
 # %% [markdown]
@@ -165,7 +171,10 @@ amplification = results.collect(
     cases=gains,
     **origin,
 )
-alt = "Modality following ratio of failed samples against the factor on the heads: top heads, shared heads, random heads, heads of the same layers"
+alt = (
+    "Modality following ratio of failed samples against the factor on the heads: top "
+    "heads, shared heads, random heads, heads of the same layers"
+)
 figures.publish(
     figures.fig9_amplification(amplification),
     "fig9_amplification",

@@ -101,7 +101,10 @@ silenced = results.collect(
     lambda missing: (heads.silence_heads(subject, prompt) for prompt in missing),
     heads.NO_EFFECTS,
 )
-alt = "Scores of all heads by Eq. 12 and by sensitivity against the lead that the decision loses without the head, text and vision following"
+alt = (
+    "Scores of all heads by Eq. 12 and by sensitivity against the lead that the "
+    "decision loses without the head, text and vision following"
+)
 figures.publish(
     figures.fig_head_truth(scores[scores["half"] == "ranked"], silenced),
     "fig_head_truth",
@@ -157,13 +160,19 @@ blocking = results.collect(
     cases=blocks,
     **origin,
 )
-alt = "Modality following ratio against the share of blocked heads: top heads by Eq. 12 and by sensitivity, random and layer-matched heads"
+alt = (
+    "Modality following ratio against the share of blocked heads: top heads by Eq. 12 "
+    "and by sensitivity, random and layer-matched heads"
+)
 figures.publish(
     figures.fig_head_blocking(blocking), "fig_head_blocking", subject.name, alt=alt
 )
 
 # %%
-alt = "Modality following ratio with 5 % of the heads blocked, by ranking, samples of the ranking, direction and position, with every random draw"
+alt = (
+    "Modality following ratio with 5 % of the heads blocked, by ranking, samples of "
+    "the ranking, direction and position, with every random draw"
+)
 figures.publish(
     figures.fig_head_cases(blocking), "fig_head_cases", subject.name, alt=alt
 )
@@ -240,7 +249,10 @@ parts = [collected(source, failures) for source, failures in found.items() if fa
 amplification = (
     pd.concat(parts, ignore_index=True) if parts else blocking[:0].assign(source="")
 )
-alt = "Modality following ratio of failures from three sources against the factor on the heads: both rankings, random and layer-matched heads"
+alt = (
+    "Modality following ratio of failures from three sources against the factor on the "
+    "heads: both rankings, random and layer-matched heads"
+)
 figures.publish(
     figures.fig_head_amplification(amplification),
     "fig_head_amplification",

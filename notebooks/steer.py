@@ -72,8 +72,10 @@ print(prompt.text.replace(subject.processor.image_token, ""))
 
 # %%
 answer = generation.answers(subject, prompt)[0]
+outcome = measures.answers.outcome_of(answer, prompt, dictionary)
 print(
-    f"{answer.strip()!r}: {measures.answers.outcome_of(answer, prompt, dictionary)} (told to follow {following}; picture {sample.answer_vision!r}, text {sample.answer_text!r})"
+    f"{answer.strip()!r}: {outcome} (told to follow {following}; "
+    f"picture {sample.answer_vision!r}, text {sample.answer_text!r})"
 )
 
 # %% [markdown]
@@ -132,8 +134,10 @@ origin = results.provenance(
 for name, table in (("steer_decision", decision), ("steer_effects", effects)):
     results.save(table, name, origin, subject.name)
 alt = (
-    "Signals of both answers by layer at the instruction tokens and at the last token, with those of other samples' answers; and the lead of the "
-    "instructed answer with top heads silenced and amplified, beside random heads of the same layers"
+    "Signals of both answers by layer at the instruction tokens and at the last token, "
+    "with those of other samples' answers; and the lead of the "
+    "instructed answer with top heads silenced and amplified, beside random heads of "
+    "the same layers"
 )
 figures.publish(
     figures.fig_steer(decision, effects), "fig_steer", subject.name, alt=alt
