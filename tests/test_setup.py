@@ -83,10 +83,8 @@ def test_every_make_command_named_there_exists(name):
 
 def test_make_refuses_an_old_python_with_a_sentence(tmp_path):
     old = tmp_path / "old"
-    old.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 10); sys.version = \'3.10.9\'; '
-        'exec(sys.argv[2])" "$@"\n'
-    )
+    pretend = "import sys; sys.version_info = (3, 10); sys.version = '3.10.9'; exec(sys.argv[2])"
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{pretend}" "$@"\n')
     old.chmod(0o755)
     stamp = (
         ".venv/installed-never"  # a stamp that does not exist, so that make asks the interpreter

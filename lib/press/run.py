@@ -1,8 +1,8 @@
 """Run notebooks with papermill, and publish into the book those runs that finished.
 
-    python -m press.run                                         every notebook on the embedded models
+    python -m press.run           every notebook on the embedded models
+    python -m press.run --full    with the parameters of full.json: hours
     python -m press.run --notebook sec4_heads --model smol -p n 4
-    python -m press.run --full                                  with the parameters of full.json: hours
 
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """

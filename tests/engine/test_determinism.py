@@ -33,10 +33,23 @@ def each(rows):
     return lambda missing: map(rows, missing)
 
 pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("vision", "last", control=seed)]
-results.collect("sweep", subject, prompts, lambda missing: arb.knockout_tables(subject, missing, pathways))
-results.collect("beliefs", subject, prompts, each(lambda p: measures.beliefs.measure_beliefs(subject, p, dictionary, strangers[p.sample.id])))
-scores = results.collect("heads", subject, prompts, each(lambda p: measures.heads.score_heads(subject, p, dictionary)))
-rankings = {way: arb.heads.ranking(scores[scores["following"] == way], by="eq12") for way in ("text", "vision")}
+
+def swept(missing):
+    return arb.knockout_tables(subject, missing, pathways)
+
+def believed(p):
+    return measures.beliefs.measure_beliefs(subject, p, dictionary, strangers[p.sample.id])
+
+def scored(p):
+    return measures.heads.score_heads(subject, p, dictionary)
+
+results.collect("sweep", subject, prompts, swept)
+results.collect("beliefs", subject, prompts, each(believed))
+scores = results.collect("heads", subject, prompts, each(scored))
+rankings = {
+    way: arb.heads.ranking(scores[scores["following"] == way], by="eq12")
+    for way in ("text", "vision")
+}
 cases = [measures.heads.Case(0.1, 0.0, 3), measures.heads.Case(0.1, 3.0, 1)]
 
 def scaled(p):

@@ -35,11 +35,17 @@ dictionary = arb.entities.load("scenes")
 answers = cohorts.answered.ask_samples(subject, samples, dictionary)
 prompts = cohorts.answered.choose_prompts(subject, samples, answers, n, only_following)""",
     """pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("template", "last")]
-results.collect("knockout", subject, prompts, lambda some: arb.knockout_tables(subject, some, pathways, 3))""",
+def swept(some):
+    return arb.knockout_tables(subject, some, pathways, 3)
+results.collect("knockout", subject, prompts, swept)""",
     """controls = [arb.Pathway(path.source, path.target, control=0) for path in pathways]
 chosen = prompts[:2] + prompts[n : n + 2]
-results.collect("controls", subject, chosen, lambda some: arb.knockout_tables(subject, some, controls, 3))""",
-    'results.collect("heads", subject, prompts, lambda some: (arb.head_attribution(subject, [one], dictionary) for one in some))',
+def controlled(some):
+    return arb.knockout_tables(subject, some, controls, 3)
+results.collect("controls", subject, chosen, controlled)""",
+    """def ranked(some):
+    return (arb.head_attribution(subject, [one], dictionary) for one in some)
+results.collect("heads", subject, prompts, ranked)""",
 ]
 PROGRAM = """
 import json, os, sys

@@ -117,15 +117,15 @@ def test_sections_come_before_the_appendices_and_controls_that_read_them():
     "arguments, message",
     [
         (
-            dict(notebooks=["tyo"], models=["smol"], parameters={}),
+            {"notebooks": ["tyo"], "models": ["smol"], "parameters": {}},
             "unknown notebook 'tyo'; did you mean 'toy'?",
         ),
         (
-            dict(notebooks=[], models=["smoll"], parameters={}),
+            {"notebooks": [], "models": ["smoll"], "parameters": {}},
             "unknown model 'smoll'; did you mean 'smol'?",
         ),
         (
-            dict(notebooks=[], models=["smol"], parameters={"modle": 1}),
+            {"notebooks": [], "models": ["smol"], "parameters": {"modle": 1}},
             "unknown parameter of toy 'modle'; did you mean 'model'?",
         ),
     ],
@@ -544,11 +544,9 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
 def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
-        (
-            "import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / "
-            "sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', "
-            "flush=True)\ntime.sleep(60)\n"
-        )
+        "import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / "
+        "sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', "
+        "flush=True)\ntime.sleep(60)\n"
     )
     code = (
         f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "

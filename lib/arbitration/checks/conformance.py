@@ -167,7 +167,7 @@ def engine(subject, prompt) -> str:
     ]
     depth = subject.n_layers
     windows = [
-        range(0, 1),
+        range(1),
         range(depth // 2, depth // 2 + 1),
         range(depth - 1, depth),
         range(depth),
@@ -543,10 +543,8 @@ def main(arguments: list[str] | None = None) -> int:
     results = conformance(subject, sets.load("scenes", "held"))
     number = str(dtype).removeprefix("torch.")
     print(
-        (
-            f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "
-            f"under both instructions"
-        )
+        f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "
+        f"under both instructions"
     )
     print(table(results))
     return int(any(result.verdict == "failed" for result in results))

@@ -1,4 +1,4 @@
-"""The conflict sets by their names: the scenes that ship with the project, MC², and a reader's own."""
+"""The conflict sets by their names: the scenes that ship with the project, MC², a reader's own."""
 
 import hashlib
 import json
@@ -119,7 +119,7 @@ def _scenes(split: str) -> list[Sample]:
 
 
 def shuffled(samples: list[Sample], seed: int) -> list[Sample]:
-    """The samples in an order drawn by seed, tasks taking turns so that every prefix is balanced."""
+    """The samples in an order drawn by seed; tasks take turns, so that every prefix is balanced."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(samples))
     seen: dict[str, int] = {}

@@ -4,12 +4,17 @@ and the judge of an answer both ask here.
 An answer names a form if the form's words stand in it as whole words, next to each other. What is a
 word:
 
-* Case, composition (é in one code point or two), width, and the way of writing a digit do not count; whole numbers below 100 count as spelt out.
+* Case, composition (é in one code point or two), width, and the way of writing a digit do not
+  count; whole numbers below 100 count as spelt out.
 * A letter keeps its marks: पाना is not पीना.
-* Words joined by a hyphen are one word for whoever looks for a part of it: *two* is not in *twenty-two*, but *t shirt* is *T-shirt*.
-* A sign belongs to its number or letter: 5 is not in −5, *C* not in *C++* or *C#*. Units are words of their own: 5 is in $5 and 50 in 50%.
-* In scripts without spaces (Chinese, Japanese, Thai, …) each character is a word: 红色 is in 红色的.
-* Other punctuation separates words and is dropped, and so is a leading English article with something behind it.
+* Words joined by a hyphen are one word for whoever looks for a part of it: *two* is not in
+  *twenty-two*, but *t shirt* is *T-shirt*.
+* A sign belongs to its number or letter: 5 is not in −5, *C* not in *C++* or *C#*. Units are
+  words of their own: 5 is in $5 and 50 in 50%.
+* In scripts without spaces (Chinese, Japanese, Thai, …) each character is a word: 红色 is in
+  红色的.
+* Other punctuation separates words and is dropped, and so is a leading English article with
+  something behind it.
 
 Where one answer's words hold the other's, the longer one is meant: *hot dog* does not name *dog*,
 nor 50% the plain 50.

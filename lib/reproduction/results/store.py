@@ -120,10 +120,8 @@ def _gathered(
         raise ValueError(why)
     if reasons:
         tqdm.write(
-            (
-                f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}: "
-                f"{'; '.join(reasons)}"
-            )
+            f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}: "
+            f"{'; '.join(reasons)}"
         )
     tables = [
         read_table(path).assign(image=picture_of(prompt.sample))
