@@ -70,8 +70,21 @@ def test_the_readme_opens_with_the_two_commands_and_ci_runs_its_test_command():
     first = re.search(r"```sh\n(.*?)```", text("README.md"), re.S)[1]
     commands = [line.split("#")[0].strip() for line in first.splitlines()]
     assert commands == ["make book", "make test"]
-    assert "\nmake test\nmake exact-test\nmake browser-test\n" in text(".ci/run")
+    assert "\nmake check\nmake test\nmake exact-test\nmake browser-test\n" in text(".ci/run")
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_the_hooks_before_a_commit_are_what_make_check_runs():
+    """With the tools of .venv, so that nothing is fetched."""
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", text("Makefile"), re.M)[1]
+    examples = re.search(r"^EXAMPLES := (.*)$", text("Makefile"), re.M)[1]
+    commands = recipe.replace("$(BIN)", ".venv/bin").replace("$(EXAMPLES)", examples)
+    (local,) = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
+    assert local["repo"] == "local"
+    assert [hook["entry"] for hook in local["hooks"]] == [
+        line.strip() for line in commands.splitlines()
+    ]
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
 
 
 @pytest.mark.parametrize("name", ["README.md", ".ci/run"])

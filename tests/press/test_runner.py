@@ -282,6 +282,18 @@ def test_converting_is_repeatable_and_drift_is_found(toy):
     assert pair.drifted(sources) == ["lacking", "toy"]
 
 
+def test_the_check_of_the_pairs_writes_nothing_and_says_what_to_do(toy, monkeypatch, capsys):
+    sources, _ = toy
+    monkeypatch.setattr(pair, "drifted", lambda: ["toy"])
+    before = {path: path.read_bytes() for path in sources.iterdir()}
+    assert pair.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert "notebooks/toy.ipynb is not what toy.py says" in said and "run make pair" in said
+    assert {path: path.read_bytes() for path in sources.iterdir()} == before
+    monkeypatch.setattr(pair, "drifted", list)
+    assert pair.main(["--check"]) == 0
+
+
 def test_the_notebooks_are_in_step_with_their_text():
     assert pair.drifted() == [], "run `make pair` and commit both halves"
 

@@ -252,7 +252,7 @@ def residual_sums(subject, prompt) -> str:
 
 @check
 def head_sums(subject, prompt) -> str:
-    """What the heads write sums to what the attention adds (Eqs. 3 and 12)."""
+    """What the heads write sums to what the attention adds, as Eqs. 3 and 12 have it."""
     if subject.head_obstacle:
         try:
             head_attribution(subject, [prompt])

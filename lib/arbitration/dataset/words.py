@@ -64,12 +64,23 @@ def find_words(text: str) -> tuple[Word, ...]:
 def normalised(text: str) -> str:
     """The words of a text with a space between them, without a leading article: two answers with
     the same are one answer.
+
+    Examples
+    --------
+    >>> normalised("The 2 Dogs!"), normalised("T-shirt")
+    ('two dogs', 't shirt')
     """
     return " ".join(word.text for word in _without_article(find_words(text)))
 
 
 def names(text: str, form: str) -> bool:
-    """Whether a form stands in a text in whole words."""
+    """Whether a form stands in a text in whole words.
+
+    Examples
+    --------
+    >>> names("It is a red car.", "red"), names("twenty-two", "two"), names("-5", "5")
+    (True, False, False)
+    """
     return bool(_places(find_words(text), form))
 
 
@@ -83,6 +94,13 @@ def outcome(answer: str, forms_followed: Iterable[str], forms_competitor: Iterab
     forms_followed, forms_competitor : iterable of str
         Surface forms of the compliant answer and of its competitor. One that stands inside a longer
         one of the other side is not meant.
+
+    Examples
+    --------
+    >>> outcome("A hot dog.", ["hot dog"], ["dog"]), outcome("a dog", ["hot dog"], ["dog"])
+    ('follow', 'competitor')
+    >>> outcome("red or blue", ["red"], ["blue"])
+    'other'
     """
     given = find_words(answer)
     followed, competing = (
@@ -114,8 +132,12 @@ def find_pair_fault(answer: str, other: str) -> str | None:
 
 
 def number_words(text: str) -> str:
-    """The text with whole numbers below 100 spelt out: ``"2 dogs"`` becomes ``"two dogs"``;
-    ``"2.5"`` stays.
+    """The text with whole numbers below 100 spelt out.
+
+    Examples
+    --------
+    >>> number_words("2 dogs"), number_words("2.5")
+    ('two dogs', '2.5')
     """
     return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
 
