@@ -221,8 +221,8 @@ def engine(subject, prompt) -> str:
 
 @check
 def residual_sums(subject, prompt) -> str:
-    """Eq. 1 at every position, and the prediction is the unembedding of the normed last residual
-    stream (Eq. 2's E_u).
+    """Eq. 1 at every position, and the prediction is the unembedding, Eq. 2's E_u, of the normed
+    last residual stream.
     """
     activations = trace(subject, prompt)
     unembedding = subject.unembedding
