@@ -145,8 +145,9 @@ def execute(run: Run, executed: Path, shared: dict[str, str]) -> None:
     """Run one notebook in a staging folder of its own and publish it.
 
     The kernel works in the folder that the command was typed in, from which relative paths start.
-    The notebook writes its tables and figures where `arbitration.folders.output` says, which is the
-    staging folder here; so a run that breaks off leaves the book with the last one that finished.
+    The notebook writes its tables and figures where `arbitration.files.folders.output` says, which
+    is the staging folder here; so a run that breaks off leaves the book with the last one that
+    finished.
 
     Raises
     ------

@@ -22,7 +22,7 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
     name : str or Path
         ``"scenes"``, the set that ships with the project; ``"mc2"``, the paper's, downloaded at
         first use, or the path of its ``.json`` file; or the path of a reader's own samples: a
-        folder with ``samples.jsonl`` or ``samples.parquet``, or such a file (`own_data` has the
+        folder with ``samples.jsonl`` or ``samples.parquet``, or such a file (`own` has the
         fields). A folder that is called like a known set is meant by ``"./scenes"``.
     split : str
         Of the scenes ``"iid"`` (same wordings and art styles as in training), ``"held"`` (held-out

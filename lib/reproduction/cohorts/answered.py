@@ -122,7 +122,7 @@ def ask_samples(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     DataFrame
         model, sample, following, task, split, answer, outcome, kept (it follows), first (which
         answer the most likely first token begins: follow, competitor, or other), y_p, y_c, spelling
-        (`encode.SPELLINGS`), image (see `provenance.picture_of`). Samples that `decided` drops are
+        (`encode.SPELLINGS`), image (see `origin.picture_of`). Samples that `decided` drops are
         left out; how many, which and why is printed.
     """
     prompts, dropped = encode_decidable(subject, samples, dictionary)
