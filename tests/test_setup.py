@@ -87,7 +87,7 @@ def test_the_hooks_before_a_commit_are_what_make_check_runs():
     assert {hook["language"] for hook in local["hooks"]} == {"system"}
 
 
-@pytest.mark.parametrize("name", ["README.md", ".ci/run"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".ci/run"])
 def test_every_make_command_named_there_exists(name):
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.M))
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text(name), re.M))
