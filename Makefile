@@ -10,11 +10,14 @@ BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
 PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
-.PHONY: help book html test exact-test slow-test browser-test conformance notebook dictionary pair lab clean
+EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
+
+.PHONY: help book html check test exact-test slow-test browser-test conformance notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
 	@echo 'make book FULL=1                             the same at full n, for hours; keeps the numbers in data/results'
+	@echo 'make check                                   the habits that a machine checks, in seconds'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
 	@echo 'make conformance MODEL=org/name              whether the measures can work on a model of the hub, or of a folder'
@@ -43,6 +46,14 @@ book: $(INSTALLED)
 $(BUILT): $(INSTALLED) $(PAGES)
 	PYTHONUTF8=1 $(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
 	@touch $@
+
+# The same commands as in .pre-commit-config.yaml. The examples are those of modules that need no model.
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python -m press.pair --check
+	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
 
 # Models as small as the tests' gain little from a second thread, and much from a second process.
 test: $(INSTALLED)

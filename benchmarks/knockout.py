@@ -1,8 +1,11 @@
 """The knockout sweep, resumed against plain, side by side in one run.
 
-    python benchmarks/knockout.py                 two CPU cores: smol on a shipped scene and on a prompt of 200 tokens
-    python benchmarks/knockout.py --gpu           real-size text decoders with random bfloat16 weights, 700 tokens
-    python benchmarks/knockout.py --growth        cost against prompt length, layers, pathways and samples
+    python benchmarks/knockout.py           on two CPU cores: smol, on a shipped scene and on
+                                            a prompt of 200 tokens
+    python benchmarks/knockout.py --gpu     real-size text decoders with random bfloat16
+                                            weights, 700 tokens
+    python benchmarks/knockout.py --growth  cost against prompt length, layers, pathways and
+                                            samples
 
 Every line says what the operation count allows and which share of it was reached; the numbers go to
 ``data/benchmarks``.
@@ -362,8 +365,8 @@ def growth_figure(lines: list[dict]) -> Figure:
         here = [line for line in lines if line["what"] == what]
         for key, color, label in (("plain_s", ORANGE, "plain"), ("resumed_s", BLUE, "resumed")):
             panel.plot(
-                [l["value"] for l in here],
-                [l[key] for l in here],
+                [line["value"] for line in here],
+                [line[key] for line in here],
                 color=color,
                 marker="o",
                 markersize=3.5,

@@ -1,9 +1,10 @@
 """What each section's notebook costs on the paper's models at their true size, with random weights:
 seconds per sample and GPU memory.
 
-    python benchmarks/sections.py --gpu                                    all notebooks on the three models, 4 samples per direction
+    python benchmarks/sections.py --gpu                 all notebooks on the three models,
+                                                        4 samples per direction
     python benchmarks/sections.py --gpu --models qwen2.5-vl --samples 8
-    python benchmarks/sections.py --gpu --device auto                      each model spread over all GPUs
+    python benchmarks/sections.py --gpu --device auto   each model spread over all GPUs
 
 It needs a GPU and no weights. The scenes are enlarged to photographs' size, so that a prompt is as
 long as a real one. Every notebook runs whole, from an empty cache; what a sample costs is the time
@@ -168,10 +169,8 @@ def table(models: list[dict]) -> str:
                 "out of memory" if line["seconds"] is None else f"{line['seconds_per_sample']:.1f}"
             )
             cells.append(
-                (
-                    f"{seconds} | "
-                    f"{'–' if not line['peak_gib'] else format(sum(line['peak_gib']), '.1f')}"
-                )
+                f"{seconds} | "
+                f"{'–' if not line['peak_gib'] else format(sum(line['peak_gib']), '.1f')}"
             )
         rows.append(f"| {sections[0]['notebook']} | " + " | ".join(cells) + " |")
     for card in CARDS:

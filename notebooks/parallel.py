@@ -1,4 +1,4 @@
-"""`python -m press.parallel`, by the path that the README names."""
+"""`python -m press.parallel`, by a path."""
 
 import runpy
 

@@ -1,4 +1,4 @@
-"""`python -m press.run`, by the path that the README names."""
+"""`python -m press.run`, by a path."""
 
 import runpy
 

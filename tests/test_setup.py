@@ -70,11 +70,24 @@ def test_the_readme_opens_with_the_two_commands_and_ci_runs_its_test_command():
     first = re.search(r"```sh\n(.*?)```", text("README.md"), re.S)[1]
     commands = [line.split("#")[0].strip() for line in first.splitlines()]
     assert commands == ["make book", "make test"]
-    assert "\nmake test\nmake exact-test\nmake browser-test\n" in text(".ci/run")
+    assert "\nmake check\nmake test\nmake exact-test\nmake browser-test\n" in text(".ci/run")
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-@pytest.mark.parametrize("name", ["README.md", ".ci/run"])
+def test_the_hooks_before_a_commit_are_what_make_check_runs():
+    """With the tools of .venv, so that nothing is fetched."""
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", text("Makefile"), re.M)[1]
+    examples = re.search(r"^EXAMPLES := (.*)$", text("Makefile"), re.M)[1]
+    commands = recipe.replace("$(BIN)", ".venv/bin").replace("$(EXAMPLES)", examples)
+    (local,) = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
+    assert local["repo"] == "local"
+    assert [hook["entry"] for hook in local["hooks"]] == [
+        line.strip() for line in commands.splitlines()
+    ]
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".ci/run"])
 def test_every_make_command_named_there_exists(name):
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.M))
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text(name), re.M))
@@ -83,10 +96,8 @@ def test_every_make_command_named_there_exists(name):
 
 def test_make_refuses_an_old_python_with_a_sentence(tmp_path):
     old = tmp_path / "old"
-    old.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 10); sys.version = \'3.10.9\'; '
-        'exec(sys.argv[2])" "$@"\n'
-    )
+    pretend = "import sys; sys.version_info = (3, 10); sys.version = '3.10.9'; exec(sys.argv[2])"
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{pretend}" "$@"\n')
     old.chmod(0o755)
     stamp = (
         ".venv/installed-never"  # a stamp that does not exist, so that make asks the interpreter

@@ -47,10 +47,8 @@ def cell(quantity, model, notebook):
         )
         text += f"{glued(model, notebook, quantity.key + '_high', quantity.format)}]"
     if quantity.layer:
-        text += (
-            f" "
-            f"at\N{NO-BREAK SPACE}layer\N{NO-BREAK SPACE}{glued(model, notebook, quantity.key + '_layer', '.0f')}"
-        )
+        layer = glued(model, notebook, quantity.key + "_layer", ".0f")
+        text += f" at\N{NO-BREAK SPACE}layer\N{NO-BREAK SPACE}{layer}"
     return text
 
 

@@ -130,11 +130,13 @@ class Verdicts(SphinxDirective):
         effects = sum(prediction.within is None for prediction in tests)
         lines += [
             "",
-            f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an "
-            f"effect, {len(tests) - effects} of next to nothing. Were there no "
-            f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in "
-            f"forty, would still lie wholly on the predicted side, and as many on the "
-            f"other.",
+            (
+                f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an "
+                f"effect, {len(tests) - effects} of next to nothing. Were there no "
+                f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in "
+                f"forty, would still lie wholly on the predicted side, and as many on the "
+                f"other."
+            ),
             "",
             *markdown(short),
         ]

@@ -5,20 +5,23 @@
 >>> samples = arb.dataset.load("scenes", split="held")
 >>> prompt = subject.encode(samples[0], following="vision")
 
-==============  =============================================  ===============================
-of the paper    here                                           where it is written
-==============  =============================================  ===============================
-Eqs. 1, 3, 4    `trace`                                        ``equations/trace.py``
-Eq. 2           `lens.logits`                                  ``equations/lens.py``
-Eq. 5           `knockout`; over layers: `knockout_sweep`      ``equations/knockout.py``
-Eq. 6           `metrics.binary_subspace`                      ``equations/metrics.py``
-Eq. 7           `metrics.nssd`                                 ``equations/metrics.py``
-Eq. 8           `lens.phi`                                     ``equations/lens.py``
-Eq. 9           `metrics.ldar`                                 ``equations/metrics.py``
-Eqs. 10, 11     `attribution.sublayer_increments`              ``equations/attribution.py``
-Eq. 12          `attribution.head_increments`                  ``equations/attribution.py``
-§4.2.2          `scale_heads`; the share: `metrics.mfr`        ``equations/heads.py``
-==============  =============================================  ===============================
+=====================  =================================  ============================
+of the paper           here                               where it is written
+=====================  =================================  ============================
+Eqs. 1, 3 and 4        `trace`                            ``equations/trace.py``
+Eq. 2                  `lens.logits`                      ``equations/lens.py``
+Eq. 5                  `knockout`                         ``equations/knockout.py``
+Eq. 5 over layers      `knockout_sweep`                   ``engine/sweep.py``
+Eq. 6                  `metrics.binary_subspace`          ``equations/metrics.py``
+Eq. 7                  `metrics.nssd`                     ``equations/metrics.py``
+Eq. 8                  `lens.phi`                         ``equations/lens.py``
+Eq. 9                  `metrics.ldar`                     ``equations/metrics.py``
+Eqs. 10 and 11         `attribution.sublayer_increments`  ``equations/attribution.py``
+Eq. 12                 `attribution.head_increments`      ``equations/attribution.py``
+Eq. 12 over prompts    `head_attribution`                 ``equations/attribution.py``
+§4.2.2, scaled heads   `scale_heads`                      ``equations/heads.py``
+§4.2.2, the ratio MFR  `metrics.mfr`                      ``equations/metrics.py``
+=====================  =================================  ============================
 """
 
 from importlib import import_module

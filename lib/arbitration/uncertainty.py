@@ -137,6 +137,15 @@ def rank_correlation(one, other) -> float:
     Parameters
     ----------
     one, other : array_like, (n,)
+
+    Examples
+    --------
+    The ranks are 1, 2, 3 on both sides, and 1, 2 against 2, 1:
+
+    >>> round(rank_correlation([1, 2, 30], [5, 6, 7]), 6)
+    1.0
+    >>> round(rank_correlation([1, 2], [9, 4]), 6)
+    -1.0
     """
     ranks = []
     for values in (one, other):
@@ -163,6 +172,13 @@ def at_least_as_strong(strength: float, draws) -> float:
     -------
     float
         In (0, 1]; NaN without draws, or for a target that is NaN.
+
+    Examples
+    --------
+    One of four draws is as strong, and the target itself counts: two of five.
+
+    >>> at_least_as_strong(3.0, [1.0, 2.0, 3.0, 0.0])
+    0.4
     """
     draws = np.asarray(draws, dtype=float)
     if not len(draws) or np.isnan(strength):
@@ -171,7 +187,16 @@ def at_least_as_strong(strength: float, draws) -> float:
 
 
 def wilson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22, 209)."""
+    """Wilson's score interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22, 209).
+
+    Examples
+    --------
+    None of ten is not nothing: z² / (10 + z²) = 3.84 / 13.84.
+
+    >>> low, high = wilson(0, 10)
+    >>> round(low, 2), round(high, 2)
+    (0.0, 0.28)
+    """
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = hits / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)

@@ -1,10 +1,15 @@
 """Write each notebook's .ipynb from its .py (percent format), the text that people edit.
 
+    python -m press.pair            write them
+    python -m press.pair --check    say which differ, and exit 1
+
 The notebooks are those that the book lists (`press.publish.listed`); whatever else lies here, such
 as what JupyterLab makes, is left alone. Converting always goes from ``.py`` to ``.ipynb``:
 jupytext's own ``--sync`` trusts modification times, which a clone scrambles.
 """
 
+import argparse
+import sys
 from pathlib import Path
 
 import jupytext
@@ -52,9 +57,28 @@ def drifted(folder: Path = NOTEBOOKS) -> list[str]:
     return [path.stem for path in texts(folder) if differ(path)]
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> int:
+    """Write the notebooks, or with ``--check`` only say which differ; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m press.pair", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if some differ")
+    if parser.parse_args(arguments).check:
+        return tell_drift(drifted())
     for path in texts():
         path.with_suffix(".ipynb").write_text(convert(path), encoding="utf-8")
         print("wrote", path.with_suffix(".ipynb").name)
     if found := strays():
         print("left alone, because _toc.yml does not list them:", ", ".join(found))
+    return 0
+
+
+def tell_drift(names: list[str]) -> int:
+    """Say which notebooks differ from their text and what to do; the exit status."""
+    for name in names:
+        print(f"notebooks/{name}.ipynb is not what {name}.py says", file=sys.stderr)
+    if names:
+        print("edit the .py, then run make pair: it writes every .ipynb anew", file=sys.stderr)
+    return int(bool(names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

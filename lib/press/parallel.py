@@ -1,9 +1,9 @@
 """Measure with several processes, each on a GPU of its own, and publish as `press.run` does: the
 same tables, sooner.
 
-    accelerate launch --num_processes 4 -m press.parallel --notebook sec3_knockout --model
-    qwen2.5-vl
-    torchrun --nproc_per_node 2 -m press.parallel --model smol                              without GPUs
+    accelerate launch --num_processes 4 -m press.parallel --notebook sec3_knockout \\
+        --model qwen2.5-vl
+    torchrun --nproc_per_node 2 -m press.parallel --model smol       without GPUs
 
 The arguments are those of `press.run`. Every process runs the notebooks' cells, and measures those
 prompts of each table that are its own (`reproduction.results.team`); all parts go into the same

@@ -1,7 +1,9 @@
 """Keep the numbers of finished full runs: ``data/results/<model>/<notebook>.json``, which the book
 shows beside a reader's own.
 
-    python -m press.record                  every full run of the embedded models that is published in the book
+    python -m press.record
+
+It keeps every full run of the embedded models that is published in the book.
 
 A run that was not made with the parameters of ``full.json``, or whose code or data have changed
 since, is named and left out.

@@ -1,8 +1,8 @@
 """Run notebooks with papermill, and publish into the book those runs that finished.
 
-    python -m press.run                                         every notebook on the embedded models
+    python -m press.run           every notebook on the embedded models
+    python -m press.run --full    with the parameters of full.json: hours
     python -m press.run --notebook sec4_heads --model smol -p n 4
-    python -m press.run --full                                  with the parameters of full.json: hours
 
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """
@@ -145,8 +145,9 @@ def execute(run: Run, executed: Path) -> None:
     """Run one notebook in a staging folder of its own and publish it.
 
     The kernel works in the folder that the command was typed in, from which relative paths start.
-    The notebook writes its tables and figures where `arbitration.folders.output` says, which is the
-    staging folder here; so a run that breaks off leaves the book with the last one that finished.
+    The notebook writes its tables and figures where `arbitration.files.folders.output` says, which
+    is the staging folder here; so a run that breaks off leaves the book with the last one that
+    finished.
 
     Raises
     ------

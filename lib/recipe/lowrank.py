@@ -28,8 +28,8 @@ def adapt(language_model: nn.Module, rank: int) -> None:
 
 
 def deltas(language_model: nn.Module) -> dict[str, torch.Tensor]:
-    """The deltas as ``<layer>.lora_A`` and ``<layer>.lora_B``, as `arbitration.embedded.assemble`
-    takes them.
+    """The deltas as ``<layer>.lora_A`` and ``<layer>.lora_B``, which
+    `arbitration.models.embedded.assemble` takes.
     """
     return {
         name.replace(".parametrizations.weight.0", ""): parameter.detach().cpu()

@@ -20,7 +20,7 @@ def packed(tensors, smallest=4096):
     Returns
     -------
     dict of str to Tensor
-        What `arbitration.embedded.unpacked` reads.
+        What `arbitration.models.embedded.unpacked` reads.
     """
     small = {}
     for key, value in tensors.items():

@@ -68,7 +68,7 @@ def icons() -> dict:
 
 @cache
 def tiles() -> torch.Tensor:
-    """All icons, colours multiplied by opacity; shape (styles, icons, 4, tile, tile), values 0..1."""
+    """All icons, colours times opacity; shape (styles, icons, 4, tile, tile), values 0..1."""
     side = icons()["tile"]
     sheets = []
     for style in icons()["styles"]:

@@ -119,7 +119,7 @@ def train(model, processor, recipe: Recipe, folder: Path) -> list[tuple[str, int
 
 
 def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
-    """One stage: AdamW, a warm-up and a cosine, saved now and then and resumed from what was saved."""
+    """One stage: AdamW, a warm-up and a cosine; saved now and then, resumed from what was saved."""
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _rate(step, recipe.warmup, steps)

@@ -58,7 +58,7 @@ def test_the_three_ways_agree(benchmark):
 
 
 def test_the_gpu_s_case_runs_at_toy_size(benchmark):
-    """The same code as on a GPU, in bfloat16 and with 700 tokens, on a decoder of two small layers."""
+    """The same code as on a GPU, in bfloat16 and with 700 tokens, on a decoder of two layers."""
     toy = {
         "hidden_size": 32,
         "intermediate_size": 48,

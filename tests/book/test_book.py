@@ -96,7 +96,8 @@ def visits(chromium, html):
 def test_the_visitor_notices_what_these_tests_forbid(chromium, tmp_path):
     page = tmp_path / "bad.html"
     page.write_text(
-        '<script src="http://example.invalid/a.js"></script><script>throw new Error("broken")</script>'
+        '<script src="http://example.invalid/a.js"></script>'
+        '<script>throw new Error("broken")</script>'
         '<span class="math">x^2</span><img src="none.png">'
     )
     seen = visit(chromium, page)

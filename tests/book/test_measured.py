@@ -13,7 +13,10 @@ import pytest
 from bs4 import BeautifulSoup
 
 EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
 PAGE = """# Toy
 
 ```{measured} fig5b

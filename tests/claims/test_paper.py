@@ -1,4 +1,4 @@
-"""The paper's claims, the rule of agreement, and the numbers that the pages quote from the tables."""
+"""The paper's claims, the rule of agreement, and the numbers that the pages quote from tables."""
 
 import itertools
 import math

@@ -140,7 +140,7 @@ LABELS = sorted({label for claim in predicted.predicted_claims() for label in cl
 
 
 def executed(folder, without=None, **numbers):
-    """Notebooks as papermill leaves them: every number 0 with an interval of 0, or what is given."""
+    """Notebooks as papermill leaves them: every number 0 with an interval of 0, or as given."""
     for notebook in {name for name, _ in KEYS}:
         outputs = [
             {

@@ -1,4 +1,4 @@
-"""In which spelling a model answers, and that y_p and y_c are tokens which it was about to write."""
+"""In which spelling a model answers, and that y_p and y_c are tokens that it was about to write."""
 
 import copy
 import dataclasses

@@ -280,7 +280,8 @@ def test_a_dictionary_beside_the_samples_is_used(own):
         entities.of(own, samples)
     with pytest.raises(
         ValueError,
-        match=r"lacks 1 of the 2 answers of the set: 'dark red' \(color\); make it again: python -m arbitration.dictionary",
+        match=r"lacks 1 of the 2 answers of the set: 'dark red' \(color\); "
+        r"make it again: python -m arbitration.dictionary",
     ):
         entities.of(own, dataset.load(own))
     for broken in ("{", "[]", '{"entries": {"color": {"teal": {"en": [3]}}}}'):

@@ -293,7 +293,8 @@ def test_a_changed_photograph_is_refused(cached):
 def test_a_log_in_page_is_no_photograph(cached):
     with pytest.raises(
         ValueError,
-        match=r"COCO_train2014_000000000007\.jpg is not what it should be: cannot be read as a picture",
+        match=r"COCO_train2014_000000000007\.jpg is not what it should be: "
+        r"cannot be read as a picture",
     ):
         mc2.load(get=Web(pages() | {photograph("train2014", 7): b"<html>Log in</html>"}))
     assert not list(cached.rglob("*.jpg"))

@@ -137,9 +137,10 @@ def test_rows_of_parquet_are_numbered_too(folder):
         (
             {**GOOD, "xyz": 1},
             [
-                "unknown field 'xyz'; known fields: question, context, answer_vision, "
-                "answer_text, image, id, task, split, "
-                "instruction_vision, instruction_text"
+                (
+                    "unknown field 'xyz'; known fields: question, context, answer_vision, "
+                    "answer_text, image, id, task, split, instruction_vision, instruction_text"
+                )
             ],
         ),
         (

@@ -186,7 +186,7 @@ def test_what_the_check_accepts_the_judge_recognises(script):
     `sample_forms` leaves them.
     """
     draw, accepted = random.Random(script), 0
-    for number in range(3000):
+    for _ in range(3000):
         vision, text = drawn_answers(draw, script)
         fault = words.find_pair_fault(vision, text)
         record = {

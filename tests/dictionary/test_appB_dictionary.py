@@ -98,10 +98,13 @@ def model(monkeypatch):
         running.shutdown()
 
 
+READER = functools.cache(wordnet.reader)
+
+
 @pytest.fixture(autouse=True)
-def read_once(monkeypatch, reader=functools.cache(wordnet.reader)):
+def read_once(monkeypatch):
     """Opening WordNet takes seconds."""
-    monkeypatch.setattr(wordnet, "reader", reader)
+    monkeypatch.setattr(wordnet, "reader", READER)
 
 
 def asked(model, prompts, path, pause=0.01):
@@ -160,7 +163,8 @@ def test_lasting_trouble_ends_with_what_to_do(model, tmp_path):
     asked(model, ["a"], path)
     with pytest.raises(
         ConnectionError,
-        match=r"(?s)answered 429 6 times \(quota exceeded\); try again later.*1 of 2 answers are kept in .*run this again",
+        match=r"(?s)answered 429 6 times \(quota exceeded\); try again later"
+        r".*1 of 2 answers are kept in .*run this again",
     ):
         asked(model, ["a", "b"], path, pause=0)
 
@@ -246,7 +250,8 @@ def test_without_a_model_it_is_said_what_to_set(model, monkeypatch, missing):
     monkeypatch.setenv(missing, " ")
     with pytest.raises(
         ValueError,
-        match=rf"to ask: {missing} not set.*OPENAI_BASE_URL=https://api.deepseek.com.*Without --ask no language model is needed",
+        match=rf"to ask: {missing} not set.*OPENAI_BASE_URL=https://api.deepseek.com"
+        r".*Without --ask no language model is needed",
     ):
         endpoint.from_environment()
 
@@ -362,7 +367,7 @@ def test_without_a_model_one_sense_is_taken(folder, capsys, monkeypatch):
 
 
 def obliging(prompt, times):
-    """Chooses couch, names Chinese forms of the sofa, refuses three and rambles about the carpet."""
+    """Chooses couch, names Chinese forms of the sofa, refuses three, rambles about the carpet."""
     answer = re.search(r"^Answer: (.*)$", prompt, re.M)[1]
     if answer == "three":
         return 400, {}, "Content Exists Risk"

@@ -298,9 +298,9 @@ def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
         found.dtype == finer
         and 0 < (found - plain).abs().max() < 100 * torch.finfo(dtype).eps * plain.abs().max()
     )
-    if (
-        dtype == torch.float32
-    ):  # rotary positions are computed in float32 anyway: without a picture, all is as in a float64 model
+    # Rotary positions are computed in float32 anyway: without a picture, all is as in a float64
+    # model.
+    if dtype == torch.float32:
         words = SimpleNamespace(inputs={"input_ids": torch.arange(10, 40)[None]})
         with resume.in_finer_dtype(subject):
             found = next_token_logits(subject, words)

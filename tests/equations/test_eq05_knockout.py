@@ -33,8 +33,8 @@ def case(architecture, following="vision", which=0):
 def attention_outputs(subject, prompt, layers):
     found = []
     with hooks(
-        subject.attention(l).register_forward_hook(lambda m, a, out: found.append(out[0][0]))
-        for l in layers
+        subject.attention(layer).register_forward_hook(lambda m, a, out: found.append(out[0][0]))
+        for layer in layers
     ):
         subject.model(**prompt.inputs, use_cache=False)
     return torch.stack(found)

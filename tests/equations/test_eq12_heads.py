@@ -80,7 +80,10 @@ def test_blocking_is_zeroing_by_hand(architecture):
 
         return hook
 
-    with hooks(subject.output_projection(l).register_forward_pre_hook(zero(l)) for l in range(5)):
+    with hooks(
+        subject.output_projection(layer).register_forward_pre_hook(zero(layer))
+        for layer in range(5)
+    ):
         reference = next_token_logits(subject, prompt)
     assert torch.equal(blocked, reference)
     assert not torch.allclose(blocked, next_token_logits(subject, prompt))
@@ -106,7 +109,7 @@ def test_answers_of_many_settings_are_each_setting_alone(architecture):
         ([Head(2, 1)], 0.0),
         ([Head(0, 3), Head(4, 4)], 3.0),
         ([Head(4, 0)], -2.0),
-        ([Head(l, h) for l in range(5) for h in range(6)], 0.0),
+        ([Head(layer, index) for layer in range(5) for index in range(6)], 0.0),
     ]
     gains = torch.stack([heads.gain_table(subject, chosen, factor) for chosen, factor in settings])
     for positions in (

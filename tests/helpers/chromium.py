@@ -13,10 +13,16 @@ from selenium.webdriver.chrome.service import Service
 LOOK = """
 const done = arguments[arguments.length - 1];
 const report = () => done({
-  formulas: [...document.querySelectorAll('.math')].map(e =>
-    [e.textContent.slice(0, 60), Boolean(e.querySelector('mjx-container')) && !e.querySelector('mjx-merror')]),
-  pictures: [...document.images].map(e => [e.src.slice(0, 200), e.alt.trim(), e.complete && e.naturalWidth > 0]),
-  contents: [...document.querySelectorAll('nav.bd-links a, .bd-sidebar-primary a')].map(e => e.href.split('#')[0]),
+  formulas: [...document.querySelectorAll('.math')].map(e => [
+    e.textContent.slice(0, 60),
+    Boolean(e.querySelector('mjx-container')) && !e.querySelector('mjx-merror'),
+  ]),
+  pictures: [...document.images].map(e => [
+    e.src.slice(0, 200), e.alt.trim(), e.complete && e.naturalWidth > 0,
+  ]),
+  contents: [...document.querySelectorAll('nav.bd-links a, .bd-sidebar-primary a')].map(
+    e => e.href.split('#')[0]
+  ),
 });
 const drawn = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
 drawn.then(report, report);

@@ -156,9 +156,9 @@ def test_paths_into_a_span_are_knockouts(subject, span):
             readings.span_positions(prompt, span),
         )
         place = prompt.groups.positions(source)
-        for layer, nssd, p, c in table[
-            ["layer", "nssd", "logp_p_blocked", "logp_c_blocked"]
-        ].itertuples(index=False):
+        for layer, p, c in table[["layer", "logp_p_blocked", "logp_c_blocked"]].itertuples(
+            index=False
+        ):
             chosen = readings.widen(prompt) if span == WIDENED else prompt
             pathway = Pathway(source, "instruction" if span == WIDENED else span)
             assert all(

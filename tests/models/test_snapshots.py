@@ -227,7 +227,10 @@ def blinkered(weights):
         (blinkered, r"1 in no part of the model \(model.vision_tower.*patch_embedding.bias\)"),
         (
             foreign,
-            r"\d+ missing \(lm_head.weight, .* and \d+ more\), \d+ in no part of the model \(foreign",
+            (
+                r"\d+ missing \(lm_head.weight, .* and \d+ more\), "
+                r"\d+ in no part of the model \(foreign"
+            ),
         ),
         (
             lambda w: lost(w, "layers.3.self_attn.v_proj.weight"),

@@ -63,7 +63,7 @@ def test_llama_encodes_as_it_is_known_to(text, ids):
 
 
 def test_a_prompt_of_llava_goes_on_after_its_picture_as_the_true_one_does():
-    """LLaVA-1.5's tokenizer puts a space of its own (29871) between the picture and the line's end."""
+    """LLaVA-1.5's tokenizer puts its own space (29871) between the picture and the line's end."""
     subject = vocabularies.subject("llava-1.5")
     prompt = subject.encode(dataset.load("scenes", "held")[0], "vision")
     ids, last = prompt.inputs["input_ids"][0], int(prompt.groups.vision[-1])

@@ -245,8 +245,8 @@ def test_every_verdict_has_its_recorded_full_run(model):
     """
     records = read_records(model)
     full = run.full_parameters()
-    for notebook, record in records.items():
-        made = record["provenance"]["parameters"]
+    for notebook, kept in records.items():
+        made = kept["provenance"]["parameters"]
         assert made["model"] == model and full[notebook].items() <= made.items(), notebook
     for known in (reported.claims, reported.questions):
         for line in tmp_full.lines(known(), records, lambda *a: "x"):

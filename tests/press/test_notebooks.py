@@ -49,7 +49,7 @@ def is_share(value: float) -> bool:
 
 
 def unchanged(before: dict, after: dict) -> tuple[list, float]:
-    """The measured quantities that came out the same, and which share of the counted ones changed."""
+    """The quantities that came out the same, and which share of the counted ones changed."""
     assert set(before) == set(after)
     numbers = {
         k: (v, after[k])

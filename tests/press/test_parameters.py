@@ -108,7 +108,8 @@ def test_what_a_parameter_cannot_be_is_refused_with_what_it_could(name, value, s
 def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(
         ValueError,
-        match=r"n is 0; .*\. norm is 'off'; .*\. split is 'hold'; it must be one of iid, held, held_style; nearest: held",
+        match=r"n is 0; .*\. norm is 'off'; .*\. split is 'hold'; "
+        r"it must be one of iid, held, held_style; nearest: held",
     ):
         checked({"n": 0, "norm": "off", "data": "scenes", "split": "hold", "seed": 1})
 

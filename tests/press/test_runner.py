@@ -117,15 +117,15 @@ def test_sections_come_before_the_appendices_and_controls_that_read_them():
     "arguments, message",
     [
         (
-            dict(notebooks=["tyo"], models=["smol"], parameters={}),
+            {"notebooks": ["tyo"], "models": ["smol"], "parameters": {}},
             "unknown notebook 'tyo'; did you mean 'toy'?",
         ),
         (
-            dict(notebooks=[], models=["smoll"], parameters={}),
+            {"notebooks": [], "models": ["smoll"], "parameters": {}},
             "unknown model 'smoll'; did you mean 'smol'?",
         ),
         (
-            dict(notebooks=[], models=["smol"], parameters={"modle": 1}),
+            {"notebooks": [], "models": ["smol"], "parameters": {"modle": 1}},
             "unknown parameter of toy 'modle'; did you mean 'model'?",
         ),
     ],
@@ -288,6 +288,18 @@ def test_converting_is_repeatable_and_drift_is_found(toy):
     (sources / "stray.ipynb").write_text("{}")
     (sources.parent / "_toc.yml").write_text(contents("toy", "lacking"))
     assert pair.drifted(sources) == ["lacking", "toy"]
+
+
+def test_the_check_of_the_pairs_writes_nothing_and_says_what_to_do(toy, monkeypatch, capsys):
+    sources, _ = toy
+    monkeypatch.setattr(pair, "drifted", lambda: ["toy"])
+    before = {path: path.read_bytes() for path in sources.iterdir()}
+    assert pair.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert "notebooks/toy.ipynb is not what toy.py says" in said and "run make pair" in said
+    assert {path: path.read_bytes() for path in sources.iterdir()} == before
+    monkeypatch.setattr(pair, "drifted", list)
+    assert pair.main(["--check"]) == 0
 
 
 def test_the_notebooks_are_in_step_with_their_text():
@@ -550,11 +562,9 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
 def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
-        (
-            "import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / "
-            "sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', "
-            "flush=True)\ntime.sleep(60)\n"
-        )
+        "import sys, time\nfrom pathlib import Path\n(Path(__file__).parent / "
+        "sys.argv[2]).write_text(str(__import__('os').getpid()))\nprint('begun', "
+        "flush=True)\ntime.sleep(60)\n"
     )
     code = (
         f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "

@@ -107,7 +107,7 @@ def sentences_of(record):
 
 
 def is_held(text, sentences, last):
-    """Whether a sentence is one of the last, held-out ones of a list; it must come from the list."""
+    """Whether a sentence is one of the last, held-out ones of a list; it must be in the list."""
     patterns = [re.sub(r"\\{\w+\\}", ".+", re.escape(sentence)) for sentence in sentences]
     found = [
         place >= len(sentences) - last
@@ -166,7 +166,10 @@ def test_fresh_wordings_are_kept_apart(held):
 @pytest.mark.parametrize("side, names", [("vision", "image_nouns"), ("text", "text_nouns")])
 def test_instructions_name_the_modality_to_follow(side, names):
     known = wording.templates()["instruction"]
-    cue = r"(?:Prefer|come from|follow|stick to|Let|unlike|believe|go by) the ([a-z ]+?)(?: over| rather| decide| but|\.)"
+    cue = (
+        r"(?:Prefer|come from|follow|stick to|Let|unlike|believe|go by) the ([a-z ]+?)"
+        r"(?: over| rather| decide| but|\.)"
+    )
     for seed in range(60):
         wanted = re.search(cue, wording.instruction(Random(seed), side, held=True))
         assert wanted[1] in known[names] + known[f"{names}_held_out"]

@@ -214,7 +214,7 @@ def test_a_set_is_told_by_what_it_contains(store, subject, monkeypatch):
 
 
 def test_photographs_and_texts_of_mc2_count(store, subject):
-    record = {name: "1" for name in mc2.FIELDS} | {
+    record = dict.fromkeys(mc2.FIELDS, "1") | {
         "image_id": "7",
         "answer_vision": "cat",
         "answer_text": "dog",

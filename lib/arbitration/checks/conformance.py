@@ -167,7 +167,7 @@ def engine(subject, prompt) -> str:
     ]
     depth = subject.n_layers
     windows = [
-        range(0, 1),
+        range(1),
         range(depth // 2, depth // 2 + 1),
         range(depth - 1, depth),
         range(depth),
@@ -221,8 +221,8 @@ def engine(subject, prompt) -> str:
 
 @check
 def residual_sums(subject, prompt) -> str:
-    """Eq. 1 at every position, and the prediction is the unembedding of the normed last residual
-    stream (Eq. 2's E_u).
+    """Eq. 1 at every position, and the prediction is the unembedding, Eq. 2's E_u, of the normed
+    last residual stream.
     """
     activations = trace(subject, prompt)
     unembedding = subject.unembedding
@@ -252,7 +252,7 @@ def residual_sums(subject, prompt) -> str:
 
 @check
 def head_sums(subject, prompt) -> str:
-    """What the heads write sums to what the attention adds (Eqs. 3 and 12)."""
+    """What the heads write sums to what the attention adds, as Eqs. 3 and 12 have it."""
     if subject.head_obstacle:
         try:
             head_attribution(subject, [prompt])
@@ -543,10 +543,8 @@ def main(arguments: list[str] | None = None) -> int:
     results = conformance(subject, sets.load("scenes", "held"))
     number = str(dtype).removeprefix("torch.")
     print(
-        (
-            f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "
-            f"under both instructions"
-        )
+        f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "
+        f"under both instructions"
     )
     print(table(results))
     return int(any(result.verdict == "failed" for result in results))

@@ -323,12 +323,11 @@ def _found(numbers: Iterable[str], folder: Path) -> dict[str, Path]:
     }
     missing = [number for number, path in found.items() if path is None]
     if missing:
+        places = [str(path.relative_to(folder)) for path in _places(missing[0], folder)]
         why = (
             f"{len(missing)} of {len(found)} photographs of MC² are not in {folder}: "
             f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}."
-            f" Looked for "
-            f"{' and '.join(str(path.relative_to(folder)) for path in _places(missing[0], folder))}; "
-            f"add them (COCO 2014, train and val images)"
+            f" Looked for {' and '.join(places)}; add them (COCO 2014, train and val images)"
         )
         raise FileNotFoundError(why)
     faults = [

@@ -3,21 +3,25 @@ pictures beside it.
 
 One JSON object a line, or one row; every value is text. White space around a value is dropped.
 
-==================  ========  ==========================================================================================
+==================  ========  ======================================================================
 field               required  meaning
-==================  ========  ==========================================================================================
+==================  ========  ======================================================================
 question            yes       what is asked; picture and text answer it differently
 context             yes       the text that contradicts the picture
 answer_vision       yes       what the picture answers, a word or a short phrase
 answer_text         yes       what the text answers
 image               yes       the picture's path, relative to the folder of the samples file
-id                  no        the sample's name in every table: letters, digits, ``.``, ``_``, ``-``; no two alike, also but
-                              for case. ``line-0007`` (``row-0007`` in parquet) unless given
-task                no        the kind of question, by which samples are balanced; empty unless given
-split               no        a part of the set, to be chosen when it is loaded: in every sample or in none
-instruction_vision  no        the instruction to follow the picture; the paper's wording unless given
+id                  no        the sample's name in every table: letters, digits, ``.``, ``_``,
+                              ``-``; no two alike, also but for case. ``line-0007`` (``row-0007``
+                              in parquet) unless given
+task                no        the kind of question, by which samples are balanced; empty unless
+                              given
+split               no        a part of the set, to be chosen when it is loaded: in every sample
+                              or in none
+instruction_vision  no        the instruction to follow the picture; the paper's wording unless
+                              given
 instruction_text    no        the instruction to follow the text; the paper's wording unless given
-==================  ========  ==========================================================================================
+==================  ========  ======================================================================
 """
 
 import json

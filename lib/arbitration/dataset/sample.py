@@ -56,5 +56,11 @@ class Sample:
 
 
 def opposite(modality: str) -> str:
-    """The competitor of a modality."""
+    """The competitor of a modality.
+
+    Examples
+    --------
+    >>> opposite("vision")
+    'text'
+    """
     return {"vision": "text", "text": "vision"}[modality]

@@ -1,4 +1,4 @@
-"""The conflict sets by their names: the scenes that ship with the project, MC², and a reader's own."""
+"""The conflict sets by their names: the scenes that ship with the project, MC², a reader's own."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
     name : str or Path
         ``"scenes"``, the set that ships with the project; ``"mc2"``, the paper's, downloaded at
         first use, or the path of its ``.json`` file; or the path of a reader's own samples: a
-        folder with ``samples.jsonl`` or ``samples.parquet``, or such a file (`own_data` has the
+        folder with ``samples.jsonl`` or ``samples.parquet``, or such a file (`own` has the
         fields). A folder that is called like a known set is meant by ``"./scenes"``.
     split : str
         Of the scenes ``"iid"`` (same wordings and art styles as in training), ``"held"`` (held-out
@@ -119,7 +119,7 @@ def _scenes(split: str) -> list[Sample]:
 
 
 def shuffled(samples: list[Sample], seed: int) -> list[Sample]:
-    """The samples in an order drawn by seed, tasks taking turns so that every prefix is balanced."""
+    """The samples in an order drawn by seed; tasks take turns, so that every prefix is balanced."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(samples))
     seen: dict[str, int] = {}

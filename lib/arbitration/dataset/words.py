@@ -4,12 +4,17 @@ and the judge of an answer both ask here.
 An answer names a form if the form's words stand in it as whole words, next to each other. What is a
 word:
 
-* Case, composition (é in one code point or two), width, and the way of writing a digit do not count; whole numbers below 100 count as spelt out.
+* Case, composition (é in one code point or two), width, and the way of writing a digit do not
+  count; whole numbers below 100 count as spelt out.
 * A letter keeps its marks: पाना is not पीना.
-* Words joined by a hyphen are one word for whoever looks for a part of it: *two* is not in *twenty-two*, but *t shirt* is *T-shirt*.
-* A sign belongs to its number or letter: 5 is not in −5, *C* not in *C++* or *C#*. Units are words of their own: 5 is in $5 and 50 in 50%.
-* In scripts without spaces (Chinese, Japanese, Thai, …) each character is a word: 红色 is in 红色的.
-* Other punctuation separates words and is dropped, and so is a leading English article with something behind it.
+* Words joined by a hyphen are one word for whoever looks for a part of it: *two* is not in
+  *twenty-two*, but *t shirt* is *T-shirt*.
+* A sign belongs to its number or letter: 5 is not in −5, *C* not in *C++* or *C#*. Units are
+  words of their own: 5 is in $5 and 50 in 50%.
+* In scripts without spaces (Chinese, Japanese, Thai, …) each character is a word: 红色 is in
+  红色的.
+* Other punctuation separates words and is dropped, and so is a leading English article with
+  something behind it.
 
 Where one answer's words hold the other's, the longer one is meant: *hot dog* does not name *dog*,
 nor 50% the plain 50.
@@ -59,12 +64,23 @@ def find_words(text: str) -> tuple[Word, ...]:
 def normalised(text: str) -> str:
     """The words of a text with a space between them, without a leading article: two answers with
     the same are one answer.
+
+    Examples
+    --------
+    >>> normalised("The 2 Dogs!"), normalised("T-shirt")
+    ('two dogs', 't shirt')
     """
     return " ".join(word.text for word in _without_article(find_words(text)))
 
 
 def names(text: str, form: str) -> bool:
-    """Whether a form stands in a text in whole words."""
+    """Whether a form stands in a text in whole words.
+
+    Examples
+    --------
+    >>> names("It is a red car.", "red"), names("twenty-two", "two"), names("-5", "5")
+    (True, False, False)
+    """
     return bool(_places(find_words(text), form))
 
 
@@ -78,6 +94,13 @@ def outcome(answer: str, forms_followed: Iterable[str], forms_competitor: Iterab
     forms_followed, forms_competitor : iterable of str
         Surface forms of the compliant answer and of its competitor. One that stands inside a longer
         one of the other side is not meant.
+
+    Examples
+    --------
+    >>> outcome("A hot dog.", ["hot dog"], ["dog"]), outcome("a dog", ["hot dog"], ["dog"])
+    ('follow', 'competitor')
+    >>> outcome("red or blue", ["red"], ["blue"])
+    'other'
     """
     given = find_words(answer)
     followed, competing = (
@@ -109,8 +132,12 @@ def find_pair_fault(answer: str, other: str) -> str | None:
 
 
 def number_words(text: str) -> str:
-    """The text with whole numbers below 100 spelt out: ``"2 dogs"`` becomes ``"two dogs"``;
-    ``"2.5"`` stays.
+    """The text with whole numbers below 100 spelt out.
+
+    Examples
+    --------
+    >>> number_words("2 dogs"), number_words("2.5")
+    ('two dogs', '2.5')
     """
     return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
 

@@ -1,10 +1,13 @@
 """How an entity dictionary is made, of any data set: the pipeline of Appendix B.
 
-    python -m arbitration.dictionary DATA              synonyms from WordNet, without a language model
-    python -m arbitration.dictionary DATA --ask        more of them, chosen by a language model, and Chinese forms
+    python -m arbitration.dictionary DATA              synonyms from WordNet, without a
+                                                       language model
+    python -m arbitration.dictionary DATA --ask        more of them, chosen by a language model,
+                                                       and Chinese forms
     python -m arbitration.dictionary DATA --sheet 100  draw forms of each language for people to
-    judge, into a table
-    python -m arbitration.dictionary DATA --judged     read the filled table: how many are right; the wrong ones are dropped
+                                                       judge, into a table
+    python -m arbitration.dictionary DATA --judged     read the filled table: how many are right;
+                                                       the wrong ones are dropped
 
 DATA is what a notebook takes as `data`. Candidates are the synonyms that WordNet 3.0 gives for an
 answer, read through NLTK. Without a language model they are those of one sense: the first whose
@@ -53,10 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
         if given.sheet is not None:
             path = draw(given.data, given.sheet, given.seed)
             print(
-                (
-                    f"{path}: write yes or no into the column {sheet.JUDGED!r} of every line, "
-                    f"then run this with --judged"
-                )
+                f"{path}: write yes or no into the column {sheet.JUDGED!r} of every line, "
+                f"then run this with --judged"
             )
         elif given.judged:
             print(judge(given.data).to_string())
@@ -79,10 +80,8 @@ def _tell(path: Path, record: pd.DataFrame | None) -> None:
         sum(len(entry["en"]) + len(entry["zh"]) == 1 for entry in found),
     )
     print(
-        (
-            f"{path}: {len(found)} answers with {forms / len(found):.1f} forms each on "
-            f"average; {alone} have no form but the answer itself"
-        )
+        f"{path}: {len(found)} answers with {forms / len(found):.1f} forms each on "
+        f"average; {alone} have no form but the answer itself"
     )
     if record is None:
         return

@@ -16,22 +16,27 @@ import pandas as pd
 from arbitration.dictionary import endpoint
 from arbitration.dictionary.endpoint import Endpoint, Reply
 
-VERIFY = """Someone was asked about a picture, or about a text, and answered. A thesaurus offers other words for the answer, and some of them are wrong: they \
+VERIFY = """Someone was asked about a picture, or about a text, and answered. \
+A thesaurus offers other words for the answer, and some of them are wrong: they \
 belong to another meaning of it, or say more, or less, than it does.
 
 Kind of answer: {kind}
 {questions}Answer: {answer}
 Offered: {offered}
 
-Which of the offered words say the same as the answer here? A word counts only if nobody could tell from it that another answer was meant. \
-Write a JSON list of those words, spelt as they are offered, and nothing else. If none of them fits, write []."""
+Which of the offered words say the same as the answer here? \
+A word counts only if nobody could tell from it that another answer was meant. \
+Write a JSON list of those words, spelt as they are offered, and nothing else. \
+If none of them fits, write []."""
 CHINESE = """Someone was asked about a picture, or about a text, and answered in English.
 
 Kind of answer: {kind}
 {questions}Answer: {answer}
 
-How would this answer be written in Chinese? Write a JSON list of at most {most} words or short expressions in simplified characters, the most usual \
-first, without explanations and without Latin letters, and nothing else. Leave out whatever would also fit a different answer. If there is none, write []."""
+How would this answer be written in Chinese? \
+Write a JSON list of at most {most} words or short expressions in simplified characters, \
+the most usual first, without explanations and without Latin letters, and nothing else. \
+Leave out whatever would also fit a different answer. If there is none, write []."""
 #: Forms of an answer and language; the paper speaks of ten in both languages together.
 MOST = 10
 #: Questions shown with an answer.

@@ -245,7 +245,7 @@ def _key(model: str, prompt: str) -> str:
 
 
 def _kept(path: Path) -> Iterator[tuple[str, Reply]]:
-    """Key and reply of every whole line; one that a killed run left half is as good as not there."""
+    """Key and reply of every whole line; one that a killed run left half does not count."""
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             record = json.loads(line)

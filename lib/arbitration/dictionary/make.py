@@ -200,7 +200,7 @@ def as_text(made: Mapping) -> str:
         kinds.append(f"  {json.dumps(kind, ensure_ascii=False)}: {{\n{lines}\n  }}")
     return (
         "{\n"
-        + f' "source": {json.dumps(made["source"], ensure_ascii=False)},\n "entries": {{\n'
+        f' "source": {json.dumps(made["source"], ensure_ascii=False)},\n "entries": {{\n'
         + ",\n".join(kinds)
         + "\n }\n}\n"
     )

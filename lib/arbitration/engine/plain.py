@@ -33,7 +33,7 @@ class Decision:
 
 
 def decision(logits: Tensor, prompt, clean: Tensor | None = None) -> Decision:
-    """The decision in (n, vocabulary) logits, and how far these are from `clean`, (1, vocabulary)."""
+    """The decision in (n, vocabulary) logits and its divergence from `clean`, (1, vocabulary)."""
     log = log_softmax(logits)
     divergence = (
         log.new_full((len(log),), float("nan"))

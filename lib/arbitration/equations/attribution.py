@@ -34,6 +34,14 @@ def sublayer_increments(
     delta_attention, delta_mlp : Tensor, (...)
         In the metric's unit. Their sum over layers telescopes to metric(H of the last) −
         metric(embedding).
+
+    Examples
+    --------
+    The attention lifts the largest number from 1 to 3, the MLP from 3 to 4:
+
+    >>> before, attention, mlp = torch.tensor([[[1.0, 0.0]], [[0.0, 3.0]], [[2.0, 1.0]]])
+    >>> [step.item() for step in sublayer_increments(before, attention, mlp, torch.max)]
+    [2.0, 1.0]
     """
     before, attention, mlp = (widened(part) for part in (before, attention, mlp))
     middle = metric(before + attention)
@@ -57,13 +65,23 @@ def head_increments(before: Tensor, heads: Tensor, output_weight: Tensor, metric
     Returns
     -------
     Tensor, (n_heads,)
+
+    Examples
+    --------
+    One position at (1, 1), two heads that write 2 · 3 to the first number and −1 · 4 to the
+    second; the metric is the first minus the second:
+
+    >>> heads, output_weight = torch.tensor([[[3.0], [4.0]]]), torch.tensor([[2.0, 0], [0, -1.0]])
+    >>> gap = lambda hidden: (hidden[..., 0] - hidden[..., 1]).amax(-1)
+    >>> head_increments(torch.ones(1, 2), heads, output_weight, gap).tolist()
+    [6.0, 4.0]
     """
     return metric(before + head_writes(heads, output_weight)) - metric(before)
 
 
 def head_writes(heads: Tensor, output_weight: Tensor) -> Tensor:
-    """What each head writes to the residual stream: Head · W_O (Eq. 3), (n_heads, n_positions, d),
-    in float32 at least.
+    """What each head writes to the residual stream, (n_heads, n_positions, d): its summand
+    Head · W_O of Eq. 3, in float32 at least.
     """
     n_heads, width = heads.shape[-2:]
     slices = widened(output_weight).reshape(output_weight.shape[0], n_heads, width)
@@ -73,7 +91,8 @@ def head_writes(heads: Tensor, output_weight: Tensor) -> Tensor:
 def head_attribution(
     subject, prompts, dictionary=None, top_k: int = 1, pooling: str = "max", norm: bool = False
 ) -> pd.DataFrame:
-    """Contribution of every head to the arbitration margin at the instruction tokens (Eq. 12).
+    """Contribution of every head to the arbitration margin at the instruction tokens: Eq. 12 over
+    prompts.
 
     Parameters
     ----------
@@ -145,7 +164,7 @@ def signals(
     norm: bool = False,
     sample=None,
 ):
-    """Φ_f and Φ_c of one prompt as functions of (..., n_positions, d) residual streams (Eq. 8).
+    """Φ_f and Φ_c of one prompt as functions of (..., n_positions, d) residual streams.
 
     Another `sample` than the prompt's own gives the shuffled-dictionary control.
     """

@@ -27,6 +27,12 @@ class Head:
 def ranking(scores: pd.DataFrame, by: str = "margin") -> list[Head]:
     """All heads by the mean of a column over the samples, strongest first (ties by layer and
     index).
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"layer": [0, 0, 1], "head": [0, 1, 0], "margin": [1.0, 3.0, 2.0]})
+    >>> [str(head) for head in ranking(scores)]
+    ['0.1', '1.0', '0.0']
     """
     mean = scores.groupby(["layer", "head"])[by].mean()
     ordered = sorted(mean.items(), key=lambda item: (-item[1], item[0]))
@@ -34,7 +40,19 @@ def ranking(scores: pd.DataFrame, by: str = "margin") -> list[Head]:
 
 
 def share_count(subject, share: float) -> int:
-    """How many heads a share of all heads is (rounded down, at least one; 5 % of 270 is 13)."""
+    """How many heads a share of all heads is, rounded down, at least one.
+
+    Raises
+    ------
+    ValueError
+        For a share outside of (0, 1].
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> share_count(SimpleNamespace(n_layers=30, n_heads=9), 0.05)
+    13
+    """
     if not 0 < share <= 1:
         why = f"a share of heads lies in (0, 1]; got {share}"
         raise ValueError(why)
@@ -65,7 +83,13 @@ def layer_matched_heads(subject, heads: Iterable[Head], seed: int) -> list[Head]
 
 
 def shared_heads(first: Iterable[Head], second: Iterable[Head]) -> list[Head]:
-    """Modality-shared heads: those in both directions' top sets."""
+    """Modality-shared heads: those in both directions' top sets.
+
+    Examples
+    --------
+    >>> [str(head) for head in shared_heads([Head(2, 1), Head(0, 3)], [Head(0, 3), Head(5, 5)])]
+    ['0.3']
+    """
     return sorted(set(first) & set(second))
 
 
@@ -88,6 +112,13 @@ def times(heads: Tensor, factors: Tensor) -> Tensor:
 
     The product, and its derivative with respect to the factors, are taken in float32 at least; the
     result is in the heads' dtype.
+
+    Examples
+    --------
+    Two heads of two numbers, the first blocked, the second doubled:
+
+    >>> times(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.0, 2.0])).tolist()
+    [0.0, 0.0, 6.0, 8.0]
     """
     wide = widened(heads)
     return (

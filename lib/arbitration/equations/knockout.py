@@ -1,4 +1,4 @@
-"""Causal attention knockout (Eq. 5): closing chosen attention edges in chosen layers."""
+"""Causal attention knockout: closing chosen attention edges in chosen layers."""
 
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -60,7 +60,13 @@ class Pathway:
 
 @dataclass(frozen=True)
 class LayerWindow:
-    """`width` layers around a centre (0-based), clipped to the model."""
+    """`width` layers around a centre (0-based), clipped to the model.
+
+    Examples
+    --------
+    >>> list(LayerWindow(5, 3).layers(30)), list(LayerWindow(0, 3).layers(30))
+    ([4, 5, 6], [0, 1])
+    """
 
     centre: int
     width: int = 3
@@ -90,7 +96,7 @@ STANDARD_PATHWAYS = (
 
 @contextmanager
 def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]):
-    """Close the pathways' edges in the given layers while the body runs.
+    """Close the pathways' edges in the given layers while the body runs (Eq. 5).
 
     Works for forward passes over the prompt (a batch repeats it) and for `generate`, with drafts
     that an assistant or the prompt itself proposes and with the prompt in chunks: where the target
@@ -190,6 +196,15 @@ def close_edges(
 ) -> None:
     """Close source columns in some rows of a mask in place; row i stands for column `seen` + i and
     keeps sight of itself.
+
+    Examples
+    --------
+    The last two of three tokens may no longer look at the second; it still sees itself:
+
+    >>> mask = torch.ones(3, 3, dtype=torch.bool).tril()
+    >>> close_edges(mask, torch.tensor([1, 2]), torch.tensor([1]), seen=0)
+    >>> mask.int().tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 0, 1]]
     """
     edges = torch.zeros(mask.shape[-2:], dtype=torch.bool, device=mask.device)
     edges[rows[:, None], source[None, :]] = True

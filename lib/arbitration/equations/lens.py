@@ -26,6 +26,11 @@ def logits(hidden: Tensor, rows: Tensor, norm: Callable[[Tensor], Tensor] | None
     -------
     Tensor, (..., n_tokens)
         In logits.
+
+    Examples
+    --------
+    >>> logits(Tensor([1, 2]), Tensor([[3, 0], [0, 5], [1, 1]])).tolist()
+    [3.0, 10.0, 3.0]
     """
     hidden = widened(hidden)
     return (hidden if norm is None else norm(hidden)) @ widened(rows).T
@@ -70,12 +75,34 @@ def phi(hidden: Tensor, rows: Tensor, top_k: int = 1, pooling: str = "max", norm
     ------
     ValueError
         For an unknown pooling, no entity, or more positions asked for than given.
+
+    Examples
+    --------
+    Two positions, two entities; the first position's logits are 1 and 2, the second's 4 and 0:
+
+    >>> phi(Tensor([[1, 2], [4, 0]]), Tensor([[1, 0], [0, 1]])).item()
+    4.0
     """
     return pool(logits(hidden, rows, norm), top_k, pooling)
 
 
 def pool(entity_logits: Tensor, top_k: int = 1, pooling: str = "max") -> Tensor:
-    """The pooling half of Eq. 8: (..., n_positions, n_tokens) logits to (...) signals."""
+    """The pooling half of Eq. 8: (..., n_positions, n_tokens) logits to (...) signals.
+
+    Raises
+    ------
+    ValueError
+        As `phi`.
+
+    Examples
+    --------
+    The strongest entity of each position, 2 and 4, then the strongest position or both; and the
+    entities of each position averaged, 1.5 and 2:
+
+    >>> found = Tensor([[1, 2], [4, 0]])
+    >>> pool(found).item(), pool(found, top_k=2).item(), pool(found, pooling="mean").item()
+    (4.0, 3.0, 2.0)
+    """
     positions, tokens = entity_logits.shape[-2:]
     if pooling not in POOLINGS:
         why = f"unknown pooling {pooling!r}; choose one of {', '.join(POOLINGS)}"

@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Whoever asks for a measure asks for its interval too.
-
 
 def binary_subspace(log_p_p: Tensor, log_p_c: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities of `y_p` and `y_c` renormalised to the decision subspace {y_p, y_c} (Eq.
@@ -21,6 +19,14 @@ def binary_subspace(log_p_p: Tensor, log_p_c: Tensor) -> tuple[Tensor, Tensor]:
     -------
     tuple of Tensor
         Logarithms of the two renormalised probabilities, in float64.
+
+    Examples
+    --------
+    0.3 and 0.1 are three quarters and one quarter of what both answers have together:
+
+    >>> p, c = binary_subspace(torch.tensor(0.3).log(), torch.tensor(0.1).log())
+    >>> round(p.exp().item(), 4), round(c.exp().item(), 4)
+    (0.75, 0.25)
     """
     gap = log_p_p.double() - log_p_c.double()
     return torch.nn.functional.logsigmoid(gap), torch.nn.functional.logsigmoid(-gap)
@@ -49,9 +55,14 @@ def nssd(
 
     Examples
     --------
+    From four to one in favour of `y_p` to even odds, and back: 0.8 ln 1.6 + 0.2 ln 0.4, and
+    −(0.5 ln 0.625 + 0.5 ln 2.5).
+
     >>> t = lambda p: torch.tensor(p).double().log()
     >>> round(nssd(t(.8), t(.2), t(.5), t(.5)).item(), 4)
     0.1927
+    >>> round(nssd(t(.5), t(.5), t(.8), t(.2)).item(), 4)
+    -0.2231
     """
     p, c = binary_subspace(log_p_p, log_p_c)
     p_blocked, c_blocked = binary_subspace(log_p_p_blocked, log_p_c_blocked)
@@ -98,6 +109,11 @@ def ldar(phi_f, phi_c) -> float:
     ----------
     phi_f, phi_c : array_like, (n_samples,)
         Signal of the followed modality and of its competitor at one layer, in logits.
+
+    Examples
+    --------
+    >>> ldar([3.0, 1.0, 2.0, 2.0], [1.0, 2.0, 1.0, 2.0])
+    0.5
     """
     phi_f, phi_c = np.asarray(phi_f), np.asarray(phi_c)
     return float((phi_f > phi_c).mean())
@@ -110,6 +126,11 @@ def synchronisation(margin_anchor, margin_last) -> float:
     ----------
     margin_anchor, margin_last : array_like, (n_samples,)
         Φ_f − Φ_c at the instruction tokens and at the last position of the same layer, in logits.
+
+    Examples
+    --------
+    >>> synchronisation([2.0, -1.0, 0.5, 1.0], [0.1, -3.0, 4.0, -1.0])
+    0.75
     """
     return float((np.sign(margin_anchor) == np.sign(margin_last)).mean())
 
@@ -131,6 +152,16 @@ def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
     -------
     ndarray, (n_samples,)
         Between −1 and 1; empty if there are not two samples to compare.
+
+    Examples
+    --------
+    Two samples that decide differently, each alike at both sites; and two sites that always say
+    the same of every sample:
+
+    >>> beyond_chance([[1.0], [-1.0]], [[2.0], [-2.0]]).tolist()
+    [1.0, 1.0]
+    >>> beyond_chance([[1.0], [1.0]], [[2.0], [2.0]]).tolist()
+    [0.0, 0.0]
     """
     anchor, last = np.sign(margin_anchor), np.sign(margin_last)
     if len(anchor) < 2:
@@ -143,7 +174,23 @@ def beyond_chance(margin_anchor, margin_last) -> np.ndarray:
 
 
 def mfr(outcomes) -> float:
-    """Modality following ratio: share of answers that follow the instruction."""
+    """Modality following ratio: share of answers that follow the instruction (§4.2.2).
+
+    Parameters
+    ----------
+    outcomes : iterable of str
+        ``follow``, ``competitor`` or ``other`` of each answer (`words.outcome`).
+
+    Raises
+    ------
+    ValueError
+        If there is no answer.
+
+    Examples
+    --------
+    >>> mfr(["follow", "competitor", "follow", "other"])
+    0.5
+    """
     outcomes = list(outcomes)
     if not outcomes:
         why = "the modality following ratio of no answer is undefined"

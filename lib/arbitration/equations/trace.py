@@ -1,6 +1,4 @@
-"""One clean pass with everything the equations read: H, A, F, and every head's output (Eqs. 1, 3,
-4).
-"""
+"""One clean pass with everything that the equations read."""
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -65,7 +63,7 @@ def hooks(handles):
 
 @torch.no_grad()
 def trace(subject, prompt) -> Trace:
-    """Run one prompt and keep its activations.
+    """Run one prompt and keep its activations: H, A, F, and every head's output (Eqs. 1, 3 and 4).
 
     Raises
     ------

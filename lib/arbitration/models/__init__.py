@@ -1,1 +1,1 @@
-"""A model under study, and a sample put to it as a prompt: the only room that knows architectures."""
+"""A model under study, and a sample put to it as a prompt. No other room knows architectures."""

@@ -102,8 +102,8 @@ class Subject:
 
     @property
     def head_obstacle(self) -> str | None:
-        """Why a head's contribution to the residual stream (Eq. 12) is not defined, in one line;
-        None where it is.
+        """Why a head has no contribution to the residual stream of its own, as Eq. 12 needs, in one
+        line; None where it has.
         """
         if self.writers(0)[0] is self.attention(0):
             return None

@@ -13,7 +13,7 @@ from reproduction.figures.components import fig6a, fig6b, fig7
 from reproduction.figures.controls import fig_controls
 from reproduction.figures.dataset import fig2, fig_set
 from reproduction.figures.heads import fig8, fig9_amplification, fig9_blocking
-from reproduction.figures.knockout import fig3, fig4, fig10
+from reproduction.figures.knockout import fig3, fig4
 from reproduction.figures.meaning import fig_spans_in, fig_spans_out
 from reproduction.figures.paths import fig1
 from reproduction.figures.reviews import (
@@ -31,3 +31,4 @@ from reproduction.figures.sensitivity import (
 )
 from reproduction.figures.steer import fig_steer
 from reproduction.figures.style import publish
+from reproduction.figures.windows import fig10

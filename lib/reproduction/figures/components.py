@@ -108,11 +108,8 @@ def _components(table, number, what, unit, lines, controls):
         own = here[here["dictionary"] == "own"]
         zero(panel)
         for name, dashes in zip(controls, ("--", ":")):
-            word = (
-                f" ({dict((key, label) for key, label, *_ in lines)[name]})"
-                if len(controls) > 1
-                else ""
-            )
+            labels = {key: label for key, label, *_ in lines}
+            word = f" ({labels[name]})" if len(controls) > 1 else ""
             strangers(panel, here, name, f"another sample's answers{word}", dashes, fill=0.1)
         for name, label, color, marker in lines:
             n = band(panel, own, name, label=label, color=color, marker=marker)

@@ -104,7 +104,7 @@ def fig_set(texts, answers):
     Parameters
     ----------
     texts, answers : pandas.DataFrame
-        From `summary_samples`.
+        From `numbers.dataset.measure_texts` and `numbers.dataset.list_entries`.
 
     Raises
     ------

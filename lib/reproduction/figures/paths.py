@@ -205,7 +205,8 @@ def _path(axes, pathway, effect, control, unit):
 def _arrow(axes, pathway, bend, width, **looks):
     """An arrow `width` points wide from one group's box to the other's."""
     source, target = pathway.split("→")
-    style = f"simple,tail_width={max(width, 0.4):.3f},head_width={max(width, 0.4) + 7:.3f},head_length=9"
+    tail = max(width, 0.4)
+    style = f"simple,tail_width={tail:.3f},head_width={tail + 7:.3f},head_length=9"
     axes.add_patch(
         FancyArrowPatch(
             PLACES[source],

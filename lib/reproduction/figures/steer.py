@@ -79,7 +79,7 @@ def fig_steer(decision, effects):
 
 
 def _signals(axes, table):
-    for draw, rows in table[table["dictionary"] == SHUFFLED].groupby("draw"):
+    for _, rows in table[table["dictionary"] == SHUFFLED].groupby("draw"):
         for name in ("phi_f", "phi_c"):
             label = "control: another sample's answers"
             axes.plot(

@@ -15,7 +15,13 @@ from reproduction.measures.rows import identified
 
 
 def critical_layers(n_layers: int) -> range:
-    """The paper's layers 20–25 of 28, as the same part of any model's depth."""
+    """The paper's layers 20–25 of 28, as the same part of any model's depth.
+
+    Examples
+    --------
+    >>> critical_layers(28), critical_layers(30)
+    (range(20, 26), range(21, 27))
+    """
     return range(20 * n_layers // 28, 25 * n_layers // 28 + 1)
 
 

@@ -93,7 +93,7 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
 
 
 def _compared(choices, seed):
-    """Rows of one measure from per-sample values by (convention, choice); the first is the default."""
+    """Rows of one measure from per-sample values by (convention, choice), the default first."""
     default = next(iter(choices.values()))
     for number, ((convention, choice), values) in enumerate(choices.items()):
         found = estimate("value", values, seed) | estimate(

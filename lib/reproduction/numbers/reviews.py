@@ -7,6 +7,7 @@ with the heads.
 
 import math
 from collections import defaultdict
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -145,9 +146,8 @@ def summarise_stability(table, seed=0):
         .query("part == 'nested' and not control")
         .set_index(["following", "pathway", "share"])
     )
-    for d, pathway, share in (
-        (d, pathway, share) for d in DIRECTIONS for pathway in main_pathways(d) for share in SHARES
-    ):
+    routes = [(d, pathway) for d in DIRECTIONS for pathway in main_pathways(d)]
+    for (d, pathway), share in product(routes, SHARES):
         key, ends = (
             f"part_{pathway.replace('→', '_')}_{d}_s{round(100 * share)}",
             {"": "nssd", "_low": "low", "_high": "high", "_layer": "layer"},
@@ -247,7 +247,7 @@ def _means(narrow, broad, seed):
 
 
 def _sums(rows):
-    """Increments of each sample: of the signal over all layers, of the margin over the last third."""
+    """Increments of each sample: the signal's over all layers, the margin's over the last third."""
     if not len(rows):
         return dict.fromkeys(INCREMENTS, pd.Series(dtype=float))
     parts = {

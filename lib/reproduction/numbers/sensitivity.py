@@ -216,7 +216,7 @@ def _together(effects, blocking, d, seed):
 
 
 def _sets(ranked, tested, top, d):
-    """Heads that two top sets have in common: of both rankings, and of one ranking on both halves."""
+    """Heads that two top sets share: those of both rankings, and of one ranking on both halves."""
     here, there = _of(ranked, d), _of(tested, d)
     sets = {method: set(_top(here, method, "instruction", top)) for method in METHODS}
     found = {f"overlap_rankings_{d}": _common(sets["eq12"], sets["sensitivity"])}

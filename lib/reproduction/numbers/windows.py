@@ -119,7 +119,7 @@ def same(verdicts):
 
 
 def throughout(verdicts):
-    """One answer for many: ``"agrees"`` if all do, ``"disagrees"`` if one does, else as in `same`."""
+    """One answer for many: ``"agrees"`` if all do, ``"disagrees"`` if one does; else as `same`."""
     words = set(verdicts)
     return "disagrees" if "disagrees" in words else same(words)
 
