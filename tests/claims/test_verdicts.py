@@ -4,15 +4,12 @@ a toy book.
 
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
-from arbitration.files.folders import ROOT
 from reproduction.claims import predicted, rules
+from toy_book import build
 
 
 @pytest.mark.parametrize(
@@ -165,34 +162,6 @@ def executed(folder, without=None, **numbers):
         )
 
 
-def build(folder):
-    options = [
-        "-C",
-        "-D",
-        "extensions=myst_nb,claims,verdicts",
-        "-D",
-        "root_doc=index",
-        "-D",
-        "exclude_patterns=_executed",
-        "-E",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-b",
-        "html",
-    ]
-    command = [sys.executable, "-m", "sphinx", *options, folder, folder / "html"]
-    return subprocess.run(
-        command,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib"))),
-        },
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture
 def book(tmp_path):
     anchors = "\n".join(f"({label})=\n## {label}\n" for label in LABELS)
@@ -216,7 +185,7 @@ def test_the_page_computes_every_verdict_from_the_notebooks(book):
         for end, number in zip(("", "_low", "_high"), numbers)
     } | {"n_controls": 12.0, "a_verdict": "agrees"}
     executed(book / "_executed/toy", **shown)
-    done = build(book)
+    done = build(book, exclude_patterns="_executed")
     assert done.returncode == 0, done.stderr
     page = re.sub(r"<[^>]+>", "", (book / "html/index.html").read_text(encoding="utf-8")).replace(
         "\N{NO-BREAK SPACE}", " "
@@ -251,15 +220,15 @@ def test_the_page_computes_every_verdict_from_the_notebooks(book):
     ) and all(f'id="{link}"' in html for link in links)
 
 
-def test_a_missing_number_or_notebook_breaks_the_build(book):
+def test_a_missing_number_or_notebook_breaks_the_build(book, exclude_patterns="_executed"):
     executed(book / "_executed/toy", without="sync_critical_text_low")
-    done = build(book)
+    done = build(book, exclude_patterns="_executed")
     assert (
         done.returncode != 0
         and "sec3_beliefs of model 'toy' glues no number sync_critical_text_low" in done.stderr
     )
     (book / "_executed/toy/sec4_heads.ipynb").unlink()
-    executed_but_one = build(book)
+    executed_but_one = build(book, exclude_patterns="_executed")
     assert (
         executed_but_one.returncode != 0
         and executed_but_one.stderr.count("sec4_heads of model 'toy' is not there") == 1

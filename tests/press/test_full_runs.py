@@ -12,7 +12,8 @@ import pytest
 from test_runner import contents
 
 from arbitration.models import embedded
-from press import pair, publish, record, run, tmp_full
+from directives.full_runs import compare_runs, judge_claims, list_origins
+from press import pair, publish, record, run
 from reproduction.claims import predicted, reported
 from reproduction.claims.recorded import read_records
 
@@ -182,7 +183,7 @@ def test_the_page_sets_both_runs_side_by_side():
             },
         }
     }
-    written = tmp_full.lines(
+    written = compare_runs(
         reported.claims(), records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>"
     )
     judged = [claim for claim in reported.claims() if claim.verdicts]
@@ -202,14 +203,14 @@ def test_the_page_sets_both_runs_side_by_side():
         "nothing to measure, and keys that an older record lacks"
     )
     assert all(line.endswith("| not recorded |") for line in written[2:] if "sec4_heads" in line)
-    assert tmp_full.origins(records)[2:] == [
+    assert list_origins(records)[2:] == [
         "| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"
     ]
-    assert tmp_full.origins({}) == []
+    assert list_origins({}) == []
     for known in (reported.claims, reported.questions):
         assert all(
             line.endswith("| not recorded |")
-            for line in tmp_full.lines(known(), {}, lambda *a: "x")[2:]
+            for line in compare_runs(known(), {}, lambda *a: "x")[2:]
         )
 
 
@@ -232,7 +233,7 @@ def test_the_claims_are_judged_by_their_own_rule_from_the_records():
     worse = {name: {"numbers": numbers | {f"{last.key}_low": last.above - 1}} for name in records}
     (line,) = [
         line
-        for line in tmp_full.judged({"one": records, "other": worse, "none": {}})
+        for line in judge_claims({"one": records, "other": worse, "none": {}})
         if f"(#verdict-{claim.id})" in line
     ]
     assert line.endswith("| **holds** | **not seen** | not recorded |")
@@ -249,10 +250,10 @@ def test_every_verdict_has_its_recorded_full_run(model):
         made = record["provenance"]["parameters"]
         assert made["model"] == model and full[notebook].items() <= made.items(), notebook
     for known in (reported.claims, reported.questions):
-        for line in tmp_full.lines(known(), records, lambda *a: "x"):
+        for line in compare_runs(known(), records, lambda *a: "x"):
             assert (
                 "not recorded" not in line
                 and "**–**" not in line
                 and not line.endswith("| – / – |")
             ), line
-    assert "not recorded" not in "".join(tmp_full.judged({model: records}))
+    assert "not recorded" not in "".join(judge_claims({model: records}))
