@@ -55,9 +55,9 @@ def write_claim(claim, models):
     sides = " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples)
     cells = [samples_cell(claim, model) for model in models]
     rows.append([f"samples, {sides} following", "–", *cells])
-    for rule, key in claim.verdicts:
-        cells = [verdict_cell(key, model, claim.notebook) for model in models]
-        rows.append([f"*{rule}?*", "", *cells])
+    for finer in claim.verdicts:
+        cells = [verdict_cell(finer.key, model, claim.notebook) for model in models]
+        rows.append([f"*{finer.what}?*", "", *cells])
     return markdown(rows)
 
 
@@ -69,7 +69,7 @@ class Claims(Directive):
     option_spec = MODELS | ONLY
 
     def run(self):
-        for file in ("paper_reported.json", "questions.json"):
+        for file in ("paper_claims.json", "paper_reported.json", "questions.json"):
             self.env.note_dependency(str(folders.DATA / file))
         return [self.claim(claim) for claim in self.chosen()]
 

@@ -28,7 +28,7 @@ def compare_runs(
 
     Parameters
     ----------
-    claims : iterable of reported.Claim
+    claims : iterable of reported.Comparison
         `reported.claims`, or `reported.questions`; those without a verdict are left out.
     records : dict
         From `read_records`.
@@ -50,7 +50,8 @@ def compare_runs(
         full = partial(_written, record["numbers"]) if record else None
         told = [("*samples, text / vision following*", partial(_samples, claim.samples))]
         told += [
-            (rule, partial(_cell, key.removesuffix("_verdict"))) for rule, key in claim.verdicts
+            (finer.what, partial(_cell, finer.key.removesuffix("_verdict")))
+            for finer in claim.verdicts
         ]
         for place, (rule, cell) in enumerate(told):
             rows.append(

@@ -22,6 +22,7 @@ from directives.base import MODELS, ONLY, Directive, heading, listed
 from press.glued import read_glued
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.reported import claims
 from reproduction.claims.rules import VERDICTS, verdict, worst
 
 LOG = logging.getLogger(__name__)
@@ -128,7 +129,8 @@ class Verdicts(Directive):
 
     def claim(self, claim, models, found, words):
         """One claim's box: where it stands, its verdicts, and a line for each test."""
-        said = ", ".join([claim.where, *(f"[](#{label})" for label in claim.shown)])
+        labels = [*claim.figures, *(f"claim-{one.id}" for one in claims() if one.id == claim.id)]
+        said = ", ".join([claim.where, *(f"[](#{label})" for label in labels)])
         verdicts = "; ".join(f"{heading(model)} **{words[claim.id, model]}**" for model in models)
         lines = [
             f"**{claim.statement}** ({said})",
