@@ -72,8 +72,9 @@ def listed(root: Path = ROOT) -> list[str]:
 
 
 def inputs(source: Path) -> dict[str, str]:
-    """What a notebook's result depends on besides its own text: the meaning of the modules that its imports lead to,
-    the contents of the data that these name, and the pinned versions of everything installed.
+    """What a notebook's result depends on besides its own text: the meaning of the modules that its
+    imports lead to, the contents of the data that these name, and the pinned versions of
+    everything installed.
 
     Parameters
     ----------

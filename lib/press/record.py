@@ -10,7 +10,6 @@ since, is named and left out.
 """
 
 import argparse
-import ast
 import json
 import math
 import sys
@@ -22,32 +21,12 @@ import nbformat
 from arbitration.commands import make_printable
 from arbitration.files import atomic
 from arbitration.files.folders import DATA, EXECUTED
+from press.glued import read_glued
 from press.publish import Run, finished, is_current
 from press.run import NOTEBOOKS, full_parameters, plan
 
 PREFIX = "application/papermill.record/"
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
-
-
-def glued(notebook) -> dict[str, float | str]:
-    """The numbers and words that an executed notebook glued, by their names."""
-    found = {}
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
-                text = next(
-                    value for kind, value in output.data.items() if kind.endswith("text/plain")
-                )
-                found[name] = value(text)
-    return found
-
-
-def value(text: str) -> float | str:
-    """What a glued number or word was before it was printed."""
-    try:
-        return float(text)
-    except ValueError:
-        return ast.literal_eval(text)
 
 
 def record(run: Run, executed: Path) -> dict:
@@ -76,7 +55,7 @@ def record(run: Run, executed: Path) -> dict:
         raise ValueError(why)
     numbers = {
         name: None if isinstance(one, float) and math.isnan(one) else one
-        for name, one in glued(notebook).items()
+        for name, one in read_glued(notebook).items()
     }
     stamp = json.loads(
         (executed / run.named / f"{run.source.stem}.stamp.json").read_text(encoding="utf-8")

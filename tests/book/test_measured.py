@@ -3,16 +3,14 @@ build.
 """
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
+from toy_book import build
+
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
     "rkJggg=="
@@ -48,33 +46,8 @@ def toy(tmp_path):
     return tmp_path
 
 
-def build(folder):
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-C",
-        "-D",
-        "extensions=myst_nb,measured",
-        "-D",
-        "nb_execution_mode=off",
-        "-D",
-        "root_doc=index",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-b",
-        "html",
-        folder,
-        folder / "html",
-    ]
-    return subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(EXTENSIONS)}, capture_output=True, text=True
-    )
-
-
 def test_a_figure_appears_in_both_themes_with_its_number_and_description(toy):
-    done = build(toy)
+    done = build(toy, nb_execution_mode="off")
     assert done.returncode == 0, done.stderr
     page = BeautifulSoup((toy / "html/index.html").read_text(), "html.parser")
     pictures = {picture["class"][0]: picture for picture in page.select(".measured img")}
@@ -89,10 +62,10 @@ def test_a_figure_appears_in_both_themes_with_its_number_and_description(toy):
     assert [picture["alt"] for picture in run.select(".cell_output img")] == ["A flat line."]
 
 
-def test_a_missing_figure_and_an_undescribed_picture_break_the_build(toy):
+def test_a_missing_figure_and_an_undescribed_picture_break_the_build(toy, nb_execution_mode="off"):
     (toy / "_executed/smol/figures/fig5b-dark.svg").unlink()
     (toy / "_executed/smol/figures/fig5b.json").unlink()
-    done = build(toy)
+    done = build(toy, nb_execution_mode="off")
     assert done.returncode != 0
     assert (
         "figure 'fig5b' of model 'smol' is not there (fig5b-dark.svg, fig5b.json with alt)"

@@ -1,6 +1,8 @@
-"""The paper's claims, the rule of agreement, and the numbers that the pages quote from tables."""
+"""The paper's claims, their tables, and the numbers that the pages quote from the tables."""
 
+import ast
 import itertools
+import json
 import math
 import re
 
@@ -36,40 +38,61 @@ from reproduction.numbers.controls import KINDS, compare_controls
 SAMPLES = [f"s{i}" for i in range(6)]
 
 
-@pytest.mark.parametrize(
-    ("interval", "rule", "word"),
-    [
-        ((0.2, 0.4), {"above": 0.1}, "agrees"),
-        ((0.0, 0.05), {"above": 0.1}, "disagrees"),
-        ((0.0, 0.4), {"above": 0.1}, "undecided"),
-        ((0.0, 0.0), {"above": 0.0}, "disagrees"),
-        ((-0.4, -0.2), {"below": 0.0}, "agrees"),
-        ((0.0, 0.3), {"below": 0.0}, "disagrees"),
-        ((-0.1, 0.1), {"below": 0.0}, "undecided"),
-        ((0.4, 0.6), {"within": (0.35, 0.65)}, "agrees"),
-        ((0.7, 0.9), {"within": (0.35, 0.65)}, "disagrees"),
-        ((0.1, 0.3), {"within": (0.35, 0.65)}, "disagrees"),
-        ((0.6, 0.9), {"within": (0.35, 0.65)}, "undecided"),
-        ((math.nan, 1.0), {"above": 0.1}, "not measured"),
-    ],
-)
-def test_verdict_reads_the_whole_interval(interval, rule, word):
-    assert rules.agreement(*interval, **rule) == word
-
-
-def test_verdict_wants_one_rule():
-    with pytest.raises(ValueError, match="exactly one|needs one"):
-        rules.agreement(0, 1, above=0, below=1)
-
-
 def test_claims_are_unique_and_found_by_section():
     found = claims()
     assert len({claim.id for claim in found}) == len(found)
     assert [claim.id for claim in of_section("3")] == [
         c.id for c in found if c.section.startswith("3")
     ]
-    with pytest.raises(ValueError, match="sections with claims: 2, 3.1"):
+    with pytest.raises(ValueError, match="sections with claims: 3.1, 3.2"):
         of_section("9")
+
+
+def test_what_a_section_says_of_a_claim_is_the_claim_s_own():
+    """Statement and figure come from paper_claims.json alone, and every claim with a test has a
+    table.
+    """
+    stored, told = (
+        json.loads((folders.DATA / name).read_text(encoding="utf-8"))["claims"]
+        for name in ("paper_claims.json", "paper_reported.json")
+    )
+    assert all(not {"statement", "figure"} & record.keys() for record in told)
+    statements = {record["id"]: record["statement"] for record in stored if record["predictions"]}
+    assert {claim.id: claim.statement for claim in claims()} == statements
+    labels = {record["id"]: record["shown"] for record in stored}
+    for claim in claims():
+        for number in claim.figure.split(", "):
+            assert number == "–" or any(
+                re.fullmatch(rf"fig{number}(_\w+)?", label) for label in labels[claim.id]
+            )
+    assert {c.id: c.figure for c in claims() if c.id in ("relay", "transfer", "blocking")} == {
+        "relay": "3",
+        "transfer": "6b, 7",
+        "blocking": "9",
+    }
+    assert next(c.figure for c in claims() if c.id == "ensemble") == "–"
+
+
+def test_every_claim_has_its_table_on_one_page():
+    pages = "".join(
+        page.read_text(encoding="utf-8") for page in (folders.ROOT / "book").glob("*.md")
+    )
+    shown = [
+        (section, name)
+        for section, names in re.findall(r"\{claims\} (\S+)\n:only: (.+)", pages)
+        for name in names.split(", ")
+    ]
+    assert sorted(shown) == sorted((claim.section, claim.id) for claim in claims())
+
+
+def test_there_is_one_class_claim_and_one_rule():
+    found = [
+        (node.name, path.stem)
+        for path in (folders.ROOT / "lib").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name in ("Claim", "verdict")
+    ]
+    assert sorted(found) == [("Claim", "predicted"), ("verdict", "rules")]
 
 
 def test_every_section_reports_the_numbers_of_the_paper():
@@ -296,7 +319,21 @@ def head_question():
 
 
 @pytest.fixture(scope="module")
-def measured():
+def applied():
+    """The rule by which each number was judged, by its name."""
+    rules, judge = {}, estimates._judged
+
+    def remember(name, found, values, rule):
+        rules[name] = rule
+        return judge(name, found, values, rule)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimates, "_judged", remember)
+        yield rules
+
+
+@pytest.fixture(scope="module")
+def measured(applied):
     """The numbers of each notebook from tables whose answers are known."""
     knockout = rows(
         knockout_value,
@@ -494,21 +531,21 @@ def one_prompt():
                 "extreme_vision_text_vision_w1_plateau": 1.0,
                 "extreme_vision_text_vision_w5_plateau": 5.0,
                 "extreme_vision_text_text_w3": -0.515,
-                "sign_vision_text_text_verdict": "agrees",
+                "sign_vision_text_text_verdict": "holds",
                 "shift_vision_text_vision_w7": 0.0,
-                "place_vision_text_vision_verdict": "agrees",
+                "place_vision_text_vision_verdict": "holds",
                 "ratio_vision_text_vision": 1.07 / 1.01,
-                "ratio_vision_text_vision_verdict": "agrees",
+                "ratio_vision_text_vision_verdict": "holds",
                 "relay_w5": 0.98 * 1.05,
-                "relay_w5_verdict": "agrees",
-                "same_relay_verdict": "agrees",
-                "same_direct_verdict": "agrees",
+                "relay_w5_verdict": "holds",
+                "same_relay_verdict": "holds",
+                "same_direct_verdict": "holds",
                 "compensation_w1": -0.505,
                 "contrast_compensation_w1": -0.505,
-                "same_compensation_verdict": "agrees",
-                "hub_text_w1_verdict": "disagrees",
-                "hub_text_w3_verdict": "agrees",
-                "same_hub_text_verdict": "disagrees",
+                "same_compensation_verdict": "holds",
+                "hub_text_w1_verdict": "contradicted",
+                "hub_text_w3_verdict": "holds",
+                "same_hub_text_verdict": "contradicted",
                 "n_controls": 6.0,
                 "widths": "1, 3, 5, 7",
             },
@@ -518,21 +555,21 @@ def one_prompt():
             {
                 "ldar_deep_default_text": 1.0,
                 "ldar_deep_average_text": 0.0,
-                "ldar_change_k2_text_verdict": "agrees",
-                "ldar_change_average_text_verdict": "disagrees",
+                "ldar_change_k2_text_verdict": "holds",
+                "ldar_change_average_text_verdict": "contradicted",
                 "ldar_deep_default_text_shuffled": 0.0,
                 "block_default_vision": 0.0,
                 "drop_default_vision": 1.0,
                 "drop_average_vision": 0.0,
-                "contrast_block_k2_text_verdict": "agrees",
+                "contrast_block_k2_text_verdict": "holds",
                 "contrast_block_average_text": 1.0,
-                "contrast_block_average_text_verdict": "agrees",
-                "localises_block_average_text_verdict": "disagrees",
-                "localises_block_default_text_verdict": "agrees",
+                "contrast_block_average_text_verdict": "holds",
+                "localises_block_average_text_verdict": "not seen",
+                "localises_block_default_text_verdict": "holds",
                 "rise_default_text": 1.0,
                 "amplify_random_text": 0.0,
-                "contrast_amplify_average_text_verdict": "agrees",
-                "contrast_amplify_k2_vision_verdict": "agrees",
+                "contrast_amplify_average_text_verdict": "holds",
+                "contrast_amplify_k2_vision_verdict": "holds",
                 "failures_text": 6.0,
                 "weakened_text": 6.0,
                 "n_blocked_text": 6.0,
@@ -549,12 +586,12 @@ def one_prompt():
                 "into_question_plain_text": 1.0,
                 "into_question_plain_text_layer": 4.0,
                 "into_question_plain_text_control": 0.0,
-                "into_modality_plain_text_over_verdict": "disagrees",
+                "into_modality_plain_text_over_verdict": "contradicted",
                 "out_modality_swapped_vision_over": 1.0,
                 "position_text": 1.0,
                 "meaning_text": 0.0,
-                "position_vision_out_verdict": "agrees",
-                "meaning_vision_out_verdict": "disagrees",
+                "position_vision_out_verdict": "holds",
+                "meaning_vision_out_verdict": "contradicted",
                 "neutral_text": 0.0,
             },
         ),
@@ -564,21 +601,21 @@ def one_prompt():
                 "part_instruction_last_text_s20": 0.0,
                 "whole_vision_last_vision_control": 0.0,
                 "lost_attention_margin_text": -2.0,
-                "lost_attention_margin_text_verdict": "agrees",
+                "lost_attention_margin_text_verdict": "holds",
                 "fork_text": -2.0,
                 "fork_text_layer": 23.0,
                 "failures_text": 6.0,
                 "weakened_text": 0.0,
                 "last_mlp_margin_text": -2.0,
-                "last_mlp_margin_text_verdict": "agrees",
+                "last_mlp_margin_text_verdict": "holds",
                 "right_conflict_blocked_text": 0.0,
-                "special_blocked_text_verdict": "agrees",
-                "spared_blocked_text_verdict": "agrees",
-                "special_doubled_text_verdict": "disagrees",
+                "special_blocked_text_verdict": "holds",
+                "spared_blocked_text_verdict": "holds",
+                "special_doubled_text_verdict": "not seen",
                 "loss_original": 3.0,
                 "rise_blocked_text": 1.0,
-                "rise_blocked_text_verdict": "disagrees",
-                "excess_blocked_text_verdict": "agrees",
+                "rise_blocked_text_verdict": "contradicted",
+                "excess_blocked_text_verdict": "holds",
             },
         ),
         (
@@ -601,12 +638,12 @@ def one_prompt():
                 "trough_vision_text_text_layer": 1.0,
                 "keeps_vision_text_vision": 0.0,
                 "contrast_relay_vision": 1.0,
-                "contrast_relay_vision_verdict": "agrees",
-                "size_compensation_text_verdict": "agrees",
+                "contrast_relay_vision_verdict": "holds",
+                "size_compensation_text_verdict": "holds",
                 "contrast_relay_control_vision": 1.0,
                 "contrast_compensation_text": -0.5,
-                "contrast_anchor_text_verdict": "disagrees",
-                "size_direct_text_verdict": "agrees",
+                "contrast_anchor_text_verdict": "contradicted",
+                "size_direct_text_verdict": "holds",
                 "authors_extreme_vision_text_vision": 1.0,
                 "authors_shift_vision_text_vision": 2.5 / 3 - 14.5 / 28,
                 "authors_ratio_vision_text_text": 0.5 / 0.3866,
@@ -628,9 +665,9 @@ def one_prompt():
                 "follow_none_vision": 1.0,
                 "follow_instruction_last_vision": 0.0,
                 "compete_instruction_last_vision": 1.0,
-                "contrast_collapse_text_verdict": "agrees",
-                "contrast_spared_text_verdict": "agrees",
-                "ldar_rise_text_verdict": "agrees",
+                "contrast_collapse_text_verdict": "holds",
+                "contrast_spared_text_verdict": "holds",
+                "ldar_rise_text_verdict": "holds",
             },
         ),
         (
@@ -649,9 +686,9 @@ def one_prompt():
                 "attention_margin_deep_text": 2.0,
                 "mlp_margin_deep_text": -2.0,
                 "attention_top_text_layer": 23.0,
-                "mlp_margin_deep_text_verdict": "agrees",
-                "arbiter_text_verdict": "agrees",
-                "attention_margin_shallow_text_verdict": "agrees",
+                "mlp_margin_deep_text_verdict": "holds",
+                "arbiter_text_verdict": "holds",
+                "attention_margin_shallow_text_verdict": "holds",
             },
         ),
         (
@@ -673,20 +710,20 @@ def one_prompt():
                 "failures_text": 6.0,
                 "failures_vision": 0.0,
                 "contrast_necessity_matched_text": 0.0,
-                "contrast_necessity_matched_text_verdict": "disagrees",
+                "contrast_necessity_matched_text_verdict": "not seen",
                 "among_random_text": 2 / 3,
                 "among_matched_text": 1.0,
                 "draws_text": 2.0,
                 "amplify_among_random_text": 1 / 2,
                 "amplify_among_matched_text": 1.0,
-                "contrast_sufficiency_matched_text_verdict": "disagrees",
+                "contrast_sufficiency_matched_text_verdict": "not seen",
                 "wanted_failures_text": 10.0,
                 "short_failures_text": 4.0,
                 "short_failures_vision": 10.0,
                 "amplify_target_text": 1.0,
                 "amplify_best_text_factor": 2.0,
                 "plateau_text": -1.0,
-                "plateau_text_verdict": "disagrees",
+                "plateau_text_verdict": "contradicted",
                 "contrast_sufficiency_vision_verdict": "not measured",
             },
         ),
@@ -702,16 +739,16 @@ def one_prompt():
                 "foretell_eq12_text": -1.0,
                 "foretell_sensitivity_vision": -1.0,
                 "contrast_foretell_text": 2.0,
-                "foretell_sensitivity_text_verdict": "agrees",
-                "foretell_eq12_text_verdict": "disagrees",
-                "contrast_foretell_vision_verdict": "disagrees",
+                "foretell_sensitivity_text_verdict": "holds",
+                "foretell_eq12_text_verdict": "contradicted",
+                "contrast_foretell_vision_verdict": "not seen",
                 "top_effect_sensitivity_text": 38.5,
                 "top_effect_eq12_text": 0.5,
                 "mean_effect_text": 19.5,
                 "turned_instruction_text": 1.0,
                 "strongest_text": 1.0,
                 "contrast_several_text": -1.0,
-                "contrast_several_vision_verdict": "disagrees",
+                "contrast_several_vision_verdict": "contradicted",
                 "top_heads_sensitivity_text": "9.3, 9.2",
                 "top_layers_eq12_text": "0–0",
                 "overlap_rankings_text": 0.0,
@@ -725,20 +762,20 @@ def one_prompt():
                 "block_sensitivity_matched_text": 0.5,
                 "block_random_text": 1.0,
                 "drop_sensitivity_text": 1.0,
-                "drop_sensitivity_text_verdict": "agrees",
-                "drop_eq12_text_verdict": "disagrees",
+                "drop_sensitivity_text_verdict": "holds",
+                "drop_eq12_text_verdict": "contradicted",
                 "contrast_block_sensitivity_text": 0.5,
-                "contrast_block_eq12_text_verdict": "disagrees",
+                "contrast_block_eq12_text_verdict": "not seen",
                 "contrast_block_methods_vision_both": 1.0,
                 "among_sensitivity_text": 2 / 3,
                 "among_sensitivity_random_text": 1 / 3,
                 "among_eq12_text": 1.0,
                 "draws_text": 2.0,
                 "own_sensitivity_text": 0.5,
-                "selection_sensitivity_text_verdict": "agrees",
+                "selection_sensitivity_text_verdict": "holds",
                 "selection_eq12_text": 1 / 6,
                 "specific_sensitivity_text": 1.0,
-                "specific_eq12_text_verdict": "disagrees",
+                "specific_eq12_text_verdict": "not seen",
                 "failures_weakened_instruction_text": 6.0,
                 "short_weakened_instruction_text": 0.0,
                 "short_weak_evidence_text": 4.0,
@@ -747,7 +784,7 @@ def one_prompt():
                 "amplify_sensitivity_matched_weakened_instruction_text": 0.5,
                 "contrast_amplify_sensitivity_weakened_instruction_text": 0.5,
                 "amplify_among_sensitivity_weakened_instruction_text": 2 / 3,
-                "amplify_sensitivity_weakened_instruction_text_verdict": "agrees",
+                "amplify_sensitivity_weakened_instruction_text_verdict": "holds",
                 "amplify_sensitivity_weakened_instruction_text_both": 1.0,
                 "amplify_eq12_weakened_instruction_text_last": 0.0,
                 "amplify_best_sensitivity_text_factor": 2.0,
@@ -823,16 +860,16 @@ def test_questions_are_told_apart_from_the_paper_s_claims():
 def test_every_number_of_a_claim_is_computed(measured):
     for claim in (*claims(), *questions()):
         numbers = measured[claim.notebook]
-        wanted = [*claim.samples, *(key for _, key in claim.verdicts)]
+        wanted = [*claim.samples, *(finer.key for finer in claim.verdicts)]
         for quantity in claim.quantities:
             wanted += [quantity.key] + [
                 quantity.key + end for end in ("_low", "_high") if quantity.interval
             ]
             wanted += [quantity.key + "_layer"] * quantity.layer
         wanted += [
-            key.removesuffix("_verdict") + "_size"
-            for _, key in claim.verdicts
-            if not key.startswith(recorded.NUMBERLESS)
+            finer.key.removesuffix("_verdict") + "_size"
+            for finer in claim.verdicts
+            if not finer.key.startswith(recorded.NUMBERLESS)
         ]
         assert not set(wanted) - set(numbers), claim.id
 
@@ -851,10 +888,43 @@ def test_every_number_of_the_claims_page_is_computed(measured):
 
 def test_every_verdict_has_its_number_but_those_on_several(measured):
     for claim in claims():
-        for _, key in claim.verdicts:
-            name = key.removesuffix("_verdict")
+        for finer in claim.verdicts:
+            name = finer.key.removesuffix("_verdict")
             lacking = {name, f"{name}_low", f"{name}_high"} - set(measured[claim.notebook])
-            assert bool(lacking) == name.startswith(recorded.NUMBERLESS), (key, lacking)
+            assert bool(lacking) == name.startswith(recorded.NUMBERLESS), (finer.key, lacking)
+
+
+def test_every_verdict_is_a_word_of_the_one_vocabulary(measured):
+    words = {
+        word
+        for numbers in measured.values()
+        for key, word in numbers.items()
+        if key.endswith("_verdict")
+    }
+    assert words <= set(rules.VERDICTS) - {"weaker"}, "weaker needs the paper's number"
+    assert {"holds", "not seen", "contradicted"} <= words
+
+
+def test_the_rule_of_a_finer_test_is_the_one_applied(measured, applied):
+    """What is recorded is judged by the rule in the data, what is measured by the rule in the
+    code.
+    """
+    judged = 0
+    for comparison in (*claims(), *questions()):
+        for finer in comparison.verdicts:
+            name = finer.key.removesuffix("_verdict")
+            if finer.rule is None:
+                several = name.startswith(recorded.NUMBERLESS)
+                measured_bound = name.startswith(("gap_", "attention_margin_", "overlap_"))
+                assert several or measured_bound, finer.key
+            else:
+                assert _plain(finer.rule) == _plain(applied[name]), finer.key
+                judged += 1
+    assert judged > 200
+
+
+def _plain(rule):
+    return {name: np.array(bound).tolist() for name, bound in rule.items()}
 
 
 def test_numbers_are_plain(measured):

@@ -73,10 +73,14 @@ def stands(place):
         ]
         return bool(models) and place.get("stand_in", "smol") in re.split(r"[,\s]+", models[0])
     if place["kind"] == "claim":
-        of = {claim.id: claim.section for claim in reported.claims()}[anchor]
+        name, of = {
+            one.id: (name, one.section)
+            for name, known in (("claims", reported.claims), ("questions", reported.questions))
+            for one in known()
+        }[anchor]
         shown = [
             options
-            for section, options in directives(text, "claims")
+            for section, options in directives(text, name)
             if f"{of}.".startswith(f"{section}.")
         ]
         return any(
@@ -120,9 +124,12 @@ def test_no_figure_and_no_equation_of_the_paper_is_left_out_of_the_list():
 
 
 def test_every_claim_and_every_figure_of_the_book_is_in_the_list():
-    assert {place["anchor"] for place in of_kind("claim")} - {None} == {
-        claim.id for claim in reported.claims()
-    }
+    claims, questions = (
+        {one.id for one in known()} for known in (reported.claims, reported.questions)
+    )
+    listed = {place["anchor"] for place in of_kind("claim")} - {None}
+    assert claims == listed - questions
+    assert listed & questions == {"dictionary", "behaviour"}, "what the paper says of its data"
     measured = {
         name
         for path in BOOK.glob("*.md")

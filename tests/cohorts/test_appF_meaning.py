@@ -147,17 +147,17 @@ def numbers(plain, swapped, distanced=(1.0, 1.0, 0.0)):
 def test_a_relay_that_stays_with_its_place():
     found = numbers(plain=(0.2, 1.0), swapped=(1.4, 0.2))
     assert (
-        found["position_text"] == pytest.approx(1.0) and found["position_text_verdict"] == "agrees"
+        found["position_text"] == pytest.approx(1.0) and found["position_text_verdict"] == "holds"
     )  # ((1 − 0.2) − (0.2 − 1.4)) / 2
     assert found["meaning_text"] == pytest.approx(0.2)  # −((1 − 0.2) + (0.2 − 1.4)) / 2
 
 
 def test_a_relay_that_stays_with_its_sentence():
     found = numbers(plain=(1.0, 0.0), swapped=(1.0, 0.0))
-    assert found["meaning_text"] == pytest.approx(1.0) and found["meaning_text_verdict"] == "agrees"
+    assert found["meaning_text"] == pytest.approx(1.0) and found["meaning_text_verdict"] == "holds"
     assert (
         found["position_text"] == pytest.approx(0.0)
-        and found["position_text_verdict"] == "disagrees"
+        and found["position_text_verdict"] == "contradicted"
     )
     assert numbers(plain=(0.0, 1.0), swapped=(0.0, 1.0))["meaning_text"] == pytest.approx(-1.0)
 
@@ -167,7 +167,7 @@ def test_neutral_words_are_held_against_the_stronger_sentence():
     found = numbers((1, 1), (1, 1), (0.1, 0.2, 0.9))
     assert (
         found["neutral_text"] == pytest.approx(-0.7)
-        and found["neutral_text_verdict"] == "disagrees"
+        and found["neutral_text_verdict"] == "contradicted"
     )
 
 

@@ -300,8 +300,8 @@ def test_a_file_of_another_name_has_a_dictionary_of_its_own(own):
 
 
 def test_what_one_dictionary_measured_is_not_taken_for_another(own):
-    """The name of a prompt's part on disk has in it what its dictionary says of its answers, and not
-    what it says of others'.
+    """The name of a prompt's part on disk has in it what its dictionary says of its answers, and
+    not what it says of others'.
     """
     subject, parts = tiny.subject("llava"), []
     for text in (

@@ -34,11 +34,14 @@ given = {"dictionary": dictionary}
 results.collect("sweep", arb.knockout_tables, subject, prompts, pathways=pathways)
 read = measures.each(measures.beliefs.measure_beliefs)
 results.collect("beliefs", read, subject, prompts, borrowed=strangers, **given)
-scores = results.collect("heads", measures.each(measures.heads.score_heads), subject, prompts, **given)
-rankings = {way: arb.heads.ranking(scores[scores["following"] == way], by="eq12") for way in ("text", "vision")}
+score = measures.each(measures.heads.score_heads)
+scores = results.collect("heads", score, subject, prompts, **given)
+ways = {way: scores[scores["following"] == way] for way in ("text", "vision")}
+rankings = {way: arb.heads.ranking(rows, by="eq12") for way, rows in ways.items()}
 cases = [measures.heads.Case(0.1, 0.0, 3), measures.heads.Case(0.1, 3.0, 1)]
 given |= {"rankings": rankings, "places": {"both": cases}, "setting": "blocking", "seed": seed}
-results.collect("interventions", measures.each(measures.heads.scale_paper_sets), subject, prompts, **given)
+scale = measures.each(measures.heads.scale_paper_sets)
+results.collect("interventions", scale, subject, prompts, **given)
 """
 TABLES = ["beliefs", "heads", "interventions", "sweep"]
 

@@ -1,4 +1,6 @@
-"""What code means and reaches: pairs of programs that are the same or are not, and the modules behind a measure."""
+"""What code means and reaches: pairs of programs that are the same or are not, and the modules
+behind a measure.
+"""
 
 import ast
 

@@ -2,9 +2,6 @@
 it, and differs where it should.
 """
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +13,7 @@ from arbitration.dataset import entities
 from arbitration.engine.plain import decision, next_token_logits
 from arbitration.equations import attribution, heads
 from arbitration.equations.knockout import Pathway, knockout
-from arbitration.files.folders import ROOT
-from press import tmp_conventions
+from directives.tables import write_conventions
 from reproduction import measures, numbers
 from reproduction.measures import readings
 from reproduction.measures.answers import read_first_token
@@ -25,6 +21,7 @@ from reproduction.measures.beliefs import measure_beliefs
 from reproduction.measures.paths import sweep_into
 from reproduction.measures.readings import WIDENED, Reading
 from reproduction.numbers import conventions
+from toy_book import build
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +372,7 @@ def test_what_was_not_measured_is_said():
 
 
 def test_the_page_shows_every_line(table):
-    written = tmp_conventions.lines(table)
+    written = write_conventions(table)
     assert len(written) == 2 + len(table) / 2
     (line,) = [line for line in written if "7 layers" in line]
     assert (
@@ -385,33 +382,9 @@ def test_the_page_shows_every_line(table):
         + " |"
     )
     with pytest.raises(ValueError, match="one direction only: .*7 layers"):
-        tmp_conventions.lines(
+        write_conventions(
             table.drop(index=table.index[table["choice"].str.startswith("7 layers")][:1])
         )
-
-
-def build(folder):
-    options = [
-        "-C",
-        "-D",
-        "extensions=myst_nb,conventions",
-        "-D",
-        "root_doc=index",
-        "-W",
-        "-q",
-        "-b",
-        "html",
-    ]
-    command = [sys.executable, "-m", "sphinx", *options, folder, folder / "html"]
-    return subprocess.run(
-        command,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib"))),
-        },
-        capture_output=True,
-        text=True,
-    )
 
 
 def test_the_directive_writes_the_table_or_breaks_the_build(table, tmp_path):

@@ -37,12 +37,12 @@ def test_a_flat_zero_has_no_plateau():
 @pytest.mark.parametrize(
     "verdicts, one, every",
     [
-        (["agrees"] * 4, "agrees", "agrees"),
-        (["disagrees"] * 4, "agrees", "disagrees"),
-        (["agrees", "disagrees"], "disagrees", "disagrees"),
-        (["agrees", "undecided"], "undecided", "undecided"),
-        (["disagrees", "undecided"], "undecided", "disagrees"),
-        (["agrees", "not measured"], "not measured", "not measured"),
+        (["holds"] * 4, "holds", "holds"),
+        (["contradicted"] * 4, "holds", "contradicted"),
+        (["holds", "contradicted"], "contradicted", "contradicted"),
+        (["holds", "not seen"], "not seen", "not seen"),
+        (["contradicted", "not seen"], "not seen", "contradicted"),
+        (["holds", "not measured"], "not measured", "not measured"),
         ([], "not measured", "not measured"),
     ],
 )
@@ -78,30 +78,30 @@ def test_an_extreme_that_moves_away_is_told():
     assert (
         numbers["shift_vision_text_text_w5"] == 8.0 and numbers["shift_vision_text_text_w1"] == 0.0
     )
-    assert numbers["place_vision_text_text_verdict"] == "disagrees"
+    assert numbers["place_vision_text_text_verdict"] == "contradicted"
 
 
 def test_an_extreme_that_moves_within_the_window_stays():
     numbers = summarise_windows(table({3: (4, 1.0), 7: (7, 1.0)}))
     assert (
         numbers["shift_vision_text_vision_w7"] == 3.0
-        and numbers["place_vision_text_vision_verdict"] == "agrees"
+        and numbers["place_vision_text_vision_verdict"] == "holds"
     )
 
 
 def test_another_sign_and_another_size_are_told():
     numbers = summarise_windows(table({1: (4, -1.0), 3: (4, 1.0), 5: (4, 3.0)}))
-    assert numbers["sign_vision_text_text_verdict"] == "disagrees"
+    assert numbers["sign_vision_text_text_verdict"] == "contradicted"
     assert (
         numbers["ratio_vision_text_text"] == pytest.approx(3.0)
-        and numbers["ratio_vision_text_text_verdict"] == "disagrees"
+        and numbers["ratio_vision_text_text_verdict"] == "contradicted"
     )
 
 
 def test_noise_leaves_the_place_undecided():
     numbers = summarise_windows(table({1: (2, 0.3), 3: (9, 0.3)}, noise=0.5))
     assert numbers["shift_vision_text_text_w1_low"] < numbers["shift_vision_text_text_w1_high"]
-    assert numbers["place_vision_text_text_verdict"] != "agrees"
+    assert numbers["place_vision_text_text_verdict"] != "holds"
 
 
 def test_pathways_that_were_not_swept_leave_their_conclusions_open():

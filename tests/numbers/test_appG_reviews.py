@@ -63,7 +63,7 @@ def test_disjoint_halves_may_disagree_where_nested_parts_cannot():
     same = reviews.summarise_stability(table(np.tile(np.arange(LAYERS), (6, 1)).astype(float)))
     assert (
         same["halves_corr_instruction_last_text"] == pytest.approx(1.0)
-        and same["halves_corr_instruction_last_text_verdict"] == "agrees"
+        and same["halves_corr_instruction_last_text_verdict"] == "holds"
     )
     assert (
         same["halves_shift_instruction_last_text"]
@@ -75,7 +75,7 @@ def test_disjoint_halves_may_disagree_where_nested_parts_cannot():
         "halves of samples that peak elsewhere"
     )
     assert (
-        torn["halves_shift_instruction_last_text_verdict"] == "undecided"
+        torn["halves_shift_instruction_last_text_verdict"] == "not seen"
         and torn["halves_gap_instruction_last_text"] == 0.0
     )
     single = reviews.summarise_stability(table(peaked(3)))
@@ -103,7 +103,7 @@ def test_the_whole_vocabulary_beside_two_answers():
     other = reviews.summarise_whole(table(values, divergence=lambda nssd: -nssd))
     assert (
         other["whole_corr_context_instruction_text"] == pytest.approx(-1.0)
-        and other["whole_corr_context_instruction_text_verdict"] == "disagrees"
+        and other["whole_corr_context_instruction_text_verdict"] == "contradicted"
     )
     assert (
         other["whole_shift_context_instruction_text"] == 2.0
@@ -145,7 +145,7 @@ def test_where_failures_fail():
         found["kept_attention_margin_text"],
         found["lost_attention_margin_text"],
     ) == (-1.0, 2.0, -3.0)
-    assert found["lost_attention_margin_text_verdict"] == "agrees" and (
+    assert found["lost_attention_margin_text_verdict"] == "holds" and (
         found["fork_vision"],
         found["fork_vision_layer"],
     ) == (-3.0, 5.0)
@@ -155,7 +155,8 @@ def test_where_failures_fail():
     ), "six layers"
     assert found["fail_mlp_margin_text"] == -9.0, "the last third are layers 4 and 5"
     assert (
-        found["lost_mlp_signal_text_verdict"] == "disagrees"
+        found["lost_mlp_signal_text_verdict"] == "not seen"
+        and found["lost_mlp_signal_text"] == 0.0 == found["lost_mlp_signal_text_low"]
         and found["fail_attention_margin_text_shuffled"] == 0.0
     )
     assert (found["failures_text"], found["weakened_text"]) == (3.0, 1.0)
@@ -187,7 +188,7 @@ def test_the_last_position_beside_the_same_prompts():
         found["n_last_text"],
     ) == (3.0, 1.0, 2.0)
     assert (
-        found["last_mlp_margin_text_verdict"] == "agrees"
+        found["last_mlp_margin_text_verdict"] == "holds"
         and found["last_attention_margin_text_shuffled"] == 0.0
     )
 
@@ -231,15 +232,15 @@ def test_what_else_is_lost():
         found["spared_blocked_text"],
         found["special_blocked_text"],
         found["special_blocked_text_verdict"],
-    ) == (0.25, 0.75, "agrees")
-    assert found["spared_doubled_text_verdict"] == "agrees" and found["n_able_text"] == 4.0
+    ) == (0.25, 0.75, "holds")
+    assert found["spared_doubled_text_verdict"] == "holds" and found["n_able_text"] == 4.0
     assert (found["loss_original"], found["sentences"]) == (3.5, 2.0), "sentences of 3 and 4 nats"
     assert found["rise_blocked_text"] == pytest.approx(0.5) and found[
         "excess_blocked_text"
     ] == pytest.approx(0.3)
     assert (
-        found["rise_blocked_vision_verdict"] == "agrees"
-        and found["excess_blocked_vision_verdict"] == "disagrees"
+        found["rise_blocked_vision_verdict"] == "holds"
+        and found["excess_blocked_vision_verdict"] == "contradicted"
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from arbitration.files import folders
 from conftest import SHARED
+from directives.authors import compare_authors
 from reproduction import figures
 from reproduction.claims import authors, reported
 from reproduction.numbers import authors as authors_of_numbers
@@ -274,11 +275,8 @@ def test_a_run_that_lacks_a_path_is_refused():
         figures.fig_authors(table[table["pathway"] != "vision→context"])
 
 
-def test_the_page_asks_for_numbers_that_are_computed(monkeypatch):
-    monkeypatch.syspath_prepend(str(folders.ROOT / "book" / "_ext"))
-    import authors
-
-    lines = authors.table(["smol", "smol-relay"])
+def test_the_page_asks_for_numbers_that_are_computed():
+    lines = compare_authors(["smol", "smol-relay"])
     assert len(lines) == 2 + 8 * len(authors_of_numbers.MEASURES) + 2, (
         "eight paths with a shape, and two flat ones"
     )

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import tiny
+from directives.tables import write_controls
 from in_process import run
-from press import tmp_controls
 from reproduction import figures, numbers
 from reproduction.numbers import controls
 from toy_tables import components, heads, paths
@@ -116,7 +116,7 @@ def test_each_measure_has_its_number_n_and_interval(table):
 
 
 def test_the_page_shows_kinds_side_by_side(table):
-    written = tmp_controls.lines(table)
+    written = write_controls(table)
     assert written[0] == (
         "| following | measure | trained | shuffled instruction | shuffled dictionary | "
         "random sources |"

@@ -74,7 +74,14 @@ def test_one_sample_or_one_picture_has_no_interval_and_no_verdict(values, cluste
     )
     found = estimates.estimate("x", pd.Series(values, index=index), above=0.1)
     assert found["x"] == np.mean(values) and found["x_verdict"] == "not measured"
-    assert estimates.estimate("x", [1.0, 1.0], above=0.1)["x_verdict"] == "agrees"
+    for known, word in (
+        ([1.0, 1.0], "holds"),
+        ([0.1, 0.1], "not seen"),
+        ([0.0, 0.0], "contradicted"),
+        ([1.0, -1.0], "not seen"),
+        ([], "not measured"),
+    ):
+        assert estimates.estimate("x", known, above=0.1)["x_verdict"] == word
 
 
 def test_a_band_of_one_point_is_the_symmetric_interval():
@@ -132,7 +139,7 @@ def test_a_peak_of_noise_is_not_an_effect():
         at = values.mean().idxmax()
         alone.append(estimates.estimate("x", values[at], above=0.0)["x_verdict"])
         choosing.append(estimates.chosen("x", values, at, above=0.0)["x_verdict"])
-    assert alone.count("agrees") > 30 and choosing.count("agrees") <= 6
+    assert alone.count("holds") > 30 and choosing.count("holds") <= 6
 
 
 def test_the_quoted_peak_has_the_band_s_interval():

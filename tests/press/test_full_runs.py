@@ -12,9 +12,10 @@ import pytest
 from test_runner import contents
 
 from arbitration.models import embedded
-from press import pair, publish, record, run, tmp_full
+from directives.full_runs import compare_runs, judge_claims, list_origins
+from press import pair, publish, record, run
 from reproduction.claims import predicted, reported
-from reproduction.claims.recorded import read_records
+from reproduction.claims.recorded import FORMER, judge_numbers, read_records
 
 GLUED = "application/papermill.record/text/plain"
 END = "2026-01-02T03:04:05"
@@ -125,7 +126,7 @@ def test_the_command_hands_full_on_to_each_model(monkeypatch, tmp_path):
 
 
 def test_a_full_run_is_recorded_with_its_numbers_and_what_made_them(toy, tmp_path):
-    numbers = {"share": 0.1 + 0.2, "verdict": "agrees", "nothing": math.nan, "heads": "1.2, 3.4"}
+    numbers = {"share": 0.1 + 0.2, "verdict": "holds", "nothing": math.nan, "heads": "1.2, 3.4"}
     published(toy, numbers, **FULL["toy"])
     kept = recorded(toy, tmp_path)
     assert kept["numbers"] == numbers | {"nothing": None}
@@ -164,7 +165,7 @@ def test_the_page_sets_both_runs_side_by_side():
         name: 0.512,
         f"{name}_low": 0.25,
         f"{name}_high": 0.75,
-        f"{name}_verdict": "agrees",
+        f"{name}_verdict": "holds",
         f"{name}_size": "d = 0.40, n = 200",
         "n_text": 180.0,
         "n_vision": 200.0,
@@ -182,7 +183,7 @@ def test_the_page_sets_both_runs_side_by_side():
             },
         }
     }
-    written = tmp_full.lines(
+    written = compare_runs(
         reported.claims(), records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>"
     )
     judged = [claim for claim in reported.claims() if claim.verdicts]
@@ -195,21 +196,21 @@ def test_the_page_sets_both_runs_side_by_side():
         f"sec3_knockout:{name}"
     )
     assert written[at + 1].startswith("|  |") and written[at + 1].endswith(
-        f"| {own} | 0.51 [0.25, 0.75], d = 0.40, n = 200, **agrees** |"
+        f"| {own} | 0.51 [0.25, 0.75], d = 0.40, n = 200, **holds** |"
     )
     at = next(place for place, line in enumerate(written) if line.startswith("| compensation |"))
     assert written[at + 1].endswith("| nan [–, –], –, **–** |"), (
         "nothing to measure, and keys that an older record lacks"
     )
     assert all(line.endswith("| not recorded |") for line in written[2:] if "sec4_heads" in line)
-    assert tmp_full.origins(records)[2:] == [
+    assert list_origins(records)[2:] == [
         "| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"
     ]
-    assert tmp_full.origins({}) == []
+    assert list_origins({}) == []
     for known in (reported.claims, reported.questions):
         assert all(
             line.endswith("| not recorded |")
-            for line in tmp_full.lines(known(), {}, lambda *a: "x")[2:]
+            for line in compare_runs(known(), {}, lambda *a: "x")[2:]
         )
 
 
@@ -232,10 +233,42 @@ def test_the_claims_are_judged_by_their_own_rule_from_the_records():
     worse = {name: {"numbers": numbers | {f"{last.key}_low": last.above - 1}} for name in records}
     (line,) = [
         line
-        for line in tmp_full.judged({"one": records, "other": worse, "none": {}})
+        for line in judge_claims({"one": records, "other": worse, "none": {}})
         if f"(#verdict-{claim.id})" in line
     ]
     assert line.endswith("| **holds** | **not seen** | not recorded |")
+
+
+def test_recorded_numbers_are_judged_by_today_s_rule():
+    """An interval that ends at its bound was *disagrees*; only a word without a rule is
+    translated.
+    """
+    numbers = {
+        "even": 0.0,
+        "even_low": 0.0,
+        "even_high": 0.0,
+        "even_verdict": "disagrees",
+        "less_verdict": "disagrees",
+        "less": -0.2,
+        "less_low": -0.3,
+        "less_high": -0.1,
+        "none": None,
+        "none_verdict": "not measured",
+        "same_verdict": "undecided",
+        "place_verdict": "holds",
+        "unshown_verdict": "agrees",
+    }
+    above = {"above": 0.0}
+    shown = {"even_verdict": above, "less_verdict": above, "none_verdict": above}
+    judged = judge_numbers(numbers, shown | {"same_verdict": None, "place_verdict": None})
+    assert {key: word for key, word in judged.items() if key.endswith("_verdict")} == {
+        "even_verdict": "not seen",
+        "less_verdict": "contradicted",
+        "none_verdict": "not measured",
+        "same_verdict": "not seen",
+        "place_verdict": "holds",
+    }
+    assert judged["less_low"] == -0.3 and judged["none"] is None
 
 
 @pytest.mark.parametrize("model", embedded.NAMES)
@@ -249,10 +282,11 @@ def test_every_verdict_has_its_recorded_full_run(model):
         made = kept["provenance"]["parameters"]
         assert made["model"] == model and full[notebook].items() <= made.items(), notebook
     for known in (reported.claims, reported.questions):
-        for line in tmp_full.lines(known(), records, lambda *a: "x"):
+        for line in compare_runs(known(), records, lambda *a: "x"):
             assert (
                 "not recorded" not in line
                 and "**–**" not in line
                 and not line.endswith("| – / – |")
+                and not any(f"**{word}**" in line for word in FORMER)
             ), line
-    assert "not recorded" not in "".join(tmp_full.judged({model: records}))
+    assert "not recorded" not in "".join(judge_claims({model: records}))

@@ -335,7 +335,9 @@ def looked_up(subject, prompts, dictionary, borrowed, asked):
 
 
 def test_rows_depend_on_their_own_prompt_and_what_it_borrows_alone(store, subject, monkeypatch):
-    """Fewer samples after more, another order, and another sample's new entry or lender measure nothing."""
+    """Fewer samples after more, another order, and another sample's new entry or lender measure
+    nothing.
+    """
     monkeypatch.setattr(
         origin,
         "describe",

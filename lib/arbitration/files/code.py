@@ -1,8 +1,10 @@
-"""What code means, and what a module can reach: its imports, and theirs, down to the data that they name.
+"""What code means, and what a module can reach: its imports, and theirs, down to the data that they
+name.
 
-A number depends on the modules that the function which measured it can reach. Nobody keeps a list of them by hand: the
-import statements are the list. What a module means is its syntax tree without docstrings, so that a better sentence, a
-comment or another layout leaves what was measured valid, and a changed constant does not.
+A number depends on the modules that the function which measured it can reach. Nobody keeps a list
+of them by hand: the import statements are the list. What a module means is its syntax tree without
+docstrings, so that a better sentence, a comment or another layout leaves what was measured valid,
+and a changed constant does not.
 """
 
 import ast
@@ -36,7 +38,9 @@ def hash_meaning(source: str) -> str:
 
 
 def find_module(name: str) -> Path | None:
-    """The file of a module of these libraries, the ``__init__.py`` of a package; None for other people's code."""
+    """The file of a module of these libraries, the ``__init__.py`` of a package; None for other
+    people's code.
+    """
     place = LIBRARIES.joinpath(*name.split("."))
     files = (place.with_suffix(".py"), place / "__init__.py")
     return next((path for path in files if path.is_file()), None)
@@ -45,8 +49,8 @@ def find_module(name: str) -> Path | None:
 def find_imports(source: str) -> list[str]:
     """The modules of these libraries that a program imports, wherever in it the statement stands.
 
-    Of ``from package import name`` that is the module `name` where there is one: a package's face counts only where
-    a name is taken from it.
+    Of ``from package import name`` that is the module `name` where there is one: a package's face
+    counts only where a name is taken from it.
     """
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -59,7 +63,9 @@ def find_imports(source: str) -> list[str]:
 
 
 def find_face(source: str) -> list[str]:
-    """The modules that a package's face names in a dictionary ``FACE`` and imports when a name is asked for."""
+    """The modules that a package's face names in a dictionary ``FACE`` and imports when a name is
+    asked for.
+    """
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACE":
             return list(dict.fromkeys(ast.literal_eval(node.value).values()))
@@ -93,7 +99,7 @@ def look_again() -> None:
 
 
 def find_data(source: str) -> set[str]:
-    """The names right below ``data/`` that a program builds a path with, written ``DATA / "name"``."""
+    """The names right below ``data/`` that a program builds a path with, ``DATA / "name"``."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)):

@@ -1,3 +1,3 @@
-"""What the paper and its authors say, and the rules by which a measurement agrees. Reads
+"""What the paper and its authors say, and the rule by which a measurement bears it out. Reads
 data/*.json, measures nothing.
 """

@@ -3,6 +3,7 @@ was looked at.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -56,9 +57,10 @@ class Prediction:
 class Claim:
     """One claim of the paper, in our words, and the predictions that decide it.
 
-    `where` is its place in the paper, `reported` the paper's numbers as it gives them, `shown` are
-    labels of figures and boxes in this book. A claim without predictions says in `why` what is
-    missing.
+    `where` is its place in the paper, `reported` the paper's numbers as it gives them. `shown` are
+    labels in this book: of figures, and of tables as they were called when the claims were
+    committed. Today a table has its claim's name (`reported.claims`). A claim without predictions
+    says in `why` what is missing.
     """
 
     id: str
@@ -68,6 +70,17 @@ class Claim:
     shown: tuple[str, ...]
     predictions: tuple[Prediction, ...]
     why: str = ""
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The labels of the figures in this book that show it."""
+        return tuple(label for label in self.shown if label.startswith("fig"))
+
+    @property
+    def figure(self) -> str:
+        """The numbers of the paper's figures that show it, or an en dash."""
+        numbers = (re.match(r"fig(\d+[a-z]?)", label) for label in self.figures)
+        return ", ".join(found[1] for found in numbers if found) or "–"
 
 
 @cache

@@ -1,12 +1,15 @@
-"""What the paper reports, claim by claim, and the rule by which a measurement agrees with it or
-not.
+"""What is measured of each claim beside what the paper reports, and of each question of this book.
+
+A claim is one of `predicted.predicted_claims`; here stand the numbers of its table on a section's
+page, and the finer tests below them.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from arbitration.files import folders
+from reproduction.claims.predicted import predicted_claims
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,31 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One claim of the paper: where it stands, what it says in our words, and what measures it.
+class Finer:
+    """A finer test than those that decide a claim.
 
-    `verdicts` are pairs of a rule in words and the key of the computed verdict; `samples` are the
-    keys of the numbers of samples.
+    Parameters
+    ----------
+    what : str
+        The rule in words.
+    key : str
+        Of the glued verdict.
+    rule : dict
+        The keyword arguments of `rules.verdict`; None where the verdict is on several numbers, or
+        the bound is itself measured.
+    """
+
+    what: str
+    key: str
+    rule: dict | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is measured of one claim of the paper, or of one question of this book.
+
+    `section` is the one whose page shows it; statement and figure are the claim's, or the
+    question's own. `samples` are the keys of the numbers of samples.
     """
 
     id: str
@@ -49,36 +72,44 @@ class Claim:
     statement: str
     notebook: str
     quantities: tuple[Quantity, ...]
-    verdicts: tuple[tuple[str, str], ...] = ()
-    samples: tuple[str, ...] = field(default=("n_text", "n_vision"))
-
-
-def claims():
-    """All claims, in the paper's order, from ``data/paper_reported.json``."""
-    return _read("paper_reported.json", "claims")
-
-
-def questions():
-    """What this project asks beside the paper's claims, in the same form, from
-    ``data/questions.json``.
-    """
-    return _read("questions.json", "questions")
+    verdicts: tuple[Finer, ...] = ()
+    samples: tuple[str, ...] = ("n_text", "n_vision")
 
 
 @cache
-def _read(file, name):
-    records = json.loads((folders.DATA / file).read_text(encoding="utf-8"))[name]
+def claims() -> tuple[Comparison, ...]:
+    """What is measured of the paper's claims, in the paper's order, from
+    ``data/paper_reported.json``.
+    """
+    known = {claim.id: claim for claim in predicted_claims()}
     return tuple(
-        Claim(
-            **record
-            | {
-                "quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
-                "verdicts": tuple(map(tuple, record.get("verdicts", ()))),
-                "samples": tuple(record.get("samples", ("n_text", "n_vision"))),
-            }
+        _comparison(
+            record,
+            statement=known[record["id"]].statement,
+            figure=known[record["id"]].figure,
         )
-        for record in records
+        for record in _records("paper_reported.json", "claims")
     )
+
+
+@cache
+def questions() -> tuple[Comparison, ...]:
+    """What this project asks beside the paper's claims, from ``data/questions.json``."""
+    return tuple(map(_comparison, _records("questions.json", "questions")))
+
+
+def _records(file, name):
+    return json.loads((folders.DATA / file).read_text(encoding="utf-8"))[name]
+
+
+def _comparison(record, **claimed):
+    lists = {
+        "quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
+        "verdicts": tuple(Finer(*finer) for finer in record.get("verdicts", ())),
+    }
+    if "samples" in record:
+        lists["samples"] = tuple(record["samples"])
+    return Comparison(**record | lists, **claimed)
 
 
 def of_section(section, known=claims):

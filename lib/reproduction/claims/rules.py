@@ -1,4 +1,4 @@
-"""The rules that make a word of a measured interval."""
+"""The rule that makes a word of a measured interval: the only vocabulary of verdicts."""
 
 from math import isnan
 
@@ -82,50 +82,3 @@ def worst(verdicts):
     Without predictions it is ``"not measured"``.
     """
     return min(verdicts, key=VERDICTS.index, default="not measured")
-
-
-def agreement(low, high, above=None, below=None, within=None):
-    """Whether an interval bears out an expectation.
-
-    Parameters
-    ----------
-    low, high : float
-        The interval of what was measured.
-    above, below : float, optional
-        The expectation: more than, less than.
-    within : (float, float), optional
-        The expectation: inside this range.
-
-    Returns
-    -------
-    str
-        ``"agrees"`` when the whole interval meets the expectation, ``"disagrees"`` when none of it
-        does, ``"undecided"`` when it reaches both sides, ``"not measured"`` when there is no
-        interval (NaN).
-
-    Raises
-    ------
-    ValueError
-        Unless exactly one expectation is given.
-    """
-    given = [
-        name
-        for name, value in (("above", above), ("below", below), ("within", within))
-        if value is not None
-    ]
-    if len(given) != 1:
-        why = f"a verdict needs one of above, below, within; given: {', '.join(given) or 'none'}"
-        raise ValueError(why)
-    if isnan(low) or isnan(high):
-        return "not measured"
-    least, most = (
-        within
-        if within
-        else (
-            above if above is not None else float("-inf"),
-            below if below is not None else float("inf"),
-        )
-    )
-    if low > least and high < most:
-        return "agrees"
-    return "disagrees" if high <= least or low >= most else "undecided"

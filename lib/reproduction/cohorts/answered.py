@@ -77,8 +77,8 @@ def _told_apart(prompt, dictionary, tokenizer):
 
 
 def encode_usable(subject, samples: Iterable[Sample], dictionary=None) -> Iterator[list]:
-    """The two prompts of each sample that `encode_decidable` would not drop, one sample after the other, so
-    that a few cost no more than these.
+    """The two prompts of each sample that `encode_decidable` would not drop, one sample after the
+    other, so that a few cost no more than these.
     """
     for sample in samples:
         with suppress(Unusable):
@@ -123,8 +123,8 @@ def ask_samples(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     DataFrame
         model, sample, following, task, split, answer, outcome, kept (it follows), first (which
         answer the most likely first token begins: follow, competitor, or other), y_p, y_c, spelling
-        (`encode.SPELLINGS`), image (see `origin.picture_of`). Samples that `encode_decidable` drops are
-        left out; how many, which and why is printed.
+        (`encode.SPELLINGS`), image (see `origin.picture_of`). Samples that `encode_decidable` drops
+        are left out; how many, which and why is printed.
     """
     prompts, dropped = encode_decidable(subject, samples, dictionary)
     tell_dropped(dropped, samples)
@@ -141,14 +141,14 @@ def tell_dropped(dropped: pd.DataFrame, samples) -> None:
 
 
 def ask_prompts(subject, prompts, dictionary) -> pd.DataFrame:
-    """What the model answers to some prompts: the rows of `make_asker` as one table, each prompt asked
-    once and shared out in a `team`.
+    """What the model answers to some prompts: the rows of `make_asker` as one table, each prompt
+    asked once and shared out in a `team`.
     """
     return store.gather("answers", each(ask), subject, prompts, dictionary=dictionary)
 
 
 def make_asker(subject, dictionary):
-    """A function from a prompt to its row of `ask_samples`; it asks the model once and remembers."""
+    """A function from a prompt to its row of `ask_samples`, asked once and remembered."""
     return store.remember("answers", each(ask), subject, dictionary=dictionary)
 
 

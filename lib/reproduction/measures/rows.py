@@ -22,7 +22,8 @@ def identity(subject, prompt) -> dict[str, str]:
 
 
 def each(measure: Callable[..., pd.DataFrame]) -> Callable[..., Iterator[pd.DataFrame]]:
-    """A function of one prompt for several: ``rows(subject, prompts, borrowed=None, **given)`` yields one table each.
+    """A function of one prompt for several: ``rows(subject, prompts, borrowed=None, **given)``
+    yields one table each.
 
     With `borrowed`, a mapping from each sample's name, `measure` is given its own prompt's share as
     ``borrowed``.

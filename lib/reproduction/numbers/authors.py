@@ -105,7 +105,7 @@ def compare_curves(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     -------
     DataFrame
         One row per following × pathway of the authors' Figs. 3 and 4: figure, following, pathway,
-        n, theirs (their model), their_extreme (nats), their_layer, and the numbers of `agreement`.
+        n, theirs (their model), their_extreme (nats), their_layer, and the numbers of `likeness`.
         Pathways that the run did not sweep are left out.
     """
     theirs, _ = nearest(table["model"].iloc[0])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from arbitration.uncertainty import at_least_as_strong, bootstrap, resamples, simultaneous
-from reproduction.claims.rules import agreement
+from reproduction.claims.rules import verdict
 from reproduction.measures.paths import critical_layers
 
 DIRECTIONS = ("text", "vision")
@@ -40,7 +40,7 @@ def estimate(name, values, seed=0, **rule):
     seed : int
         Of the bootstrap.
     **rule
-        An expectation of `rules.agreement`, such as ``above=0.1``.
+        A prediction as in `rules.verdict`, such as ``above=0.1``.
 
     Returns
     -------
@@ -156,11 +156,9 @@ def _named(name, *numbers):
 def _judged(name, found, values, rule):
     if not rule:
         return {}
+    measured = (found[f"{name}{end}"] for end in ("", "_low", "_high"))
     words = "resampled" if values is None else size(values, **rule)
-    return {
-        f"{name}_verdict": agreement(found[f"{name}_low"], found[f"{name}_high"], **rule),
-        f"{name}_size": words,
-    }
+    return {f"{name}_verdict": verdict(*measured, **rule), f"{name}_size": words}
 
 
 def size(values, above=None, below=None, within=None) -> str:
@@ -174,7 +172,7 @@ def size(values, above=None, below=None, within=None) -> str:
     ----------
     values : array_like, (n_samples,)
     above, below, within
-        The rule, as in `rules.agreement`; inside a range there is no d.
+        The rule, as in `rules.verdict`; inside a range there is no d.
     """
     values = np.asarray(values, float)
     words = f"n = {len(values)}"

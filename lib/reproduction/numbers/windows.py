@@ -107,21 +107,23 @@ def same(verdicts):
     Returns
     -------
     str
-        ``"agrees"`` if all verdicts are the same decided one, ``"disagrees"`` if some agree where
-        others disagree, ``"not measured"`` if one is missing, else ``"undecided"``.
+        ``"holds"`` if all verdicts are the same decided one, ``"contradicted"`` if one holds where
+        another is contradicted, ``"not measured"`` if one is missing, else ``"not seen"``.
     """
     words = set(verdicts)
     if not words or "not measured" in words:
         return "not measured"
-    if {"agrees", "disagrees"} <= words:
-        return "disagrees"
-    return "undecided" if "undecided" in words else "agrees"
+    if {"holds", "contradicted"} <= words:
+        return "contradicted"
+    return "not seen" if "not seen" in words else "holds"
 
 
 def throughout(verdicts):
-    """One answer for many: ``"agrees"`` if all do, ``"disagrees"`` if one does; else as `same`."""
+    """One answer for many: ``"holds"`` if all hold, ``"contradicted"`` if one is, else as in
+    `same`.
+    """
     words = set(verdicts)
-    return "disagrees" if "disagrees" in words else same(words)
+    return "contradicted" if "contradicted" in words else same(words)
 
 
 def _extreme(name, curve, seed):

@@ -20,13 +20,14 @@ MEASURING = "reproduction.measures"
 
 
 def code_version(rows: Callable | None = None) -> str:
-    """Hash of the code that a function which measures can reach (`code.reach`), 12 hexadecimal digits.
+    """Hash of the code that a function which measures can reach (`code.reach`), 12 hexadecimal
+    digits.
 
     Parameters
     ----------
     rows : callable, optional
-        Of these libraries, or a reader's own: then its source counts, and all that measures here. Without it
-        all that measures here alone.
+        Of these libraries, or a reader's own: then its source counts, and all that measures here.
+        Without it all that measures here alone.
     """
     module = getattr(rows, "__module__", MEASURING)
     if code.find_module(module):
@@ -63,7 +64,8 @@ def describe(value):
     if isinstance(value, list | tuple | range):
         return [describe(one) for one in value]
     why = (
-        f"a table cannot be kept under a {type(value).__name__}, whose contents are not known; give numbers, words, "
+        f"a table cannot be kept under a {type(value).__name__}, whose contents are not "
+        f"known; give numbers, words, "
         "samples, dictionaries, heads, pathways, or lists of these"
     )
     raise TypeError(why)
@@ -82,7 +84,8 @@ def provenance(subject, rows: Callable | None = None, **given) -> dict:
     rows : callable, optional
         What measures them (`code_version`).
     **given
-        What it is given, told by content (`describe`); a data set by what the set contains (`sets.content`).
+        What it is given, told by content (`describe`); a data set by what the set contains
+        (`sets.content`).
     """
     if "data" in given:
         given = {**given, "data": sets.content(given["data"])}

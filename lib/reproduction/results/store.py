@@ -1,10 +1,10 @@
 """The store: tidy tables with their provenance, computed part by part, resumable.
 
-A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on, and of
-nothing else: model and revision, the code that measures them, package versions, what that code is given;
-the sample with its picture, and what it borrows from others. So an interrupted run picks up where it
-stopped, a changed one never does, and 8 samples after 64 are at hand. Several processes may fill one
-table: each measures its share of the prompts (`team`), and all read all parts.
+A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on, and
+of nothing else: model and revision, the code that measures them, package versions, what that code
+is given; the sample with its picture, and what it borrows from others. So an interrupted run picks
+up where it stopped, a changed one never does, and 8 samples after 64 are at hand. Several processes
+may fill one table: each measures its share of the prompts (`team`), and all read all parts.
 """
 
 import hashlib

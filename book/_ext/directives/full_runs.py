@@ -1,24 +1,37 @@
-"""tmp"""
+"""The directive ``full_runs``: the verdicts of one model's recorded full runs beside this machine's
+own.
+
+    ```{full_runs} smol
+    ```
+
+Without a model: the verdicts on the paper's claims that the recorded runs of both embedded models
+give.
+
+The records are ``data/results/<model>/<notebook>.json``; this machine's numbers come by
+``glue:text`` from the executed notebooks, and a missing one is a warning like any other.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from arbitration.files import folders
+from arbitration.models import embedded
+from directives.base import Directive, glued
 from press.markdown import markdown
-from reproduction.claims import predicted, rules
-from reproduction.claims.recorded import NUMBERLESS
+from reproduction.claims import predicted, recorded, reported, rules
 
 
-def lines(
+def compare_runs(
     claims: Iterable, records: dict[str, dict], glued: Callable[[str, str, str], str]
 ) -> list[str]:
     """A table of verdicts: this machine's run beside the recorded full run.
 
     Parameters
     ----------
-    claims : iterable of paper.Claim
+    claims : iterable of reported.Comparison
         `reported.claims`, or `reported.questions`; those without a verdict are left out.
     records : dict
-        From `recorded`.
+        From `read_records`.
     glued : callable
         (notebook, key, format) → how a page quotes this machine's number.
 
@@ -37,7 +50,8 @@ def lines(
         full = partial(_written, record["numbers"]) if record else None
         told = [("*samples, text / vision following*", partial(_samples, claim.samples))]
         told += [
-            (rule, partial(_cell, key.removesuffix("_verdict"))) for rule, key in claim.verdicts
+            (finer.what, partial(_cell, finer.key.removesuffix("_verdict")))
+            for finer in claim.verdicts
         ]
         for place, (rule, cell) in enumerate(told):
             rows.append(
@@ -46,14 +60,14 @@ def lines(
     return markdown(rows)
 
 
-def judged(records: dict[str, dict[str, dict]]) -> list[str]:
-    """A table of the verdicts on the paper's claims, by the rule of `verdicts`, from recorded full
+def judge_claims(records: dict[str, dict[str, dict]]) -> list[str]:
+    """A table of the verdicts on the paper's claims, by `rules.verdict`, from recorded full
     runs alone.
 
     Parameters
     ----------
     records : dict
-        For each model what `recorded` gives.
+        For each model what `read_records` gives.
 
     Returns
     -------
@@ -82,7 +96,7 @@ def _word(claim: predicted.Claim, records: dict[str, dict]) -> str:
     return f"**{rules.worst(words)}**"
 
 
-def origins(records: dict[str, dict]) -> list[str]:
+def list_origins(records: dict[str, dict]) -> list[str]:
     """Where the recorded numbers come from, one line a notebook; nothing without records."""
     if not records:
         return []
@@ -115,7 +129,7 @@ def _samples(keys: tuple[str, ...], number: Callable[[str, str], str]) -> str:
 def _cell(name: str, number: Callable[[str, str], str]) -> str:
     """A number with interval, size of its effect with n, and verdict, each written by `number`."""
     verdict = f"**{number(f'{name}_verdict', 's')}**"
-    if name.startswith(NUMBERLESS):
+    if name.startswith(recorded.NUMBERLESS):
         return verdict
     value, low, high = (number(f"{name}{end}", ".2f") for end in ("", "_low", "_high"))
     return f"{value} [{low}, {high}], {number(f'{name}_size', 's')}, {verdict}"
@@ -125,3 +139,37 @@ def _written(numbers: dict, key: str, form: str) -> str:
     if key not in numbers:
         return "–"
     return format(float("nan") if numbers[key] is None else numbers[key], form)
+
+
+class FullRuns(Directive):
+    """Both runs of one model, and where the recorded one comes from; or what the recorded ones say
+    of each claim.
+    """
+
+    optional_arguments = 1
+
+    def run(self):
+        written = (
+            self.compared(self.arguments[0])
+            if self.arguments
+            else judge_claims({name: self.recorded(name) for name in embedded.NAMES})
+        )
+        return [self.box(written, "claim", "conventions")]
+
+    def recorded(self, model):
+        """What is recorded of a model; the page is written again when a record changes."""
+        records = recorded.read_records(model)
+        for notebook in records:
+            self.env.note_dependency(str(folders.DATA / "results" / model / f"{notebook}.json"))
+        return records
+
+    def compared(self, model):
+        """One model's table of claims, that of questions, and the recorded runs."""
+        records, written = self.recorded(model), []
+        for lead, known in (
+            ("The paper's claims", reported.claims),
+            ("Asked here", reported.questions),
+        ):
+            table = compare_runs(known(), records, partial(glued, model))
+            written += [f"**{lead}**", "", *table, ""]
+        return [*written, "**The recorded runs**", "", *list_origins(records)]

@@ -13,44 +13,19 @@ the book is built with warnings as errors.
 """
 
 import json
-import re
 from collections import Counter
-from pathlib import Path
 
-from docutils import nodes
-from docutils.parsers.rst import directives
-from docutils.statemachine import StringList
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
 
 from arbitration.files import folders
-from claims import heading
+from directives.base import MODELS, ONLY, Directive, heading, listed
+from press.glued import read_glued
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.reported import claims
 from reproduction.claims.rules import VERDICTS, verdict, worst
 
 LOG = logging.getLogger(__name__)
-
-
-def glued(path):
-    """The numbers that an executed notebook glues, by name; what is no number is left out."""
-    numbers = {}
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            record = output.get("metadata", {}).get("scrapbook")
-            if record:
-                try:
-                    numbers[record["name"]] = float(
-                        "".join(output["data"][record["mime_prefix"] + "text/plain"])
-                    )
-                except ValueError:
-                    continue
-    return numbers
-
-
-def listed(text):
-    """The names in an option."""
-    return re.split(r"[,\s]+", text.strip())
 
 
 def plain(number):
@@ -71,13 +46,13 @@ def expected(prediction):
     return text + unit + (f" (paper: {prediction.paper:g})" if prediction.paper is not None else "")
 
 
-class Verdicts(SphinxDirective):
+class Verdicts(Directive):
     """The counts of verdicts, the table of claims, and each claim with its predictions."""
 
-    option_spec = {"models": directives.unchanged_required, "only": directives.unchanged_required}
+    option_spec = MODELS | ONLY
 
     def run(self):
-        models = listed(self.options.get("models", "smol, smol-relay"))
+        models = self.models()
         chosen = (
             [self.known(name) for name in listed(self.options["only"])]
             if "only" in self.options
@@ -105,7 +80,7 @@ class Verdicts(SphinxDirective):
             for claim in chosen
         ]
         if "only" in self.options:
-            return [self.box(markdown(short))]
+            return [self.box(markdown(short), "claim")]
 
         counts = {
             model: (
@@ -128,20 +103,16 @@ class Verdicts(SphinxDirective):
         )
         tests = [prediction for claim in chosen for prediction in claim.predictions]
         effects = sum(prediction.within is None for prediction in tests)
-        lines += [
-            "",
-            (
-                f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an "
-                f"effect, {len(tests) - effects} of next to nothing. Were there no "
-                f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in "
-                f"forty, would still lie wholly on the predicted side, and as many on the "
-                f"other."
-            ),
-            "",
-            *markdown(short),
-        ]
+        chance = (
+            f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an "
+            f"effect, {len(tests) - effects} of next to nothing. Were there no "
+            f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in "
+            f"forty, would still lie wholly on the predicted side, and as many on the "
+            f"other."
+        )
+        lines += ["", chance, "", *markdown(short)]
         return [
-            self.box(lines, "claims-verdicts", "the verdicts on all claims"),
+            self.box(lines, "claim", label="claims-verdicts", title="the verdicts on all claims"),
             *(self.claim(claim, models, found, words) for claim in chosen),
         ]
 
@@ -158,7 +129,8 @@ class Verdicts(SphinxDirective):
 
     def claim(self, claim, models, found, words):
         """One claim's box: where it stands, its verdicts, and a line for each test."""
-        said = ", ".join([claim.where, *(f"[](#{label})" for label in claim.shown)])
+        labels = [*claim.figures, *(f"claim-{one.id}" for one in claims() if one.id == claim.id)]
+        said = ", ".join([claim.where, *(f"[](#{label})" for label in labels)])
         verdicts = "; ".join(f"{heading(model)} **{words[claim.id, model]}**" for model in models)
         lines = [
             f"**{claim.statement}** ({said})",
@@ -181,22 +153,16 @@ class Verdicts(SphinxDirective):
                     ),
                 ]
             )
-        return self.box(lines, f"verdict-{claim.id}", f"verdict on {claim.id}")
+        label, title = f"verdict-{claim.id}", f"verdict on {claim.id}"
+        return self.box(lines, "claim", label=label, title=title)
 
     def measured(self, prediction, model):
         """What a model's notebook measured for one prediction, as a cell, and the verdict."""
-        path = (
-            Path(self.env.doc2path(self.env.docname)).parent
-            / "_executed"
-            / model
-            / f"{prediction.notebook}.ipynb"
-        )
+        path = self.executed(model) / f"{prediction.notebook}.ipynb"
         if path not in self.numbers:
-            if path.is_file():
-                self.env.note_dependency(str(path))
-            else:
+            self.numbers[path] = self.read(path)
+            if not path.is_file():
                 self.warn(f"{prediction.notebook} of model {model!r} is not there: run it")
-            self.numbers[path] = glued(path) if path.is_file() else {}
         numbers = self.numbers[path]
         keys = [*prediction.keys, *prediction.n]
         missing = [key for key in keys if key not in numbers]
@@ -217,24 +183,18 @@ class Verdicts(SphinxDirective):
             word,
         )
 
+    def read(self, path):
+        """The numbers of an executed notebook, without its words; none where it is not there."""
+        if not path.is_file():
+            return {}
+        self.env.note_dependency(str(path))
+        glued = read_glued(json.loads(path.read_text(encoding="utf-8")))
+        return {name: one for name, one in glued.items() if isinstance(one, float)}
+
     def warn(self, text):
         LOG.warning(text, location=self.get_location(), type="verdicts")
-
-    def box(self, lines, name=None, title=None):
-        box = nodes.container(classes=["claim"], ids=[name] if name else [])
-        if name:
-            self.env.domains["std"].note_hyperlink_target(name, self.env.docname, name, title)
-        self.state.nested_parse(
-            StringList(lines, source=self.get_source_info()[0]), self.content_offset, box
-        )
-        return box
 
     @staticmethod
     def escaped(text):
         """An asterisk is the mark of a number that was read from the authors' curves."""
         return text.replace("*", r"\*")
-
-
-def setup(app):
-    app.add_directive("verdicts", Verdicts)
-    return {"parallel_read_safe": True}

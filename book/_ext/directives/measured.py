@@ -17,12 +17,12 @@ import re
 from pathlib import Path
 
 from docutils import nodes
-from docutils.parsers.rst import directives
+from docutils.parsers.rst.directives import unchanged_required
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
+
+from directives.base import MODELS, Directive
 
 LOG = logging.getLogger(__name__)
-EXECUTED = "_executed"
 
 
 def number(name: str) -> str:
@@ -43,24 +43,21 @@ def description(figures: Path, name: str) -> str:
     )
 
 
-class Measured(SphinxDirective):
+class Measured(Directive):
     """One figure, as measured on each of the models."""
 
     required_arguments = 1
     has_content = True
-    option_spec = {"models": directives.unchanged_required, "number": directives.unchanged_required}
+    option_spec = MODELS | {"number": unchanged_required}
 
     def run(self):
         name = self.arguments[0]
-        label = f"Figure {self.options.get('number', number(name))}"
-        box = nodes.container(classes=["measured"], ids=[nodes.make_id(name)])
-        self.env.domains["std"].note_hyperlink_target(
-            name.lower(), self.env.docname, nodes.make_id(name), label
-        )
-        for model in re.split(r"[,\s]+", self.options.get("models", "smol, smol-relay").strip()):
+        title = f"Figure {self.options.get('number', number(name))}"
+        box = self.box([], "measured", label=name, title=title)
+        for model in self.models():
             box += self.pictures(name, model)
         caption = nodes.paragraph(classes=["measured-caption"])
-        caption += nodes.strong(text=f"{label}. ")
+        caption += nodes.strong(text=f"{title}. ")
         body = nodes.Element()
         self.state.nested_parse(self.content, self.content_offset, body)
         first, *rest = body.children or [nodes.paragraph()]
@@ -69,27 +66,26 @@ class Measured(SphinxDirective):
         return [box]
 
     def pictures(self, name, model):
-        folder = Path(self.env.doc2path(self.env.docname)).parent
-        figures = folder / EXECUTED / model / "figures"
+        figures = self.executed(model) / "figures"
         alt = description(figures, name)
         files = {theme: figures / f"{name}-{theme}.svg" for theme in ("light", "dark")}
         missing = [path.name for path in files.values() if not path.is_file()] + (
             [] if alt else [f"{name}.json with alt"]
         )
         if missing:
-            LOG.warning(
-                (
-                    f"figure {name!r} of model {model!r} is not there ({', '.join(missing)}): "
-                    f"run its notebook"
-                ),
-                location=self.get_location(),
-                type="measured",
+            why = (
+                f"figure {name!r} of model {model!r} is not there ({', '.join(missing)}): "
+                f"run its notebook"
             )
+            LOG.warning(why, location=self.get_location(), type="measured")
             return [nodes.paragraph(text=f"{name} has not been measured on {model}.")]
         for path in (*files.values(), figures / f"{name}.json"):
             self.env.note_dependency(str(path))
+        page = Path(self.env.doc2path(self.env.docname))
         return [
-            nodes.image(uri=path.relative_to(folder).as_posix(), alt=alt, classes=[f"only-{theme}"])
+            nodes.image(
+                uri=path.relative_to(page.parent).as_posix(), alt=alt, classes=[f"only-{theme}"]
+            )
             for theme, path in files.items()
         ]
 
@@ -119,9 +115,3 @@ def describe_outputs(app, doctree):
                     location=box,
                     type="measured",
                 )
-
-
-def setup(app):
-    app.add_directive("measured", Measured)
-    app.connect("doctree-read", describe_outputs)
-    return {"parallel_read_safe": True}

@@ -1,0 +1,112 @@
+"""The directives ``conventions`` and ``controls``: the tables of these names as one model's run
+measured them.
+
+    ```{conventions} smol
+    ```
+
+They read ``_executed/<model>/tables/<name>.parquet``; a table that is missing is a warning, and the
+book is built with warnings as errors.
+"""
+
+import pandas as pd
+from docutils import nodes
+from sphinx.util import logging
+
+from directives.base import Directive
+from press.markdown import markdown
+from reproduction.numbers.controls import KINDS
+from reproduction.numbers.estimates import DIRECTIONS
+
+LOG = logging.getLogger(__name__)
+UNMEASURED = "not measured, n = 0"
+
+
+def write_conventions(table: pd.DataFrame) -> list[str]:
+    """The table of `compare_conventions` as lines of Markdown, both directions side by side: value
+    [interval], then what changes against the default.
+
+    Raises
+    ------
+    ValueError
+        If a direction lacks a line that the other has.
+    """
+    head = [
+        "measure",
+        "convention",
+        "choice",
+        *(f"{d} following{end}" for d in DIRECTIONS for end in ("", ": change")),
+    ]
+    keys = ["measure", "convention", "choice"]
+    sides = {d: rows.set_index(keys) for d, rows in table.groupby("following")}
+    alone = set(sides["text"].index) ^ set(sides["vision"].index)
+    if alone:
+        named = ", ".join(" / ".join(line) for line in sorted(alone))
+        why = f"the table has lines for one direction only: {named}"
+        raise ValueError(why)
+    rows, before = [head], None
+    for line in sides["text"].index:
+        cells = [line[0] if line[0] != before else "", *line[1:]]
+        for d in DIRECTIONS:
+            row = sides[d].loc[line]
+            cells += [_measured(row), _changed(row)]
+        rows.append(cells)
+        before = line[0]
+    return markdown(rows)
+
+
+def write_controls(table: pd.DataFrame) -> list[str]:
+    """The table of `compare_controls` as lines of Markdown, the kinds side by side: value
+    [interval], n.
+    """
+    kinds = [kind for kind in KINDS if kind in set(table["kind"])]
+    cells = table.set_index(["following", "measure", "kind"])
+    rows, before = [["following", "measure", *kinds]], None
+    for following, measure in dict.fromkeys(zip(table["following"], table["measure"])):
+        row = [following if following != before else "", measure]
+        for kind in kinds:
+            place = (following, measure, kind)
+            row.append(_measured(cells.loc[place]) if place in cells.index else "–")
+        rows.append(row)
+        before = following
+    return markdown(rows)
+
+
+def _measured(row):
+    if not row["n"]:
+        return UNMEASURED
+    return "{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**row)
+
+
+def _changed(row):
+    if not row["n"]:
+        return "not measured"
+    if row["change"] in ("default", "none", "not measured"):
+        return row["change"]
+    interval = "{difference:+.2f} [{difference_low:+.2f}, {difference_high:+.2f}]".format(**row)
+    return f"{interval}, {row['change']}"
+
+
+class Conventions(Directive):
+    """The table of one model."""
+
+    table, notebook, write = "conventions", "appE_ablations", staticmethod(write_conventions)
+    required_arguments = 1
+
+    def run(self):
+        model = self.arguments[0]
+        path = self.executed(model) / "tables" / f"{self.table}.parquet"
+        if not path.is_file():
+            why = (
+                f"the table of {self.table} of model {model!r} is not there ({path.name}): "
+                f"run {self.notebook}"
+            )
+            LOG.warning(why, location=self.get_location(), type="measured")
+            return [nodes.paragraph(text=f"The {self.table} have not been measured on {model}.")]
+        self.env.note_dependency(str(path))
+        return [self.box(self.write(pd.read_parquet(path)), "claim", "conventions")]
+
+
+class Controls(Conventions):
+    """The table of controls of one model."""
+
+    table, notebook, write = "controls", "controls", staticmethod(write_controls)

@@ -1,0 +1,23 @@
+"""A toy book with the book's directives, built by Sphinx in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from arbitration.files.folders import ROOT
+
+
+def build(folder: Path, **settings: str) -> subprocess.CompletedProcess:
+    """Build a folder's pages into its ``html``, warnings as errors; `settings` are Sphinx's."""
+    settings = {"extensions": "myst_nb,directives", "root_doc": "index"} | settings
+    options = [word for name, value in settings.items() for word in ("-D", f"{name}={value}")]
+    command = [sys.executable, "-m", "sphinx", "-C", *options, "-E", "-W", "--keep-going", "-q"]
+    path = os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib")))
+    return subprocess.run(
+        [*command, "-b", "html", folder, folder / "html"],
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
