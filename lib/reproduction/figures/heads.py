@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.ticker import LogFormatter
 
+from arbitration.equations.heads import share_count
 from arbitration.uncertainty import bootstrap, simultaneous
 from reproduction.figures.style import (
     ALWAYS_DARK,
@@ -26,7 +27,6 @@ from reproduction.figures.style import (
 )
 from reproduction.numbers.estimates import images
 
-TOP_SHARE = 0.05  # the paper's 40 heads of 784
 # Drawn in this order; the rings of the top heads stay visible where curves coincide.
 HEAD_SETS = {
     "random": ("control: as many random heads", GREY, "x", "--", 4),
@@ -60,7 +60,7 @@ def fig8(heads):
             mean.T, cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="face", linewidth=0.3
         )
         figure.colorbar(mesh, ax=top, label="margin (logits)", pad=0.01)
-        best = np.argsort(-mean, axis=None)[: max(1, int(TOP_SHARE * mean.size))]
+        best = np.argsort(-mean, axis=None)[: share_count(mean.size)]
         layers, indices = np.unravel_index(best, shape)
         top.scatter(
             layers + 0.5,

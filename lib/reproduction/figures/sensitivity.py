@@ -4,6 +4,7 @@ top heads do together.
 
 import numpy as np
 
+from arbitration.equations.heads import SHARE, share_count
 from arbitration.uncertainty import bootstrap, rank_correlation
 from reproduction.cohorts.failures import SOURCES
 from reproduction.figures.style import (
@@ -29,7 +30,6 @@ from reproduction.figures.style import (
 from reproduction.measures.heads import METHODS, PLACES
 from reproduction.numbers.estimates import images, per_sample
 
-TOP_SHARE, FACTOR = 0.05, 2.0
 INTERVENTIONS = (
     "model",
     "sample",
@@ -103,7 +103,7 @@ def fig_head_truth(scores, effects):
 
 
 def _scatter(axes, score, truth, label):
-    top = np.argsort(-score, kind="stable")[: max(1, int(TOP_SHARE * len(score)))]
+    top = np.argsort(-score, kind="stable")[: share_count(len(score))]
     mean = truth.mean().to_numpy()
     zero(axes)
     axes.plot(score, mean, ".", color=GREY, markersize=4, label="heads")
@@ -223,7 +223,7 @@ def fig_head_cases(interventions):
     chosen; every random draw a dot.
     """
     check_columns(interventions, INTERVENTIONS, "fig_head_cases")
-    blocked = interventions[np.isclose(interventions["share"].astype(float), TOP_SHARE)]
+    blocked = interventions[np.isclose(interventions["share"].astype(float), SHARE)]
     figure, axes = panels("H3", "5 % of the heads blocked", interventions, height=5.2, sharey=True)
     for panel, direction in zip(axes[0], DIRECTIONS):
         here = blocked[blocked["following"] == direction]

@@ -128,7 +128,7 @@ def rank_heads(scores: pd.DataFrame) -> dict[tuple[str, str, str], list[Head]]:
 def name_top(subject, orders: dict, share: float) -> dict[str, list[str]]:
     """The top share of each ranking by name, as a table's provenance keeps it."""
     return {
-        " ".join(key): list(map(str, order[: share_count(subject, share)]))
+        " ".join(key): list(map(str, order[: share_count(subject.total_heads, share)]))
         for key, order in orders.items()
     }
 
@@ -239,7 +239,7 @@ def list_settings(
         ("random"), by draws.
     """
     for case in cases:
-        count = share_count(subject, case.share)
+        count = share_count(subject.total_heads, case.share)
         for method in METHODS:
             top = orders.get((method, positions, direction), [])[:count]
             if not top:
@@ -284,7 +284,7 @@ def list_paper_settings(
         last.
     """
     for case in cases:
-        count = share_count(subject, case.share)
+        count = share_count(subject.total_heads, case.share)
         top = {way: order[:count] for way, order in rankings.items()}
         target = top[direction]
         if target:
@@ -392,7 +392,7 @@ def scale_ranked(
     """
     sets = []
     for share, factor in cases:
-        case, count = Case(share, factor, draws), share_count(subject, share)
+        case, count = Case(share, factor, draws), share_count(subject.total_heads, share)
         sets += [
             Setting(name, "", 0, case, tuple(order[prompt.following][:count]), None)
             for name, order in rankings.items()
