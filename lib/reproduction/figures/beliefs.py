@@ -1,5 +1,6 @@
 """Figs. 5a and 5b: latent decision alignment, and answers with a path closed."""
 
+from arbitration.dataset.sample import SOURCE
 from arbitration.uncertainty import bootstrap
 from reproduction.figures.style import (
     BLUE,
@@ -92,7 +93,7 @@ def fig5b(paths):
     parts = [("follow", None, ""), ("competitor", FAINT, "///"), ("other", FAINT, "")]
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = paths[paths["following"] == following]
-        own = {"text": "context", "vision": "vision"}[following]
+        own = SOURCE[following]
         blocked = [
             ("none", "nothing"),
             ("instruction→last", "instruction"),

@@ -28,7 +28,7 @@ def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.D
         blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with
         as many random sources as the instruction has tokens), answer, outcome.
     """
-    own = {"vision": "vision", "text": "context"}[prompt.following]
+    own = SOURCE[prompt.following]
     cases = {
         "none": [],
         "instruction→last": [Pathway("instruction", "last")],
