@@ -28,6 +28,7 @@ from arbitration.equations.heads import (
     shared_heads,
 )
 from arbitration.equations.sensitivity import gain_gradients
+from arbitration.models.prompt import identity
 from reproduction.measures.answers import outcome_of
 
 PLACES = ("instruction", "last", "both")
@@ -94,9 +95,7 @@ def silence_heads(
         frames.append(
             pd.DataFrame(
                 {
-                    "model": subject.name,
-                    "sample": prompt.sample.id,
-                    "following": prompt.following,
+                    **identity(subject, prompt),
                     "positions": positions,
                     "layer": layers,
                     "head": heads,
@@ -351,9 +350,7 @@ def scale_sets(
         subject, prompt, torch.stack(gains), positions_of(prompt, positions)
     )
     names = {
-        "model": subject.name,
-        "sample": prompt.sample.id,
-        "following": prompt.following,
+        **identity(subject, prompt),
         "setting": setting,
         "positions": positions,
     }
