@@ -17,7 +17,7 @@ def measure_beliefs(subject, prompt, dictionary, stranger: Sample, **options) ->
     Parameters
     ----------
     stranger : Sample or None
-        Whose answers the control reads (see `borrowed`); no control for None.
+        Whose answers the control reads (`strangers.borrow_answers`); no control for None.
     **options
         ``top_k``, ``pooling``, ``norm`` of `lens.phi`.
 

@@ -28,7 +28,7 @@ def trace_decision(
     subject, prompt, dictionary, borrowed: Sequence[Sample], **options
 ) -> pd.DataFrame:
     """Φ_f and Φ_c in every layer, of the prompt's own answers and of those of other samples
-    (`strangers`).
+    (`strangers.draw_strangers`).
 
     Returns
     -------
