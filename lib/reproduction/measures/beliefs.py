@@ -6,7 +6,7 @@ from arbitration.dataset.sample import Sample
 from arbitration.equations.attribution import signals
 from arbitration.equations.trace import trace
 from arbitration.models.prompt import identity
-from reproduction.measures.columns import to_numbers
+from reproduction.measures.rows import to_numbers
 
 OWN, SHUFFLED = "own", "shuffled"
 

@@ -7,7 +7,7 @@ from arbitration.equations.attribution import signals, sublayer_increments
 from arbitration.equations.trace import trace
 from arbitration.models.prompt import identity
 from reproduction.measures.beliefs import list_dictionaries
-from reproduction.measures.columns import to_numbers
+from reproduction.measures.rows import to_numbers
 
 
 def measure_components(

@@ -17,7 +17,7 @@ from arbitration.equations.attribution import signals
 from arbitration.equations.trace import trace
 from arbitration.models.prompt import identity
 from reproduction.measures.beliefs import list_dictionaries
-from reproduction.measures.columns import to_numbers
+from reproduction.measures.rows import to_numbers
 
 #: The instruction together with the template's words between it and the last position, which could
 #: relay too.

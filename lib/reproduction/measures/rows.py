@@ -1,4 +1,4 @@
-"""Tensors as columns of a table."""
+"""Tensors as columns of a table's rows."""
 
 import numpy as np
 import torch
