@@ -8,10 +8,9 @@ from reproduction.figures.style import (
     ORANGE,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
 from reproduction.numbers import authors as authors_of_numbers
@@ -19,7 +18,7 @@ from reproduction.numbers import authors as authors_of_numbers
 ROOM = 0.1  # nats: no axis shows less, so that rounding does not look like an effect
 
 
-@styled
+@draws(table=("model", "sample", "following", "pathway", "control", "layer", "nssd"))
 def fig_authors(table):
     """The curves of Figs. 3 and 4 that the authors published too, one panel a path: this run's and
     theirs, in nats.
@@ -37,13 +36,8 @@ def fig_authors(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "nssd"),
-        "fig_authors",
-    )
     theirs, same = authors.nearest(table["model"].iloc[0])
     published = authors.published(theirs)
     absent = sorted({pathway for _, pathway in published} - set(table["pathway"]))

@@ -11,10 +11,9 @@ from reproduction.figures.style import (
     ORANGE,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
 from reproduction.numbers.controls import INSTRUCTION, TRAINED, WEIGHTS
@@ -27,7 +26,10 @@ LOOKS = {
 }
 
 
-@styled
+@draws(
+    paths=("model", "sample", "following", "pathway", "layer", "nssd"),
+    components=("model", "sample", "following", "layer", "signal_f", "signal_c"),
+)
 def fig_controls(paths, components):
     """NSSD of the path into the anchors, and LDAR, by layer: trained, with shuffled labels, with
     random weights.
@@ -39,23 +41,7 @@ def fig_controls(paths, components):
     components : dict of kind to pandas.DataFrame
         The same like those of `components.measure_components`, of one dictionary; signals in
         logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    for kind in paths:
-        check_columns(
-            paths[kind],
-            ("model", "sample", "following", "pathway", "layer", "nssd"),
-            f"fig_controls ({kind})",
-        )
-        check_columns(
-            components[kind],
-            ("model", "sample", "following", "layer", "signal_f", "signal_c"),
-            f"fig_controls ({kind})",
-        )
     figure, axes = panels(
         "C1", "the same measures where there is nothing to find", paths[TRAINED], rows=2, height=2.6
     )

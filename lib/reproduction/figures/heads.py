@@ -17,12 +17,11 @@ from reproduction.figures.style import (
     RED,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     samples_by,
     say,
-    styled,
     zero,
 )
 from reproduction.numbers.estimates import images
@@ -35,8 +34,21 @@ HEAD_SETS = {
     "target": ("top heads", RED, "o", "-", 8),
 }
 
+INTERVENTIONS = (
+    "model",
+    "sample",
+    "following",
+    "setting",
+    "heads",
+    "share",
+    "count",
+    "factor",
+    "positions",
+    "outcome",
+)
 
-@styled
+
+@draws(heads=("model", "sample", "following", "layer", "head", "margin"))
 def fig8(heads):
     """Fig. 8: each head's contribution to the arbitration margin (Eq. 12, logits), as a map and
     sorted.
@@ -44,7 +56,6 @@ def fig8(heads):
     The sorted panel ranks heads on every second sample and shows the means of the others, so that
     an order that chance made does not look like a slope.
     """
-    check_columns(heads, ("model", "sample", "following", "layer", "head", "margin"), "fig8")
     figure, axes = panels(8, "heads that move the arbitration margin", heads, rows=2, height=2.9)
     for (top, bottom), following in zip(axes.T, DIRECTIONS):
         here = heads[heads["following"] == following]
@@ -120,7 +131,7 @@ def _sorted_heads(axes, values, top):
     axes.set(xlabel="rank of the head (dotted: top 5 %)", ylabel="margin (logits)")
 
 
-@styled
+@draws(interventions=INTERVENTIONS)
 def fig9_blocking(interventions, positions="instruction"):
     """Fig. 9, left: modality-following ratio against the share of blocked heads.
 
@@ -131,11 +142,6 @@ def fig9_blocking(interventions, positions="instruction"):
         follow, competitor or other.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _interventions(
         interventions,
@@ -149,7 +155,7 @@ def fig9_blocking(interventions, positions="instruction"):
     )
 
 
-@styled
+@draws(interventions=INTERVENTIONS)
 def fig9_amplification(interventions, positions="instruction"):
     """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads'
     outputs.
@@ -161,11 +167,6 @@ def fig9_amplification(interventions, positions="instruction"):
         follow, competitor or other.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _interventions(
         interventions,
@@ -180,22 +181,6 @@ def fig9_amplification(interventions, positions="instruction"):
 
 
 def _interventions(table, number, what, setting, along, positions, label, scale):
-    check_columns(
-        table,
-        (
-            "model",
-            "sample",
-            "following",
-            "setting",
-            "heads",
-            "share",
-            "count",
-            "factor",
-            "positions",
-            "outcome",
-        ),
-        f"fig{number}",
-    )
     where = {
         "instruction": "the instruction tokens",
         "last": "the last token",

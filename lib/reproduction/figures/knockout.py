@@ -13,10 +13,9 @@ from reproduction.figures.style import (
     SKY,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
 
@@ -31,8 +30,10 @@ PATHWAYS = {
     "instruction→last": (PINK, "P"),
 }
 
+CURVES = ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd")
 
-@styled
+
+@draws(table=CURVES)
 def fig10(table):
     """Fig. 10: signed divergence (Eq. 7) when a path is closed in windows of several widths, by the
     window's centre.
@@ -42,17 +43,7 @@ def fig10(table):
     table : pandas.DataFrame
         One row per sample, following, pathway, control, width and layer (`knockout_sweep`); nssd in
         nats.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"),
-        "fig10",
-    )
     widths, pathways = sorted(table["width"].unique()), list(dict.fromkeys(table["pathway"]))
     figure, axes = panels(
         10,
@@ -105,7 +96,7 @@ def curves(panel, table, pathways):
     return n
 
 
-@styled
+@draws(table=CURVES)
 def fig3(table):
     """Fig. 3: signed divergence (Eq. 7) when a path among vision, text and the last token is
     closed, by layer.
@@ -118,7 +109,7 @@ def fig3(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
     return _knockout(
         table,
@@ -128,7 +119,7 @@ def fig3(table):
     )
 
 
-@styled
+@draws(table=CURVES)
 def fig4(table):
     """Fig. 4: signed divergence (Eq. 7) with the text split into context and instruction, by layer.
 
@@ -140,7 +131,7 @@ def fig4(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
     return _knockout(
         table,
@@ -158,11 +149,6 @@ def fig4(table):
 
 
 def _knockout(table, number, what, pathways):
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"),
-        f"fig{number}",
-    )
     absent = sorted(set(pathways) - set(table["pathway"]))
     if absent:
         why = (
