@@ -22,8 +22,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from arbitration.files import atomic
+from arbitration.files.checksums import digest
 from arbitration.files.folders import ROOT
-from arbitration.files.web import digest
 
 # What a result depends on besides its notebook; constraints.txt stands for the versions of
 # everything installed.
