@@ -29,7 +29,8 @@ from arbitration.equations.knockout import close_edges, open_mask
 from arbitration.equations.trace import hooks
 from arbitration.models.prompt import Prompt, TokenGroups
 from arbitration.models.subject import Subject, checked
-from reproduction.figures.style import BLUE, ORANGE, styled, svg
+from press.markdown import markdown
+from reproduction.figures.style import BLUE, ORANGE, draws, svg
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
 
@@ -343,7 +344,7 @@ def growth() -> list[dict]:
     return lines
 
 
-@styled
+@draws()
 def growth_figure(lines: list[dict]) -> Figure:
     """Seconds of the sweep against what grows; the plain way from the time of one pass times the
     number of variants.
@@ -362,8 +363,8 @@ def growth_figure(lines: list[dict]) -> Figure:
         here = [line for line in lines if line["what"] == what]
         for key, color, label in (("plain_s", ORANGE, "plain"), ("resumed_s", BLUE, "resumed")):
             panel.plot(
-                [l["value"] for l in here],
-                [l[key] for l in here],
+                [line["value"] for line in here],
+                [line[key] for line in here],
                 color=color,
                 marker="o",
                 markersize=3.5,
@@ -414,11 +415,8 @@ def table(lines: list[dict]) -> str:
             if line["memory_above_weights_gib"] is None
             else f"{line['memory_above_weights_gib']:.2f}"
         )
-    written = [
-        f"| {name} | {' | '.join(str(value(line)) for line in lines)} |"
-        for name, value in rows.items()
-    ]
-    return "\n".join([written[0], "|" + "---|" * (1 + len(lines)), *written[1:]])
+    written = [[name, *(str(value(line)) for line in lines)] for name, value in rows.items()]
+    return "\n".join(markdown(written))
 
 
 def main() -> None:
