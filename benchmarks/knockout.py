@@ -32,7 +32,8 @@ from arbitration.equations.knockout import close_edges, open_mask
 from arbitration.equations.trace import hooks
 from arbitration.models.prompt import Prompt, TokenGroups
 from arbitration.models.subject import Subject, checked
-from reproduction.figures.style import BLUE, ORANGE, styled, svg
+from press.markdown import markdown
+from reproduction.figures.style import BLUE, ORANGE, draws, svg
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
 
@@ -346,7 +347,7 @@ def growth() -> list[dict]:
     return lines
 
 
-@styled
+@draws()
 def growth_figure(lines: list[dict]) -> Figure:
     """Seconds of the sweep against what grows; the plain way from the time of one pass times the
     number of variants.
@@ -417,11 +418,8 @@ def table(lines: list[dict]) -> str:
             if line["memory_above_weights_gib"] is None
             else f"{line['memory_above_weights_gib']:.2f}"
         )
-    written = [
-        f"| {name} | {' | '.join(str(value(line)) for line in lines)} |"
-        for name, value in rows.items()
-    ]
-    return "\n".join([written[0], "|" + "---|" * (1 + len(lines)), *written[1:]])
+    written = [[name, *(str(value(line)) for line in lines)] for name, value in rows.items()]
+    return "\n".join(markdown(written))
 
 
 def main() -> None:

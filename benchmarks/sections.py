@@ -28,6 +28,7 @@ import arbitration as arb
 from arbitration.dataset import pictures
 from arbitration.models import load as loading
 from press import parallel, run
+from press.markdown import markdown
 from reproduction.results import store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,34 +158,28 @@ def table(models: list[dict]) -> str:
     """Two columns for each model: seconds per sample (under both instructions), and the peak of all
     cards together.
     """
-    head = [f"{one['model']}, s per sample | peak, GiB" for one in models]
-    rows = ["|  | " + " | ".join(head) + " |", "|---|" + "---|---|" * len(models)]
-    rows.append(
-        "| weights | " + " | ".join(f" | {one['weights_gib']:.1f}" for one in models) + " |"
-    )
+    rows = [[""], ["weights"]]
+    for one in models:
+        rows[0] += [f"{one['model']}, s per sample", "peak, GiB"]
+        rows[1] += ["", f"{one['weights_gib']:.1f}"]
     for sections in zip(*(one["sections"] for one in models)):
-        cells = []
+        row = [sections[0]["notebook"]]
         for line in sections:
-            seconds = (
-                "out of memory" if line["seconds"] is None else f"{line['seconds_per_sample']:.1f}"
-            )
-            cells.append(
-                f"{seconds} | "
-                f"{'–' if not line['peak_gib'] else format(sum(line['peak_gib']), '.1f')}"
-            )
-        rows.append(f"| {sections[0]['notebook']} | " + " | ".join(cells) + " |")
+            fitted, peaks = line["seconds"] is not None, line["peak_gib"]
+            row.append(f"{line['seconds_per_sample']:.1f}" if fitted else "out of memory")
+            row.append(f"{sum(peaks):.1f}" if peaks else "–")
+        rows.append(row)
     for card in CARDS:
-        verdicts = [[line["fits"][card] for line in one["sections"]] for one in models]
-        words = [
-            f"{'yes' if all(found) else 'not known' if None in found else 'no'} | "
-            for found in verdicts
-        ]
-        rows.append(f"| everything fits {card} | " + " | ".join(words) + " |")
+        row = [f"everything fits {card}"]
+        for one in models:
+            found = [line["fits"][card] for line in one["sections"]]
+            row += ["yes" if all(found) else "not known" if None in found else "no", ""]
+        rows.append(row)
     tokens = "; ".join(
         f"{one['model']}: {one['tokens']} tokens, {one['groups']['vision']} of them picture"
         for one in models
     )
-    return "\n".join(rows) + (
+    return "\n".join(markdown(rows)) + (
         f"\n\nA prompt with a picture of {PICTURE[0]} × {PICTURE[1]} pixels. {tokens}. "
         f"{models[0]['samples']} samples per direction, {models[0]['dtype']}."
     )

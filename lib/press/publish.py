@@ -23,8 +23,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from arbitration.files import atomic, code
+from arbitration.files.checksums import digest
 from arbitration.files.folders import ROOT
-from arbitration.files.web import digest
 
 ALIVE = "alive.lock"
 # stands in a stamp's place for the inputs while files are being published, and if that was broken

@@ -7,8 +7,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from arbitration.models import embedded
-from recipe.lowrank import SCALE, deltas
-from recipe.pack import packed
+from recipe import lowrank
 
 
 def fresh(seed: int):
@@ -62,10 +61,10 @@ def save(model, folder: Path) -> None:
     """
     adapter = {
         name: value.half().contiguous()
-        for name, value in deltas(model.model.language_model).items()
+        for name, value in lowrank.deltas(model.model.language_model).items()
     }
     rank = next(value.shape[0] for name, value in adapter.items() if name.endswith("lora_A"))
-    about = {"rank": str(rank), "scale": str(SCALE), "merge": "W + scale * lora_B @ lora_A"}
+    about = {"rank": str(rank), "scale": str(lowrank.SCALE), "merge": "W + scale * lora_B @ lora_A"}
     vision = {
         f"{part}.{name}": value.detach().cpu()
         for part in ("vision_tower", "multi_modal_projector")
@@ -74,3 +73,34 @@ def save(model, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(adapter, folder / "adapter.safetensors", metadata=about)
     save_file(packed(vision), folder / "vision.safetensors")
+
+
+def packed(tensors, smallest=4096):
+    """Store every large tensor as int8 rows with a float16 scale each.
+
+    A row is divided by its largest magnitude over 127 and rounded, so that no value moves by more
+    than half a step.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+    smallest : int
+        Tensors with fewer values, and vectors, stay float16: they cost little and steer much.
+
+    Returns
+    -------
+    dict of str to Tensor
+        What `arbitration.models.embedded.unpacked` reads.
+    """
+    small = {}
+    for key, value in tensors.items():
+        if value.dim() < 2 or value.numel() < smallest:
+            small[key] = value.half()
+            continue
+        rows = value.float().flatten(1)
+        # 126.9 rather than 127: rounding the scale to float16 may lower it, and the value must
+        # still fit in int8.
+        scale = (rows.abs().amax(1).clamp(min=1e-6) / 126.9).half()
+        small[key] = (rows / scale.float()[:, None]).round().to(torch.int8).view(value.shape)
+        small[key + embedded.SCALE] = scale
+    return small

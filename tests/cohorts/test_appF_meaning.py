@@ -10,7 +10,7 @@ import pytest
 import tiny
 from arbitration import knockout_sweep
 from arbitration.models import encode
-from reproduction.cohorts import layouts as layouts_
+from reproduction import cohorts
 from reproduction.cohorts.layouts import ask_layouts, choose_by_layout
 from reproduction.measures import paths
 from reproduction.numbers import summarise_meaning
@@ -103,7 +103,7 @@ def test_few_that_follow_are_not_swept():
 def test_each_layout_is_asked_anew(monkeypatch):
     subject, seen = tiny.subject("llava"), []
     monkeypatch.setattr(
-        layouts_,
+        cohorts.layouts,
         "ask_prompts",
         lambda _, some, __: (
             seen.extend(one.text for one in some)

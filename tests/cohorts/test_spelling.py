@@ -12,13 +12,13 @@ import tiny
 from arbitration.dataset import entities
 from arbitration.engine import generation
 from arbitration.models import encode
+from reproduction import results
 from reproduction.cohorts import answered
-from reproduction.results import store as store_
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_, "cache", lambda: tmp_path)
+    monkeypatch.setattr(results.store, "cache", lambda: tmp_path)
 
 
 def test_spellings_differ_in_the_first_letter_alone():

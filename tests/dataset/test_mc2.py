@@ -13,7 +13,6 @@ from PIL import Image
 from arbitration import dataset
 from arbitration.dataset import mc2
 from arbitration.dataset.sample import PAPER_INSTRUCTION
-from arbitration.files import web as web_
 from arbitration.files.folders import ROOT
 from arbitration.files.web import Absent
 from conftest import SHARED
@@ -305,7 +304,7 @@ def test_without_a_network_it_is_said_what_to_do(cached, monkeypatch):
         why = "network is unreachable"
         raise OSError(why)
 
-    monkeypatch.setattr(web_, "urlopen", unreachable)
+    monkeypatch.setattr("arbitration.files.web.urlopen", unreachable)
     with pytest.raises(
         ConnectionError,
         match="(?s)evaluate_final.json of the GitHub repository .* not in the cache folder "

@@ -247,7 +247,8 @@ def test_positions_may_differ_within_a_batch():
 
 def test_head_sets():
     subject = tiny.subject("llava")
-    assert heads.share_count(subject, 0.05) == 1 and heads.share_count(subject, 0.1) == 3
+    assert heads.share_count(subject.total_heads) == 1 and heads.share_count(270) == 13
+    assert heads.share_count(subject.total_heads, 0.1) == 3
     assert (
         heads.random_heads(subject, 3, seed=0)
         == heads.random_heads(subject, 3, seed=0)
@@ -257,7 +258,7 @@ def test_head_sets():
     with pytest.raises(ValueError, match="9.0 does not exist"):
         heads.gain_table(subject, [Head(9, 0)], 0.0)
     with pytest.raises(ValueError, match="share"):
-        heads.share_count(subject, 1.5)
+        heads.share_count(subject.total_heads, 1.5)
 
 
 def test_ranking_is_by_the_mean_over_samples():

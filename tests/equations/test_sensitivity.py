@@ -227,5 +227,5 @@ def test_head_sets_take_the_table():
     assert [mean[head.layer, head.index].item() for head in ranked] == sorted(
         mean.flatten().tolist(), reverse=True
     )
-    top = ranked[: share_count(subject, 0.1)]
+    top = ranked[: share_count(subject.total_heads, 0.1)]
     assert shared_heads(top, ranked) == sorted(top)

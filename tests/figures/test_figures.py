@@ -594,8 +594,13 @@ def test_fig2_shows_tokens_groups_and_forms(tables, tmp_path):
 
 
 def test_a_lacking_column_is_named(tables):
-    with pytest.raises(ValueError, match="missing: nssd"):
+    with pytest.raises(ValueError, match="fig3 needs the columns model, .*; missing: nssd. The"):
         figures.fig3(tables["knockout"].drop(columns="nssd"))
+    with pytest.raises(ValueError, match="fig3 .* missing: nssd"):
+        figures.fig3(table=tables["knockout"].drop(columns="nssd"))
+    short = {"trained": tables["components"].drop(columns="signal_c")}
+    with pytest.raises(ValueError, match=r"fig_controls \(trained\) .* missing: signal_c"):
+        figures.fig_controls({"trained": tables["knockout"]}, short)
 
 
 def test_a_lacking_pathway_is_named(tables):

@@ -5,11 +5,13 @@ machine, or a function.
 import hashlib
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from arbitration.files import atomic, web
+from arbitration.files import atomic, checksums, web
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -64,7 +66,7 @@ def never(url):
 def test_a_file_is_fetched_once_and_its_checksum_kept(tmp_path):
     path = tmp_path / "new" / "file.txt"
     assert web.kept("web/file", path, bytes, lambda url: url.encode()) == path
-    assert path.read_bytes() == b"web/file" and web.whole(path)
+    assert path.read_bytes() == b"web/file" and checksums.whole(path)
     assert sorted(found.name for found in path.parent.iterdir()) == ["file.txt", "file.txt.sha256"]
     assert (
         subprocess.run(
@@ -111,7 +113,7 @@ def test_a_stopped_download_leaves_no_file_that_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic.os, "replace", stopping)
     with pytest.raises(KeyboardInterrupt):
         web.kept("web", path, bytes, lambda url: b"first")
-    assert not web.whole(path) and not path.exists()
+    assert not checksums.whole(path) and not path.exists()
     monkeypatch.undo()
     assert web.kept("web", path, bytes, lambda url: b"first").read_bytes() == b"first"
 
@@ -123,3 +125,34 @@ def test_a_file_that_was_put_there_is_taken_if_it_is_sound(tmp_path):
     assert (
         tmp_path / "file.sha256"
     ).read_text() == f"{hashlib.sha256(b'by hand').hexdigest()}  file\n"
+
+
+def test_what_several_want_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path / "cache"))
+    paths, made = [tmp_path / "one", tmp_path / "two"], []
+
+    def make(free):
+        made.append(list(free))
+        time.sleep(0.2)
+        for path, name in free.items():
+            name.write_text(path.name)
+
+    with ThreadPoolExecutor() as several:
+        list(several.map(lambda _: checksums.make_once(paths, make), range(3)))
+    assert made == [paths] and all(map(checksums.whole, paths))
+    paths[1].write_text("damaged")
+    checksums.make_once(paths, make)
+    assert made == [paths, paths[1:]] and paths[1].read_text() == "two"
+
+    def stop(free):
+        free[tmp_path / "three"].touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checksums.make_once([tmp_path / "three"], stop)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "one",
+        "one.sha256",
+        "two",
+        "two.sha256",
+    ]

@@ -35,7 +35,7 @@ from transformers import (
 )
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from arbitration.files import web
+from arbitration.files import checksums, web
 from arbitration.files.folders import cache
 from arbitration.files.packages import Package, fetched
 from arbitration.models.subject import Subject
@@ -154,7 +154,7 @@ def llama() -> LlamaTokenizer:
 def _from_npm(specification: str, sha256: str, member: str) -> Path:
     """A file of a package of npm's registry, checked and kept like those of pip's."""
     path = cache() / "llama" / Path(member).name
-    if web.whole(path):
+    if checksums.whole(path):
         return path
     if shutil.which("npm") is None:
         why = "npm is not installed, and LLaMA's vocabulary comes from its registry"

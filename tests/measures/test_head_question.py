@@ -356,14 +356,15 @@ def test_failures_are_the_mildest_that_give_the_competitor_s_answer(tmp_path, mo
     found, tried = failures.seek_failures(
         subject, samples, "text", failures.WEAKENED, 3, tiny_dictionary()
     )
-    assert [prompt.sample.id for prompt in found] == [samples[0].id, samples[2].id]
+    assert [prompt.sample.id for prompt, _ in found] == [samples[0].id, samples[2].id]
     failed = tried[tried["outcome"] == "competitor"]
-    assert failed["degree"].tolist() == [failures.MIXES[1], failures.MIXES[0]]
+    degrees = [failures.MIXES[1], failures.MIXES[0]]
+    assert failed["degree"].tolist() == [degree for _, degree in found] == degrees
     assert tried.groupby("sample", sort=False).size().tolist() == [2, 4, 1, 4]
     embeddings = altered.weaken(subject, samples[0], "text", failures.MIXES[1]).inputs[
         "inputs_embeds"
     ]
-    assert torch.equal(found[0].inputs["inputs_embeds"], embeddings)
+    assert torch.equal(found[0][0].inputs["inputs_embeds"], embeddings)
     enough, tried = failures.seek_failures(
         subject, samples, "text", failures.WEAKENED, 1, tiny_dictionary()
     )

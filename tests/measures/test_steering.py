@@ -329,7 +329,7 @@ def test_effects_are_those_of_the_heads_scaled(place):
     }
     everywhere = place == "everywhere"
     ranked = orders["eq12", "both" if everywhere else "instruction", "vision"][
-        : heads.share_count(subject, 0.1)
+        : heads.share_count(subject.total_heads, 0.1)
     ]
     positions = None if everywhere else prompt.groups.instruction
     for chosen, factor, row in (

@@ -12,11 +12,12 @@ from safetensors import safe_open
 from transformers import LlavaProcessor
 
 import arbitration as arb
+import shares
 from arbitration import uncertainty
 from arbitration.files import packages
 from arbitration.files.folders import DATA, ROOT
 from arbitration.models import embedded
-from recipe import build, evaluate, pack
+from recipe import build, evaluate
 
 ABILITIES = json.loads((DATA / "models" / "abilities.json").read_text(encoding="utf-8"))
 
@@ -203,14 +204,14 @@ def test_parts_that_do_not_fit_are_refused():
 
 def test_packing_by_hand():
     rows = torch.tensor([[1.27, -0.5, 0.004], [0.0, 0.0, 0.0]])
-    small = pack.packed({"w": rows, "b": torch.tensor([0.1])}, smallest=1)
+    small = build.packed({"w": rows, "b": torch.tensor([0.1])}, smallest=1)
     assert small["w"].tolist() == [[127, -50, 0], [0, 0, 0]] and small["b"].dtype == torch.float16
     assert embedded.unpacked(small)["w"][0].tolist() == pytest.approx([1.27, -0.5, 0.0], abs=2e-3)
 
 
 def test_packing_moves_no_value_by_more_than_half_a_step():
     values = {"w": torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(0))}
-    small = pack.packed(values)
+    small = build.packed(values)
     step = small["w.scale"].float().view(-1, 1, 1, 1)
     assert ((embedded.unpacked(small)["w"] - values["w"]).abs() <= step * (0.5 + 1e-5)).all()
 
@@ -228,7 +229,7 @@ def test_the_processor_gives_what_the_model_was_trained_on():
 
 def test_difference_of_shares_as_published():
     """Newcombe 1998, table II, example (a), method 10: 56/70 − 48/80."""
-    assert uncertainty.difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert shares.difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert uncertainty.wilson(0, 10)[0] == pytest.approx(0) and uncertainty.wilson(0, 10)[
         1
     ] == pytest.approx(0.2775, abs=5e-5)
@@ -304,9 +305,7 @@ def agrees(name, ability, side, measured, hits, n):
     """
     cell = ABILITIES["cells"][name][ability][side]
     there = cell.get("n", ABILITIES["n"])
-    low, high = uncertainty.difference(
-        hits, n, round(cell[measured] * there), there, confidence=0.99
-    )
+    low, high = shares.difference(hits, n, round(cell[measured] * there), there, confidence=0.99)
     assert low <= 0 <= high, (
         f"{name}, {ability}, {side}: {measured} {hits}/{n} here, {cell[measured]} of "
         f"{there} on the card"

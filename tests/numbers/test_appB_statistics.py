@@ -4,11 +4,9 @@ the shipped files.
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
-from arbitration import dataset as dataset_of_arbitration
-from arbitration.dataset import Sample, entities
+from arbitration.dataset import SPLITS, Sample, entities
 from arbitration.dataset.entities import EntityDictionary
 from reproduction import figures, numbers
 from reproduction.numbers import dataset
@@ -92,10 +90,11 @@ def test_lengths_forms_and_sizes_by_hand():
 
 def test_the_scenes_are_counted_in_every_split():
     everything = dataset.whole_set("scenes", "held")
-    assert {
-        split: sum(sample.split == split for sample in everything)
-        for split in dataset_of_arbitration.SPLITS
-    } == {"iid": 120, "held": 400, "held_style": 120}
+    assert {split: sum(sample.split == split for sample in everything) for split in SPLITS} == {
+        "iid": 120,
+        "held": 400,
+        "held_style": 120,
+    }
     texts = dataset.measure_texts(everything)
     assert texts.groupby("task")["sample"].nunique().eq(80).all() and len(texts) == 6 * 640
     answers = dataset.list_entries(everything, entities.load("scenes"))
@@ -109,7 +108,7 @@ def test_icons_of_the_held_out_style_are_in_its_split_alone():
         split: ["emojione"]
         if split == "held_style"
         else ["fluent-emoji-flat", "noto", "noto-v1", "twemoji"]
-        for split in dataset_of_arbitration.SPLITS
+        for split in SPLITS
     }
 
 
@@ -148,4 +147,4 @@ def test_names_of_a_readers_tasks_and_splits_are_drawn_as_they_are():
 
 def test_the_figure_refuses_an_empty_set():
     with pytest.raises(ValueError, match="without rows"):
-        figures.fig_set(dataset.measure_texts([]), pd.DataFrame())
+        figures.fig_set(dataset.measure_texts([]), dataset.list_entries([], DICTIONARY))

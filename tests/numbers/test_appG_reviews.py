@@ -298,7 +298,7 @@ def test_a_conflict_and_one_modality_alone_are_asked_under_the_same_heads():
     assert table.groupby("kind", sort=False)["heads"].agg(list).to_dict() == dict.fromkeys(
         ability.KINDS, ["original", *["target", "random"] * 2]
     )
-    count = heads.share_count(subject, ability.SHARE)
+    count = heads.share_count(subject.total_heads)
     sets = [rankings["vision"][:count], heads.random_heads(subject, count, 0)]
     gains = [
         heads.gain_table(subject, [], 1.0),
@@ -318,5 +318,5 @@ def test_the_plain_text_is_thirteen_sentences_of_their_own_line():
     )
     assert (
         200 <= sum(len(line.split()) for line in lines) <= 300
-        and heads.share_count(tiny.subject("llava"), ability.SHARE) == 1
+        and heads.share_count(tiny.subject("llava").total_heads) == 1
     )

@@ -14,10 +14,19 @@ from arbitration.files import folders
 from conftest import SHARED
 from directives.authors import compare_authors
 from reproduction import figures
-from reproduction.claims import authors, reported
-from reproduction.numbers import authors as authors_of_numbers
+from reproduction.claims import reported
+from reproduction.claims.authors import MAIN, curves, nearest, published
+from reproduction.numbers.authors import (
+    MEASURES,
+    among_authors,
+    compare_curve,
+    compare_curves,
+    depths,
+    likeness,
+    summarise_authors,
+)
 
-CURVES = authors.curves()
+CURVES = curves()
 
 
 @pytest.mark.shared
@@ -58,7 +67,7 @@ def test_curves_have_the_sign_of_eq_7():
     """A path that the authors found needed is plotted downwards by them, and positive here; the
     compensation is negative here.
     """
-    found = authors.published()
+    found = published()
     anchor, compensation = (
         found["text", "context→instruction"].nssd,
         found["text", "vision→text"].nssd,
@@ -71,13 +80,13 @@ def test_every_model_has_one_length_and_the_parts_of_the_sample_are_runs_of_the_
     lengths = {(curve.model, len(curve.nssd)) for curve in CURVES}
     assert lengths == {("qwen2.5-vl-7b", 28), ("internvl3-14b", 48), ("deepseek-vl2-tiny", 12)}
     for share in (0.2, 0.4, 0.6, 0.8):
-        assert authors.published(share=share).keys() == authors.published().keys()
-    assert {curve.model for curve in CURVES if curve.share < 1} == {authors.MAIN}
+        assert published(share=share).keys() == published().keys()
+    assert {curve.model for curve in CURVES if curve.share < 1} == {MAIN}
 
 
 def test_numbers_with_an_asterisk_are_the_curves():
     """What the claims quote from the authors' curves: an extreme at a layer, or a bound."""
-    found, checked = authors.published(), 0
+    found, checked = published(), 0
     for claim in reported.claims():
         for quantity in claim.quantities:
             if not quantity.reported.endswith("*"):
@@ -100,7 +109,7 @@ def test_numbers_with_an_asterisk_are_the_curves():
 
 def test_a_curve_agrees_with_itself_and_its_double():
     theirs = np.array([0.0, 0.1, 0.8, 0.3])
-    found = authors_of_numbers.likeness([theirs, 2 * theirs, -theirs], theirs)
+    found = likeness([theirs, 2 * theirs, -theirs], theirs)
     assert found["correlation"] == pytest.approx([1, 1, -1]) and found["ratio"] == pytest.approx(
         [1, 2, -1]
     )
@@ -115,25 +124,25 @@ def test_models_of_other_depth_meet_at_relative_depth():
     """
     theirs = [0.0, 1.0]
     ours = [[0.0, 0.25, 0.75, 1.0], [0.0, 0.25, 1.0, 0.75]]
-    found = authors_of_numbers.likeness(ours, theirs)
+    found = likeness(ours, theirs)
     assert found["correlation"][0] == pytest.approx(1) and found["correlation"][1] < 1
     assert found["shift"] == pytest.approx([7 / 8 - 3 / 4, 5 / 8 - 3 / 4])
 
 
 def test_correlation_by_hand():
-    found = authors_of_numbers.likeness([[1.0, 2.0, 6.0]], [1.0, 3.0, 2.0])
+    found = likeness([[1.0, 2.0, 6.0]], [1.0, 3.0, 2.0])
     # Deviations (−2, −1, 3) and (−1, 1, 0): product 1, lengths √14 and √2.
     assert found["correlation"][0] == pytest.approx(1 / np.sqrt(28))
 
 
 def test_where_the_authors_curve_is_flat_only_our_extreme_is_told():
-    found = authors_of_numbers.likeness([[0.0, -2.0, 1.0]], [0.0, 0.0049, 0.0])
+    found = likeness([[0.0, -2.0, 1.0]], [0.0, 0.0049, 0.0])
     assert found["extreme"][0] == -2 and all(
         np.isnan(found[name][0]) for name in ("correlation", "shift", "ratio")
     )
-    assert np.isnan(
-        authors_of_numbers.likeness([[1.0, 1.0, 1.0]], [0.0, 1.0, 0.0])["correlation"][0]
-    ), "a constant curve correlates with nothing"
+    assert np.isnan(likeness([[1.0, 1.0, 1.0]], [0.0, 1.0, 0.0])["correlation"][0]), (
+        "a constant curve correlates with nothing"
+    )
 
 
 def test_intervals_resample_samples_and_choose_the_layer_anew():
@@ -141,7 +150,7 @@ def test_intervals_resample_samples_and_choose_the_layer_anew():
     matter of chance.
     """
     values = np.array([[1.0, 0.0, 0.0]] * 10 + [[0.0, 0.0, 1.01]] * 10)
-    found = authors_of_numbers.compare_curve(values, [0.0, 0.0, 1.0])
+    found = compare_curve(values, [0.0, 0.0, 1.0])
     assert (
         found["shift"] == 0
         and found["shift_low"] == pytest.approx(-2 / 3)
@@ -151,13 +160,11 @@ def test_intervals_resample_samples_and_choose_the_layer_anew():
         "the extreme of a resample is that of its own strongest layer"
     )
     noisy = np.random.default_rng(0).normal(size=(20, 3))
-    one, again, other = (
-        authors_of_numbers.compare_curve(noisy, [0.0, 0.0, 1.0], seed) for seed in (0, 0, 1)
-    )
+    one, again, other = (compare_curve(noisy, [0.0, 0.0, 1.0], seed) for seed in (0, 0, 1))
     assert (
         one == again and one["ratio"] == other["ratio"] and one["ratio_low"] != other["ratio_low"]
     )
-    same = authors_of_numbers.compare_curve(values[:1].repeat(5, axis=0), [1.0, 0.0, 0.0])
+    same = compare_curve(values[:1].repeat(5, axis=0), [1.0, 0.0, 0.0])
     assert same["correlation_low"] == pytest.approx(1) and same["ratio_high"] == pytest.approx(1)
 
 
@@ -166,10 +173,10 @@ def run(model, layers, scale=1.0, samples=4):
     controls are nonsense.
     """
     rows = []
-    for (following, pathway), curve in authors.published(authors.nearest(model)[0]).items():
+    for (following, pathway), curve in published(nearest(model)[0]).items():
         mean = scale * np.interp(
-            authors_of_numbers.depths(layers),
-            authors_of_numbers.depths(len(curve.nssd)),
+            depths(layers),
+            depths(len(curve.nssd)),
             curve.nssd,
         )
         for sample in range(samples):
@@ -191,9 +198,7 @@ def run(model, layers, scale=1.0, samples=4):
 
 
 def test_a_run_is_compared_path_by_path_and_controls_are_left_out():
-    table = authors_of_numbers.compare_curves(run("qwen2.5-vl", 28, scale=1.5)).set_index(
-        ["following", "pathway"]
-    )
+    table = compare_curves(run("qwen2.5-vl", 28, scale=1.5)).set_index(["following", "pathway"])
     assert len(table) == 10 and set(table["n"]) == {4} and set(table["theirs"]) == {"qwen2.5-vl-7b"}
     row = table.loc[("text", "context→instruction")]
     assert (
@@ -204,25 +209,23 @@ def test_a_run_is_compared_path_by_path_and_controls_are_left_out():
     assert (row["figure"], row["their_layer"], row["their_extreme"]) == ("4", 15, 0.8111)
     assert row["ratio_low"] < 1.5 < row["ratio_high"]
     assert np.isnan(table.loc[("vision", "vision→last"), "ratio"])
-    keys = authors_of_numbers.summarise_authors(table.reset_index())
+    keys = summarise_authors(table.reset_index())
     assert (
         keys["authors_ratio_context_instruction_text"] == row["ratio"] and len(keys) == 10 * 4 * 3
     )
 
 
 def test_internvl_is_laid_beside_the_larger_of_its_kind_and_called_another_model():
-    assert authors.nearest("internvl3") == ("internvl3-14b", False)
-    assert authors.nearest("qwen2.5-vl") == ("qwen2.5-vl-7b", True) and authors.nearest("smol") == (
+    assert nearest("internvl3") == ("internvl3-14b", False)
+    assert nearest("qwen2.5-vl") == ("qwen2.5-vl-7b", True) and nearest("smol") == (
         "qwen2.5-vl-7b",
         False,
     )
-    assert set(authors_of_numbers.compare_curves(run("internvl3", 28))["theirs"]) == {
-        "internvl3-14b"
-    }
+    assert set(compare_curves(run("internvl3", 28))["theirs"]) == {"internvl3-14b"}
 
 
 def test_the_authors_own_runs_are_a_yardstick():
-    table = authors_of_numbers.among_authors()
+    table = among_authors()
     assert set(table["run"]) == {
         "20 %",
         "40 %",
@@ -255,7 +258,7 @@ def test_the_figure_says_whose_curves_it_shows_and_draws_both(model, layers, wor
     )
     lines = {line.get_label(): line for line in panel.get_lines()}
     theirs = lines["the authors' curve (qwen2.5-vl-7b)"].get_ydata()
-    assert tuple(theirs) == authors.published()["text", "context→instruction"].nssd, (
+    assert tuple(theirs) == published()["text", "context→instruction"].nssd, (
         "as published, neither scaled nor shifted"
     )
     assert len(lines["measured here, 95 % interval"].get_ydata()) == layers
@@ -277,16 +280,8 @@ def test_a_run_that_lacks_a_path_is_refused():
 
 def test_the_page_asks_for_numbers_that_are_computed():
     lines = compare_authors(["smol", "smol-relay"])
-    assert len(lines) == 2 + 8 * len(authors_of_numbers.MEASURES) + 2, (
-        "eight paths with a shape, and two flat ones"
-    )
+    assert len(lines) == 2 + 8 * len(MEASURES) + 2, "eight paths with a shape, and two flat ones"
     asked = set(re.findall(r"sec3_knockout\.ipynb::(\w+):", "".join(lines)))
-    assert (
-        asked
-        and asked
-        <= authors_of_numbers.summarise_authors(
-            authors_of_numbers.compare_curves(run("smol", 30))
-        ).keys()
-    )
+    assert asked and asked <= summarise_authors(compare_curves(run("smol", 30))).keys()
     first = next(line for line in lines if line.startswith("| context→instruction, text"))
     assert "| 0.81 at layer 15 |" in first

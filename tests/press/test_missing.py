@@ -22,7 +22,6 @@ from arbitration.models import altered
 from arbitration.models.prompt import Unusable
 from in_process import NOTEBOOKS, run
 from reproduction import cohorts, numbers
-from reproduction import figures as figures_
 from reproduction.cohorts import failures
 from reproduction.figures import style
 from reproduction.numbers.sensitivity import _together
@@ -116,7 +115,7 @@ def execute(
     ):
         monkeypatch.setattr(generation, name, patched)
     monkeypatch.setattr(sets, "shuffled", lambda samples, seed: list(samples))
-    monkeypatch.setattr(figures_, "publish", publish)
+    monkeypatch.setattr("reproduction.figures.publish", publish)
     data = written(folder / "set", samples)
     options = {"n": 2} | SMALLEST.get(notebook, {}) | parameters
 

@@ -16,14 +16,13 @@ from arbitration.models import load
 from arbitration.models.prompt import Unusable
 from reproduction import results
 from reproduction.results import origin
-from reproduction.results import store as store_
 from reproduction.results.store import write_table
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path / "out"))
-    monkeypatch.setattr(store_, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(results.store, "cache", lambda: tmp_path / "cache")
     return tmp_path
 
 

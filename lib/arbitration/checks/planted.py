@@ -23,7 +23,7 @@ from tokenizers.models import WordLevel
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from arbitration.dataset.entities import EntityDictionary
-from arbitration.dataset.sample import MODALITIES, Sample
+from arbitration.dataset.sample import MODALITIES, SOURCE, Sample
 from arbitration.equations.heads import Head
 from arbitration.models.prompt import Prompt, TokenGroups
 from arbitration.models.subject import Subject, checked
@@ -37,7 +37,6 @@ STRENGTH, HABIT = 6.0, 2.0
 GATE = 4.0
 #: What a key can say of its token; queries choose among these.
 ROLES = ("start", "vision", "context", "command")
-ROLE = {"vision": "vision", "text": "context"}
 #: The channel that holds a modality's cue in the tokens where it is given.
 CUE = {"vision": "shown", "text": "written"}
 KINDS = ("shown", "written", "fetched vision", "fetched text", "answer", "unread")
@@ -307,7 +306,7 @@ def _planted(plant: Plant) -> dict[Head, Wiring]:
         head = plant.fetcher(modality)
         if plant.mlp is None:
             looks = {
-                f"{plant.told} {other}": ROLE[other]
+                f"{plant.told} {other}": SOURCE[other]
                 for other in MODALITIES
                 if plant.fetcher(other) == head
             }
@@ -315,7 +314,7 @@ def _planted(plant: Plant) -> dict[Head, Wiring]:
         else:
             here = "command" if plant.place == "instruction" else "last"
             wirings[head] = Wiring(
-                {here: ROLE[modality]}, _each(CUE[modality]), _each(f"fetched {modality}")
+                {here: SOURCE[modality]}, _each(CUE[modality]), _each(f"fetched {modality}")
             )
     if plant.place == "instruction":
         wirings[plant.messenger] = Wiring({"last": "command"}, _each("answer"), _each("answer"))
@@ -345,7 +344,7 @@ def _decoys(plant: Plant) -> tuple[Wiring | None, ...]:
 
 
 def _on_command(told: str) -> dict[str, str]:
-    return {f"{told} {modality}": ROLE[modality] for modality in MODALITIES}
+    return {f"{told} {modality}": SOURCE[modality] for modality in MODALITIES}
 
 
 def _write_head(attention, index: int, wiring: Wiring) -> None:

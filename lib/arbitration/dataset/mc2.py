@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from arbitration.dataset import pictures, words
 from arbitration.dataset.faults import refuse, text_faults
 from arbitration.dataset.sample import PAPER_INSTRUCTION, WHOLE, Sample
-from arbitration.files import atomic, web
+from arbitration.files import atomic, checksums, web
 from arbitration.files.folders import cache
 
 REPOSITORY = "EchoDreamer/Modality-Preference"
@@ -154,7 +154,7 @@ def texts(get: Callable[[str], bytes] = web.body) -> Path:
     """
     file = cache() / "mc2" / Path(FILE).name
     pin = file.with_name("revision")
-    if web.whole(file):
+    if checksums.whole(file):
         return file
     try:
         if not pin.exists() or not pin.read_text(encoding="utf-8").strip():

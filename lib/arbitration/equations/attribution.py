@@ -12,6 +12,7 @@ from arbitration.dataset import entities
 from arbitration.dataset.sample import opposite
 from arbitration.equations.lens import final_norm, phi
 from arbitration.equations.trace import trace, widened
+from arbitration.models.prompt import identity
 
 Metric = Callable[[Tensor], Tensor]
 
@@ -143,9 +144,7 @@ def head_attribution(
         frames.append(
             pd.DataFrame(
                 {
-                    "model": subject.name,
-                    "sample": prompt.sample.id,
-                    "following": prompt.following,
+                    **identity(subject, prompt),
                     "layer": layers.ravel(),
                     "head": heads.ravel(),
                     "margin": scores.detach().double().cpu().numpy().ravel(),

@@ -12,6 +12,10 @@ from torch import Tensor
 
 from arbitration.equations.trace import hooks, widened
 
+#: The paper's set, 40 of 784 heads, as a share of all heads; and the factor at which it quotes
+#: amplification (§4.2).
+SHARE, FACTOR = 0.05, 2.0
+
 
 @dataclass(frozen=True, order=True)
 class Head:
@@ -39,8 +43,15 @@ def ranking(scores: pd.DataFrame, by: str = "margin") -> list[Head]:
     return [Head(int(layer), int(index)) for (layer, index), _ in ordered]
 
 
-def share_count(subject, share: float) -> int:
-    """How many heads a share of all heads is, rounded down, at least one.
+def share_count(n_heads: int, share: float = SHARE) -> int:
+    """How many heads a share of all heads is (rounded down, at least one).
+
+    Parameters
+    ----------
+    n_heads : int
+        Of the whole model, `Subject.total_heads`.
+    share : float
+        In (0, 1].
 
     Raises
     ------
@@ -49,20 +60,19 @@ def share_count(subject, share: float) -> int:
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> share_count(SimpleNamespace(n_layers=30, n_heads=9), 0.05)
+    >>> share_count(270, 0.05)
     13
     """
     if not 0 < share <= 1:
         why = f"a share of heads lies in (0, 1]; got {share}"
         raise ValueError(why)
-    return max(1, int(share * subject.n_layers * subject.n_heads))
+    return max(1, int(share * n_heads))
 
 
 def random_heads(subject, count: int, seed: int) -> list[Head]:
     """A control: `count` heads drawn from the whole model without replacement."""
-    total = subject.n_layers * subject.n_heads
-    chosen = np.random.default_rng([seed, count]).choice(total, size=count, replace=False)
+    random = np.random.default_rng([seed, count])
+    chosen = random.choice(subject.total_heads, size=count, replace=False)
     return sorted(Head(int(c) // subject.n_heads, int(c) % subject.n_heads) for c in chosen)
 
 

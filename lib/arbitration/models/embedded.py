@@ -7,7 +7,6 @@ projector. The result is transformers' own ``LlavaForConditionalGeneration`` wit
 """
 
 import difflib
-import os
 
 import torch
 from safetensors import safe_open
@@ -21,8 +20,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from arbitration.files import web
-from arbitration.files.atomic import alone, partial
+from arbitration.files.checksums import make_once
 from arbitration.files.folders import DATA, cache
 from arbitration.files.packages import Package, fetched
 
@@ -188,31 +186,18 @@ def dequantised():
     a disk or a copy does to it. A damaged file is made again.
     """
     path = cache() / "base" / "SmolLM2-135M-Instruct.float32.safetensors"
-    if web.whole(path):
-        return path
-    gguf = base_weights()
-    with alone(path.name):
-        if web.whole(path):  # another process has made it meanwhile
-            return path
-        for left in path.parent.glob(
-            f".{path.name}.*.partial"
-        ):  # by a process that was killed: no other is here
-            left.unlink()
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-        )
-        state = {
-            key: value.contiguous()
-            for key, value in model.state_dict().items()
-            if key != "lm_head.weight"
-        }
-        with partial(path) as free:
-            free.touch()
-            mode = (
-                free.stat().st_mode
-            )  # what the system gives a new file; safetensors would keep it to its owner
-            save_file(state, free)
-            free.chmod(mode)
-            web.record(path, web.digest(free))
-            os.replace(free, path)
+    make_once([path], lambda free: _dequantise(free[path]))
     return path
+
+
+def _dequantise(target):
+    gguf = base_weights()
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    state = {
+        key: value.contiguous()
+        for key, value in model.state_dict().items()
+        if key != "lm_head.weight"
+    }
+    save_file(state, target)

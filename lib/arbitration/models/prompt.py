@@ -111,3 +111,8 @@ class Prompt:
     @property
     def id(self) -> str:
         return f"{self.sample.id}-{self.following}"
+
+
+def identity(subject, prompt: Prompt) -> dict[str, str]:
+    """What the rows of a table about one prompt of one model begin with."""
+    return {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}

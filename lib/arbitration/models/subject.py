@@ -63,6 +63,11 @@ class Subject:
         return self.decoder.config.num_attention_heads
 
     @property
+    def total_heads(self) -> int:
+        """Query heads of all layers."""
+        return self.n_layers * self.n_heads
+
+    @property
     def norm(self) -> nn.Module:
         """The final norm, between the last residual stream and the unembedding."""
         return self.decoder.norm

@@ -14,14 +14,16 @@ from tqdm.auto import tqdm
 
 from arbitration.dataset.sample import Sample
 from arbitration.models import altered, encode
-from arbitration.models.prompt import Unusable
+from arbitration.models.prompt import Unusable, identity
 from reproduction.cohorts import answered
 from reproduction.cohorts.answered import make_asker
 
 UNREAD, WEAKENED, FADED = SOURCES = ("unread wording", "weakened instruction", "weak evidence")
+NATURAL = "natural"  # the sample as it is
 #: How far an instruction is mixed with its mirror image, and evidence blurred: the mildest that
-#: turns the answer is taken.
+#: turns the answer is taken. Fine steps where as many failures as possible are wanted.
 MIXES = (0.4, 0.5, 0.6, 0.7)
+FINE_MIXES = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 BLURS = (0.5, 0.75, 0.9)
 TRIED = ["model", "sample", "following", "source", "degree", "outcome"]
 
@@ -34,7 +36,12 @@ def draw_wordings(samples, direction: str, seed: int = 0, count: int = 3) -> lis
 
 
 def list_attempts(
-    subject, sample, direction: str, source: str, others: Sequence[str] = ()
+    subject,
+    sample,
+    direction: str,
+    source: str,
+    others: Sequence[str] = (),
+    mixes: Sequence[float] = MIXES,
 ) -> Iterator[tuple[float, object]]:
     """Prompts of one sample that may fail, mildest first, with their degree.
 
@@ -42,22 +49,34 @@ def list_attempts(
     evidence, or which wording it is (0: the sample's own; then `others` by number). Nothing where
     the model cannot take such prompts, or not of this sample.
 
+    Parameters
+    ----------
+    source : str
+        One of `SOURCES`, or `NATURAL`.
+    others : sequence of str
+        Wordings besides the sample's own, for `UNREAD`.
+    mixes : sequence of float
+        Degrees of `WEAKENED`.
+
     Raises
     ------
     ValueError
         For an unknown source; names the known ones.
     """
-    if source == UNREAD:
+    if source == NATURAL:
+        yield from _usable(0.0, encode.encode, subject, sample, direction)
+    elif source == UNREAD:
         for number, wording in enumerate(dict.fromkeys([sample.instruction(direction), *others])):
             yield from _usable(float(number), encode.encode, subject, sample, direction, wording)
     elif source == WEAKENED:
-        for share in MIXES if altered.can_weaken(subject) else ():
+        for share in mixes if altered.can_weaken(subject) else ():
             yield from _usable(share, altered.weaken, subject, sample, direction, share)
     elif source == FADED:
         for share in BLURS if direction == "vision" or altered.can_weaken(subject) else ():
             yield from _usable(share, altered.fade, subject, sample, direction, share)
     else:
-        why = f"unknown source of failures {source!r}; known: {', '.join(map(repr, SOURCES))}"
+        known = ", ".join(map(repr, (*SOURCES, NATURAL)))
+        why = f"unknown source of failures {source!r}; known: {known}"
         raise ValueError(why)
 
 
@@ -73,43 +92,44 @@ def _usable(degree: float, make, *arguments) -> Iterator[tuple[float, object]]:
 
 
 def seek_failures(
-    subject, samples, direction: str, source: str, n: int, dictionary, others: Sequence[str] = ()
-) -> tuple[list, pd.DataFrame]:
+    subject,
+    samples,
+    direction: str,
+    source: str,
+    n: int,
+    dictionary,
+    others: Sequence[str] = (),
+    mixes: Sequence[float] = MIXES,
+) -> tuple[list[tuple[object, float]], pd.DataFrame]:
     """Failures of one source, at most `n`, one for each sample, and everything that was tried.
 
     Parameters
     ----------
     samples : sequence of Sample
         Tried in this order, none of them used for ranking.
-    others : sequence of str
-        Wordings besides a sample's own, for the source ``unread wording``.
+    source, others, mixes
+        As in `list_attempts`.
 
     Returns
     -------
-    failures : list of Prompt
+    failures : list of (Prompt, float)
+        With the degree at which the sample fails.
     tried : DataFrame
-        One row per attempt: model, sample, following, source, degree (see `attempts`), outcome.
+        One row per attempt: model, sample, following, source, degree (see `list_attempts`),
+        outcome.
     """
     ask = make_asker(subject, dictionary)
     found, tried = [], []
-    with tqdm(total=n, desc=f"{source}, {direction}, {subject.name}") as bar:
+    with tqdm(total=n, desc=f"failures, {source}, {direction}, {subject.name}") as bar:
         for sample in samples:
             if len(found) == n:
                 break
-            for degree, prompt in list_attempts(subject, sample, direction, source, others):
+            for degree, prompt in list_attempts(subject, sample, direction, source, others, mixes):
                 outcome = ask(prompt)["outcome"].item()
-                tried.append(
-                    {
-                        "model": subject.name,
-                        "sample": sample.id,
-                        "following": direction,
-                        "source": source,
-                        "degree": degree,
-                        "outcome": outcome,
-                    }
-                )
+                attempt = {"source": source, "degree": degree, "outcome": outcome}
+                tried.append(identity(subject, prompt) | attempt)
                 if outcome == "competitor":
-                    found.append(prompt)
+                    found.append((prompt, degree))
                     bar.update()
                     break
     return found, pd.DataFrame(tried, columns=TRIED)
@@ -119,7 +139,7 @@ def seek_all_sources(
     subject, samples, answers: pd.DataFrame, n: int, dictionary, seed: int = 0
 ) -> tuple[dict[str, list], pd.DataFrame]:
     """Failures of every source in both directions, at most `n` each, and everything that was tried
-    (see `sought`).
+    (see `seek_failures`).
 
     Parameters
     ----------
@@ -132,64 +152,32 @@ def seek_all_sources(
     decidable = [sample for sample in samples if sample.id in set(answers["sample"])]
     found, tried = {source: [] for source in SOURCES}, []
     for direction in ("text", "vision"):
-        others, follows = (
-            draw_wordings(samples, direction, seed),
-            answered.keep_outcome(answers, samples, direction),
-        )
+        others = draw_wordings(samples, direction, seed)
+        follows = answered.keep_outcome(answers, samples, direction)
         for source in SOURCES:
+            some = decidable if source == UNREAD else follows
             failures, attempted = seek_failures(
-                subject,
-                decidable if source == UNREAD else follows,
-                direction,
-                source,
-                n,
-                dictionary,
-                others,
+                subject, some, direction, source, n, dictionary, others
             )
-            found[source] += failures
+            found[source] += [prompt for prompt, _ in failures]
             tried.append(attempted)
-    return found, pd.concat([table for table in tried if len(table)] or tried, ignore_index=True)
+    with_rows = [table for table in tried if len(table)]
+    return found, pd.concat(with_rows or tried, ignore_index=True)
 
 
 def find_failures(
-    subject,
-    samples: list[Sample],
-    direction: str,
-    n: int,
-    dictionary,
-    shares=(0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7),
-):
+    subject, samples: list[Sample], direction: str, n: int, dictionary
+) -> list[tuple[object, float]]:
     """Prompts that the model answers with the competitor's answer: (prompt, share) pairs (§4.2.2).
 
     Natural failures first (share 0), as far as the samples reach; then, where the model allows it,
     samples whose instruction is weakened (`altered.weaken`) by the smallest share of its mirror
     image at which the answer turns. There may be fewer than `n`.
     """
-    ask = make_asker(subject, dictionary)
-    found, others = [], []
-    with tqdm(total=n, desc=f"failures to follow {direction}, {subject.name}") as bar:
-        for sample in samples:
-            if len(found) == n:
-                return found
-            try:
-                prompt = subject.encode(sample, direction)
-            except Unusable:
-                continue
-            if ask(prompt)["outcome"].item() == "competitor":
-                found.append((prompt, 0.0))
-                bar.update()
-            else:
-                others.append(sample)
-        for sample in others if altered.can_weaken(subject) else ():
-            for share in shares if len(found) < n else ():
-                try:
-                    prompt = altered.weaken(subject, sample, direction, share)
-                except (
-                    Unusable
-                ):  # with the paper's wording, which may be longer than the sample's own
-                    break
-                if ask(prompt)["outcome"].item() == "competitor":
-                    found.append((prompt, share))
-                    bar.update()
-                    break
-    return found
+    natural, tried = seek_failures(subject, samples, direction, NATURAL, n, dictionary)
+    right = set(tried.loc[tried["outcome"] != "competitor", "sample"])
+    others = [sample for sample in samples if sample.id in right]
+    weakened, _ = seek_failures(
+        subject, others, direction, WEAKENED, n - len(natural), dictionary, mixes=FINE_MIXES
+    )
+    return natural + weakened

@@ -3,7 +3,8 @@ nothing.
 
 Every figure has text following on the left and vision following on the right, bootstrap 95 %
 intervals over samples (a band along a curve covers all its points together), the number of samples
-in each panel, and its control in dashed grey.
+in each panel, and its control in dashed grey. It refuses a table without the columns that it draws
+(`style.draws`).
 """
 
 from reproduction.figures.ablations import fig14, fig14_beliefs

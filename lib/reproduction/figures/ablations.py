@@ -12,12 +12,11 @@ from reproduction.figures.style import (
     RED,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     say,
     strangers,
-    styled,
 )
 
 # Drawn in this order; the rings of the default stay visible where curves coincide.
@@ -28,7 +27,7 @@ READINGS = {
 }
 
 
-@styled
+@draws(beliefs=("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"))
 def fig14_beliefs(beliefs):
     """Latent decision alignment (Eq. 9) by layer under the readings of Fig. 14.
 
@@ -37,17 +36,7 @@ def fig14_beliefs(beliefs):
     beliefs : pandas.DataFrame
         From `readings.measure_readings`: one row per sample, following, reading, layer and
         dictionary (own, shuffled); phi_f, phi_c in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        beliefs,
-        ("model", "sample", "following", "reading", "layer", "dictionary", "phi_f", "phi_c"),
-        "fig14_beliefs",
-    )
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
     figure, axes = panels(
         "14",
@@ -79,7 +68,9 @@ def fig14_beliefs(beliefs):
     return figure
 
 
-@styled
+@draws(
+    interventions=("model", "sample", "following", "setting", "heads", "share", "factor", "outcome")
+)
 def fig14(interventions):
     """Fig. 14: modality-following ratio with top heads blocked (above) or amplified (below), ranked
     under several readings of Φ.
@@ -89,17 +80,7 @@ def fig14(interventions):
     interventions : pandas.DataFrame
         From `heads.scale_ranked`: one row per sample, following, setting, heads, draw, share and
         factor; outcome is follow, competitor or other.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        interventions,
-        ("model", "sample", "following", "setting", "heads", "share", "factor", "outcome"),
-        "fig14",
-    )
     table = interventions.assign(
         followed=(interventions["outcome"] == "follow").astype(float),
         percent=100 * interventions["share"],

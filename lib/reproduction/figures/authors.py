@@ -1,6 +1,6 @@
 """A run's layer-wise curves with those that the authors published laid over them."""
 
-from reproduction.claims import authors
+from reproduction.claims.authors import nearest, published
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -8,18 +8,17 @@ from reproduction.figures.style import (
     ORANGE,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
-from reproduction.numbers import authors as authors_of_numbers
+from reproduction.numbers import authors
 
 ROOM = 0.1  # nats: no axis shows less, so that rounding does not look like an effect
 
 
-@styled
+@draws(table=("model", "sample", "following", "pathway", "control", "layer", "nssd"))
 def fig_authors(table):
     """The curves of Figs. 3 and 4 that the authors published too, one panel a path: this run's and
     theirs, in nats.
@@ -37,28 +36,23 @@ def fig_authors(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "nssd"),
-        "fig_authors",
-    )
-    theirs, same = authors.nearest(table["model"].iloc[0])
-    published = authors.published(theirs)
-    absent = sorted({pathway for _, pathway in published} - set(table["pathway"]))
+    theirs, same = nearest(table["model"].iloc[0])
+    curves = published(theirs)
+    absent = sorted({pathway for _, pathway in curves} - set(table["pathway"]))
     if absent:
         why = (
             f"fig_authors needs every pathway of the authors' curves; the table lacks "
             f"{', '.join(absent)}: sweep them too."
         )
         raise ValueError(why)
-    comparison = authors_of_numbers.compare_curves(table).set_index(["following", "pathway"])
+    comparison = authors.compare_curves(table).set_index(["following", "pathway"])
     paths = {
-        way: [pathway for following, pathway in published if following == way] for way in DIRECTIONS
+        way: [pathway for following, pathway in curves if following == way] for way in DIRECTIONS
     }
     what = f"with the authors' curves of {'the same model' if same else 'another model'}, {theirs}"
-    aligned = table["layer"].nunique() == len(next(iter(published.values())).nssd)
+    aligned = table["layer"].nunique() == len(next(iter(curves.values())).nssd)
     figure, axes = panels("3, 4", what, table, rows=max(map(len, paths.values())), height=1.65)
     for column, following in enumerate(DIRECTIONS):
         for panel, pathway in zip(axes[:, column], paths[following]):
@@ -88,16 +82,16 @@ def fig_authors(table):
 
 def _overlay(axes, rows, theirs, path, aligned):
     """Both curves of one path; returns the number of our samples."""
-    whole = authors.published(theirs)[path].nssd
+    whole = published(theirs)[path].nssd
     layers = rows["layer"].nunique() or 1
     depths, their_depths = (
         (range(layers), range(len(whole)))
         if aligned
-        else (authors_of_numbers.depths(layers), authors_of_numbers.depths(len(whole)))
+        else (authors.depths(layers), authors.depths(len(whole)))
     )
     zero(axes)
     for share in (0.2, 0.4, 0.6, 0.8):
-        if part := authors.published(theirs, share).get(path):
+        if part := published(theirs, share).get(path):
             axes.plot(
                 their_depths,
                 part.nssd,

@@ -1,5 +1,6 @@
 """Figs. 5a and 5b: latent decision alignment, and answers with a path closed."""
 
+from arbitration.dataset.sample import SOURCE
 from arbitration.uncertainty import bootstrap
 from reproduction.figures.style import (
     BLUE,
@@ -10,16 +11,17 @@ from reproduction.figures.style import (
     RED,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     strangers,
-    styled,
 )
 from reproduction.numbers.estimates import images, per_sample
 
 
-@styled
+@draws(
+    beliefs=("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c")
+)
 def fig5a(beliefs):
     """Fig. 5a: share of samples whose instruction tokens favour the followed modality (LDAR, Eq.
     9), by layer.
@@ -29,17 +31,7 @@ def fig5a(beliefs):
     beliefs : pandas.DataFrame
         One row per sample, following, layer (−1: embedding), positions and dictionary; phi_f, phi_c
         in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        beliefs,
-        ("model", "sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"),
-        "fig5a",
-    )
     table = beliefs.assign(aligned=(beliefs["phi_f"] > beliefs["phi_c"]).astype(float))
     figure, axes = panels(
         "5a", "latent decision alignment at the instruction tokens", table, sharey=True
@@ -67,7 +59,7 @@ def fig5a(beliefs):
     return figure
 
 
-@styled
+@draws(paths=("model", "sample", "following", "blocked", "outcome"))
 def fig5b(paths):
     """Fig. 5b: what is answered when a direct path to the answer is closed in the critical layers.
 
@@ -79,9 +71,8 @@ def fig5b(paths):
     Raises
     ------
     ValueError
-        When columns are missing, or a path is.
+        When a path is missing.
     """
-    check_columns(paths, ("model", "sample", "following", "blocked", "outcome"), "fig5b")
     figure, axes = panels(
         "5b",
         "answers with a direct path to the generated tokens closed",
@@ -92,7 +83,7 @@ def fig5b(paths):
     parts = [("follow", None, ""), ("competitor", FAINT, "///"), ("other", FAINT, "")]
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = paths[paths["following"] == following]
-        own = {"text": "context", "vision": "vision"}[following]
+        own = SOURCE[following]
         blocked = [
             ("none", "nothing"),
             ("instruction→last", "instruction"),

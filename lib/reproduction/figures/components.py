@@ -10,16 +10,17 @@ from reproduction.figures.style import (
     PINK,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     strangers,
-    styled,
     zero,
 )
 
+KEYS = ("model", "sample", "following", "layer", "dictionary")
 
-@styled
+
+@draws(components=(*KEYS, "signal_f", "signal_c"))
 def fig6a(components):
     """Fig. 6a: signal (Eq. 8) of the followed modality and of its competitor at the instruction
     tokens, by layer.
@@ -29,11 +30,6 @@ def fig6a(components):
     components : pandas.DataFrame
         One row per sample, following, layer and dictionary (own, shuffled); signals and increments
         in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _components(
         components,
@@ -45,7 +41,7 @@ def fig6a(components):
     )
 
 
-@styled
+@draws(components=(*KEYS, "attention_signal", "mlp_signal"))
 def fig6b(components):
     """Fig. 6b: what attention and MLP of each layer add to the followed modality's signal (Eqs. 10
     and 11).
@@ -55,11 +51,6 @@ def fig6b(components):
     components : pandas.DataFrame
         One row per sample, following, layer and dictionary (own, shuffled); signals and increments
         in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _components(
         components,
@@ -71,7 +62,7 @@ def fig6b(components):
     )
 
 
-@styled
+@draws(components=(*KEYS, "attention_margin", "mlp_margin"))
 def fig7(components):
     """Fig. 7: what attention and MLP of each layer add to the arbitration margin (Eqs. 10 and 11).
 
@@ -80,11 +71,6 @@ def fig7(components):
     components : pandas.DataFrame
         One row per sample, following, layer and dictionary (own, shuffled); signals and increments
         in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _components(
         components,
@@ -97,11 +83,6 @@ def fig7(components):
 
 
 def _components(table, number, what, unit, lines, controls):
-    check_columns(
-        table,
-        ("model", "sample", "following", "layer", "dictionary", *(name for name, *_ in lines)),
-        f"fig{number}",
-    )
     figure, axes = panels(number, what, table)
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]

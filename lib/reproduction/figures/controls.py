@@ -2,6 +2,7 @@
 
 from matplotlib.ticker import MaxNLocator
 
+from arbitration.dataset.sample import SOURCE
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -10,10 +11,9 @@ from reproduction.figures.style import (
     ORANGE,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
 from reproduction.numbers.controls import INSTRUCTION, TRAINED, WEIGHTS
@@ -24,11 +24,12 @@ LOOKS = {
     INSTRUCTION: ("control: a label drawn at random", GREY, "x", "--"),
     WEIGHTS: ("control: random weights", ORANGE, "v", ":"),
 }
-#: The path from the tokens of the modality that is instructed.
-OWN = {"text": "context→instruction", "vision": "vision→instruction"}
 
 
-@styled
+@draws(
+    paths=("model", "sample", "following", "pathway", "layer", "nssd"),
+    components=("model", "sample", "following", "layer", "signal_f", "signal_c"),
+)
 def fig_controls(paths, components):
     """NSSD of the path into the anchors, and LDAR, by layer: trained, with shuffled labels, with
     random weights.
@@ -40,27 +41,12 @@ def fig_controls(paths, components):
     components : dict of kind to pandas.DataFrame
         The same like those of `components.measure_components`, of one dictionary; signals in
         logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    for kind in paths:
-        check_columns(
-            paths[kind],
-            ("model", "sample", "following", "pathway", "layer", "nssd"),
-            f"fig_controls ({kind})",
-        )
-        check_columns(
-            components[kind],
-            ("model", "sample", "following", "layer", "signal_f", "signal_c"),
-            f"fig_controls ({kind})",
-        )
     figure, axes = panels(
         "C1", "the same measures where there is nothing to find", paths[TRAINED], rows=2, height=2.6
     )
     for (above, under), following in zip(axes.T, DIRECTIONS):
+        own = f"{SOURCE[following]}→instruction"
         zero(above)
         under.axhline(0.5, color=FAINT, linewidth=0.9, zorder=0)
         for kind in (kind for kind in LOOKS if kind in paths):
@@ -76,7 +62,7 @@ def fig_controls(paths, components):
                 "dashes": dashes,
                 "fill": 0.13,
             }
-            band(above, rows[rows["pathway"] == OWN[following]], "nssd", **looks)
+            band(above, rows[rows["pathway"] == own], "nssd", **looks)
             n = band(
                 under,
                 signals.assign(aligned=(signals["signal_f"] > signals["signal_c"]).astype(float)),
@@ -85,7 +71,7 @@ def fig_controls(paths, components):
             )
         above.set(
             xlabel="centre of the blocked window (layer, 0-based)",
-            ylabel=f"NSSD {OWN[following]} (nats)",
+            ylabel=f"NSSD {own} (nats)",
         )
         under.set(xlabel="layer (0-based)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03))
         for panel in (above, under):  # every other curve has as many samples as the LDARs

@@ -17,17 +17,16 @@ from reproduction.figures.style import (
     PINK,
     RED,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
 )
 from reproduction.numbers.dataset import PARTS
 
 GROUPS = {"vision": BLUE, "context": ORANGE, "instruction": PINK, "last": RED, "template": GREY}
 
 
-@styled
+@draws(groups_table=("following", "position", "token", "group"))
 def fig2(sample, groups_table, forms):
     """Fig. 2: one conflict sample, the groups of its tokens, and the answers' surface forms.
 
@@ -39,7 +38,6 @@ def fig2(sample, groups_table, forms):
     forms : dict
         Surface forms under ``"vision"`` and ``"text"``.
     """
-    check_columns(groups_table, ("following", "position", "token", "group"), "fig2")
     kind = f" ({sample.task.replace('_', ' ')})" if sample.task else ""
     figure, axes = panels(
         2, f"one conflict sample, {sample.id}{kind}", groups_table, rows=2, height=1.55
@@ -96,7 +94,10 @@ def _token_lines(axes, rows, width=68):
 SPLIT_LOOKS = ((BLUE, ""), (ORANGE, "///"), (GREEN, "..."), (PINK, "xxx"))
 
 
-@styled
+@draws(
+    texts=("sample", "split", "task", "part", "words"),
+    answers=("sample", "task", "answer", "forms"),
+)
 def fig_set(texts, answers):
     """Appendix B: samples by task and split, lengths of the texts, and forms of the answers. Counts
     of a whole set, without intervals.
@@ -109,13 +110,11 @@ def fig_set(texts, answers):
     Raises
     ------
     ValueError
-        When columns or rows are missing.
+        When rows are missing.
     """
     if not len(texts):
         why = "fig_set was given a table without rows; give the texts of a set that has samples"
         raise ValueError(why)
-    check_columns(texts, ("sample", "split", "task", "part", "words"), "fig_set")
-    check_columns(answers, ("sample", "task", "answer", "forms"), "fig_set")
     figure = Figure(figsize=(8.6, 3.3), layout="constrained")
     figure.suptitle(
         "App. B · what the set consists of", x=0.01, ha="left", fontsize=10.5, fontweight="bold"

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.ticker import LogFormatter
 
+from arbitration.equations.heads import share_count
 from arbitration.uncertainty import bootstrap, simultaneous
 from reproduction.figures.style import (
     ALWAYS_DARK,
@@ -16,17 +17,15 @@ from reproduction.figures.style import (
     RED,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     samples_by,
     say,
-    styled,
     zero,
 )
 from reproduction.numbers.estimates import images
 
-TOP_SHARE = 0.05  # the paper's 40 heads of 784
 # Drawn in this order; the rings of the top heads stay visible where curves coincide.
 HEAD_SETS = {
     "random": ("control: as many random heads", GREY, "x", "--", 4),
@@ -35,8 +34,21 @@ HEAD_SETS = {
     "target": ("top heads", RED, "o", "-", 8),
 }
 
+INTERVENTIONS = (
+    "model",
+    "sample",
+    "following",
+    "setting",
+    "heads",
+    "share",
+    "count",
+    "factor",
+    "positions",
+    "outcome",
+)
 
-@styled
+
+@draws(heads=("model", "sample", "following", "layer", "head", "margin"))
 def fig8(heads):
     """Fig. 8: each head's contribution to the arbitration margin (Eq. 12, logits), as a map and
     sorted.
@@ -44,7 +56,6 @@ def fig8(heads):
     The sorted panel ranks heads on every second sample and shows the means of the others, so that
     an order that chance made does not look like a slope.
     """
-    check_columns(heads, ("model", "sample", "following", "layer", "head", "margin"), "fig8")
     figure, axes = panels(8, "heads that move the arbitration margin", heads, rows=2, height=2.9)
     for (top, bottom), following in zip(axes.T, DIRECTIONS):
         here = heads[heads["following"] == following]
@@ -60,7 +71,7 @@ def fig8(heads):
             mean.T, cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="face", linewidth=0.3
         )
         figure.colorbar(mesh, ax=top, label="margin (logits)", pad=0.01)
-        best = np.argsort(-mean, axis=None)[: max(1, int(TOP_SHARE * mean.size))]
+        best = np.argsort(-mean, axis=None)[: share_count(mean.size)]
         layers, indices = np.unravel_index(best, shape)
         top.scatter(
             layers + 0.5,
@@ -120,7 +131,7 @@ def _sorted_heads(axes, values, top):
     axes.set(xlabel="rank of the head (dotted: top 5 %)", ylabel="margin (logits)")
 
 
-@styled
+@draws(interventions=INTERVENTIONS)
 def fig9_blocking(interventions, positions="instruction"):
     """Fig. 9, left: modality-following ratio against the share of blocked heads.
 
@@ -131,11 +142,6 @@ def fig9_blocking(interventions, positions="instruction"):
         follow, competitor or other.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _interventions(
         interventions,
@@ -149,7 +155,7 @@ def fig9_blocking(interventions, positions="instruction"):
     )
 
 
-@styled
+@draws(interventions=INTERVENTIONS)
 def fig9_amplification(interventions, positions="instruction"):
     """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads'
     outputs.
@@ -161,11 +167,6 @@ def fig9_amplification(interventions, positions="instruction"):
         follow, competitor or other.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _interventions(
         interventions,
@@ -180,22 +181,6 @@ def fig9_amplification(interventions, positions="instruction"):
 
 
 def _interventions(table, number, what, setting, along, positions, label, scale):
-    check_columns(
-        table,
-        (
-            "model",
-            "sample",
-            "following",
-            "setting",
-            "heads",
-            "share",
-            "count",
-            "factor",
-            "positions",
-            "outcome",
-        ),
-        f"fig{number}",
-    )
     where = {
         "instruction": "the instruction tokens",
         "last": "the last token",

@@ -11,10 +11,9 @@ from reproduction.figures.style import (
     SKY,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
 
@@ -28,6 +27,8 @@ PATHWAYS = {
     "vision→context": (GREEN, "s"),
     "instruction→last": (PINK, "P"),
 }
+
+CURVES = ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd")
 
 
 def curves(panel, table, pathways):
@@ -60,7 +61,7 @@ def curves(panel, table, pathways):
     return n
 
 
-@styled
+@draws(table=CURVES)
 def fig3(table):
     """Fig. 3: signed divergence (Eq. 7) when a path among vision, text and the last token is
     closed, by layer.
@@ -73,7 +74,7 @@ def fig3(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
     return _knockout(
         table,
@@ -83,7 +84,7 @@ def fig3(table):
     )
 
 
-@styled
+@draws(table=CURVES)
 def fig4(table):
     """Fig. 4: signed divergence (Eq. 7) with the text split into context and instruction, by layer.
 
@@ -95,7 +96,7 @@ def fig4(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
     return _knockout(
         table,
@@ -113,11 +114,6 @@ def fig4(table):
 
 
 def _knockout(table, number, what, pathways):
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"),
-        f"fig{number}",
-    )
     absent = sorted(set(pathways) - set(table["pathway"]))
     if absent:
         why = (

@@ -15,10 +15,9 @@ from reproduction.figures.style import (
     RED,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
     zero,
 )
 from reproduction.measures.paths import SPANS
@@ -41,8 +40,10 @@ ORDER = {
     "distanced": "neutral, modality, question",
 }
 
+CURVES = ("model", "sample", "following", "layout", "pathway", "control", "layer", "nssd")
 
-@styled
+
+@draws(table=CURVES)
 def fig_spans_in(table, answers):
     """NSSD (Eq. 7) of the paths from the instructed modality into each sentence of the instruction,
     a row for each layout.
@@ -54,11 +55,6 @@ def fig_spans_in(table, answers):
         layer, nssd in nats.
     answers : pandas.DataFrame
         From `layouts.ask_layouts`: how many follow under each layout.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
     return _spans(
         table,
@@ -69,7 +65,7 @@ def fig_spans_in(table, answers):
     )
 
 
-@styled
+@draws(table=CURVES)
 def fig_spans_out(table, answers):
     """NSSD (Eq. 7) of the paths from each sentence of the instruction to the last token, a row for
     each layout; as `fig_spans_in`.
@@ -84,11 +80,6 @@ def fig_spans_out(table, answers):
 
 
 def _spans(table, answers, number, what, path):
-    check_columns(
-        table,
-        ("model", "sample", "following", "layout", "pathway", "control", "layer", "nssd"),
-        f"Fig. {number}",
-    )
     figure, axes = panels(number, what, table, rows=len(LAYOUTS), height=2.3, sharey="col")
     for row, layout in zip(axes, LAYOUTS):
         for panel, way in zip(row, DIRECTIONS):

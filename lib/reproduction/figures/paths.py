@@ -15,10 +15,9 @@ from reproduction.figures.style import (
     PAPER,
     RED,
     below,
-    check_columns,
     count,
+    draws,
     panels,
-    styled,
 )
 from reproduction.numbers.estimates import chosen, extreme, wide
 
@@ -81,7 +80,7 @@ def extremes(table):
     return pd.DataFrame(rows)
 
 
-@styled
+@draws(table=("model", "sample", "following", "pathway", "control", "layer", "nssd"))
 def fig1(table):
     """Fig. 1: the paths of the cues, each arrow as wide as its largest effect (Eq. 7) over the
     layers.
@@ -98,11 +97,8 @@ def fig1(table):
     Raises
     ------
     ValueError
-        When columns are missing, or a pathway is.
+        When a pathway is missing.
     """
-    check_columns(
-        table, ("model", "sample", "following", "pathway", "control", "layer", "nssd"), "fig1"
-    )
     absent = sorted(set(PATHS) - set(table["pathway"]))
     if absent:
         why = (

@@ -17,11 +17,10 @@ from reproduction.figures.style import (
     RED,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     strangers,
-    styled,
     zero,
 )
 from reproduction.measures.ability import FACTORS
@@ -32,9 +31,15 @@ ROLES = (
     ("out of the instruction", PINK, "P"),
     ("past the instruction", BLUE, "^"),
 )
+INCREMENTS = {
+    "attention_signal": "attention: signal",
+    "mlp_signal": "MLP: signal",
+    "attention_margin": "attention: margin",
+    "mlp_margin": "MLP: margin",
+}
 
 
-@styled
+@draws(table=("model", "sample", "following", "pathway", "control", "layer", "nssd"))
 def fig_stability(table):
     """Peak of the NSSD (Eq. 7) on nested parts of the samples, and on parts that share none.
 
@@ -42,17 +47,7 @@ def fig_stability(table):
     ----------
     table : pandas.DataFrame
         From `knockout_sweep`, with its controls; nssd in nats.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "nssd"),
-        "fig_stability",
-    )
     peaks = stability(table)
     figure, axes = panels("R3", "peaks on parts of the samples", table)
     for panel, way in zip(axes[0], DIRECTIONS):
@@ -109,7 +104,7 @@ def fig_stability(table):
     return figure
 
 
-@styled
+@draws(table=("model", "sample", "following", "pathway", "control", "layer", "nssd", "divergence"))
 def fig_whole(table):
     """Divergence of the whole next-token distribution beside the NSSD, a row for each main pathway.
 
@@ -117,17 +112,7 @@ def fig_whole(table):
     ----------
     table : pandas.DataFrame
         From `knockout_sweep`, with its controls: nssd and divergence in nats.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "nssd", "divergence"),
-        "fig_whole",
-    )
     figure, axes = panels(
         "R4", "the whole vocabulary instead of two answers", table, rows=3, height=2.1
     )
@@ -171,7 +156,7 @@ def fig_whole(table):
     return figure
 
 
-@styled
+@draws(components=("model", "sample", "following", "layer", "dictionary", *INCREMENTS))
 def fig_failures(components, failed):
     """What attention and MLP add to signal and margin on prompts that fail, against prompts that
     follow.
@@ -181,31 +166,15 @@ def fig_failures(components, failed):
     components, failed : pandas.DataFrame
         From `components.measure_components`: prompts that follow, and failures (with the column
         mix); increments in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    rows = [
-        ("attention_signal", "attention: signal"),
-        ("mlp_signal", "MLP: signal"),
-        ("attention_margin", "attention: margin"),
-        ("mlp_margin", "MLP: margin"),
-    ]
-    check_columns(
-        components,
-        ("model", "sample", "following", "layer", "dictionary", *(name for name, _ in rows)),
-        "fig_failures",
-    )
     figure, axes = panels(
         "R5",
         "where failures fail, at the instruction tokens",
         components,
-        rows=len(rows),
+        rows=len(INCREMENTS),
         height=2.0,
     )
-    for line, (name, label) in zip(axes, rows):
+    for line, (name, label) in zip(axes, INCREMENTS.items()):
         for panel, way in zip(line, DIRECTIONS):
             fails, good = (table[table["following"] == way] for table in (failed, components))
             zero(panel)
@@ -236,7 +205,9 @@ def fig_failures(components, failed):
     return figure
 
 
-@styled
+@draws(
+    last=("model", "sample", "following", "layer", "dictionary", "attention_margin", "mlp_margin")
+)
 def fig_last(components, last):
     """What attention and MLP add to the margin at the last position and, on the same prompts, at
     the instruction tokens.
@@ -246,17 +217,7 @@ def fig_last(components, last):
     components, last : pandas.DataFrame
         From `components.measure_components`, at the instruction tokens and at the last position;
         increments in logits.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        last,
-        ("model", "sample", "following", "layer", "dictionary", "attention_margin", "mlp_margin"),
-        "fig_last",
-    )
     figure, axes = panels(
         "R6", "increments of the margin at the last position", last, rows=2, height=2.4
     )
@@ -288,7 +249,7 @@ def fig_last(components, last):
     return figure
 
 
-@styled
+@draws(answers=("model", "sample", "following", "kind", "heads", "factor", "outcome"))
 def fig_ability(answers, reading):
     """What is answered and read while the top 5 % of the heads are blocked or doubled: conflicts,
     one modality alone, plain English.
@@ -297,17 +258,7 @@ def fig_ability(answers, reading):
     ----------
     answers, reading : pandas.DataFrame
         From `ability.measure_ability` and `ability.measure_reading`.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        answers,
-        ("model", "sample", "following", "kind", "heads", "factor", "outcome"),
-        "fig_ability",
-    )
     figure, axes = panels(
         "R7",
         "general ability with 5 % of the heads scaled",

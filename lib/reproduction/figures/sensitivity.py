@@ -4,6 +4,7 @@ top heads do together.
 
 import numpy as np
 
+from arbitration.equations.heads import SHARE, share_count
 from arbitration.uncertainty import bootstrap, rank_correlation
 from reproduction.cohorts.failures import SOURCES
 from reproduction.figures.style import (
@@ -18,18 +19,16 @@ from reproduction.figures.style import (
     SKY,
     band,
     below,
-    check_columns,
     count,
+    draws,
     panels,
     samples_by,
     say,
-    styled,
     zero,
 )
 from reproduction.measures.heads import METHODS, PLACES
 from reproduction.numbers.estimates import images, per_sample
 
-TOP_SHARE, FACTOR = 0.05, 2.0
 INTERVENTIONS = (
     "model",
     "sample",
@@ -62,7 +61,10 @@ HEAD_SETS = {
 WHERE = {"instruction": "at the instruction tokens", "last": "at the last token", "both": "at both"}
 
 
-@styled
+@draws(
+    scores=("model", "sample", "following", "layer", "head", "eq12", "sensitivity_instruction"),
+    effects=("sample", "following", "positions", "layer", "head", "effect"),
+)
 def fig_head_truth(scores, effects):
     """Each head's score on one half of the samples against what silencing it alone does on the
     other half.
@@ -74,14 +76,6 @@ def fig_head_truth(scores, effects):
     effects : DataFrame
         From `heads.silence_heads`; its rows at the instruction tokens are drawn.
     """
-    check_columns(
-        scores,
-        ("model", "sample", "following", "layer", "head", "eq12", "sensitivity_instruction"),
-        "fig_head_truth",
-    )
-    check_columns(
-        effects, ("sample", "following", "positions", "layer", "head", "effect"), "fig_head_truth"
-    )
     figure, axes = panels(
         "H1", "does a ranking foretell what a head does alone?", scores, rows=2, height=2.7
     )
@@ -103,7 +97,7 @@ def fig_head_truth(scores, effects):
 
 
 def _scatter(axes, score, truth, label):
-    top = np.argsort(-score, kind="stable")[: max(1, int(TOP_SHARE * len(score)))]
+    top = np.argsort(-score, kind="stable")[: share_count(len(score))]
     mean = truth.mean().to_numpy()
     zero(axes)
     axes.plot(score, mean, ".", color=GREY, markersize=4, label="heads")
@@ -135,12 +129,11 @@ def _scatter(axes, score, truth, label):
     axes.set(xlabel=label, ylabel="lead lost without it (nats)")
 
 
-@styled
+@draws(interventions=INTERVENTIONS)
 def fig_head_blocking(interventions):
     """Modality-following ratio against the share of heads blocked at the instruction tokens, for
     both rankings and their controls.
     """
-    check_columns(interventions, INTERVENTIONS, "fig_head_blocking")
     figure, axes = panels(
         "H2", "blocking heads at the instruction tokens", interventions, height=3.0, sharey=True
     )
@@ -157,12 +150,11 @@ def fig_head_blocking(interventions):
     return figure
 
 
-@styled
+@draws(interventions=(*INTERVENTIONS, "source"))
 def fig_head_amplification(interventions):
     """Modality-following ratio of failures against the factor on 5 % of the heads, a row for each
     source of failures.
     """
-    check_columns(interventions, (*INTERVENTIONS, "source"), "fig_head_amplification")
     figure, axes = panels(
         "H4",
         "amplifying heads at the instruction tokens",
@@ -217,13 +209,12 @@ def _curves(axes, table, along, scale, unit):
     axes.axhline(start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention")
 
 
-@styled
+@draws(interventions=INTERVENTIONS)
 def fig_head_cases(interventions):
     """Modality-following ratio with 5 % of the heads blocked, by where and by how the heads were
     chosen; every random draw a dot.
     """
-    check_columns(interventions, INTERVENTIONS, "fig_head_cases")
-    blocked = interventions[np.isclose(interventions["share"].astype(float), TOP_SHARE)]
+    blocked = interventions[np.isclose(interventions["share"].astype(float), SHARE)]
     figure, axes = panels("H3", "5 % of the heads blocked", interventions, height=5.2, sharey=True)
     for panel, direction in zip(axes[0], DIRECTIONS):
         here = blocked[blocked["following"] == direction]

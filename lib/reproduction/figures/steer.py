@@ -16,10 +16,9 @@ from reproduction.figures.style import (
     ORANGE,
     RED,
     below,
-    check_columns,
     count,
+    draws,
     say,
-    styled,
 )
 from reproduction.measures.beliefs import OWN, SHUFFLED
 from reproduction.measures.heads import METHODS
@@ -28,7 +27,10 @@ WORDS = {"eq12": "top heads by Eq. 12", "sensitivity": "top heads by sensitivity
 LOOKS = {"eq12": (BLUE, "D"), "sensitivity": (RED, "o")}
 
 
-@styled
+@draws(
+    decision=("layer", "positions", "dictionary", "phi_f", "phi_c", "draw"),
+    effects=("model", "sample", "following", "heads", "draw", "factor", "lead"),
+)
 def fig_steer(decision, effects):
     """Above, both answers' signals by layer at the instruction tokens and at the last; below, the
     lead with heads scaled.
@@ -42,18 +44,7 @@ def fig_steer(decision, effects):
         From `steering.trace_decision`.
     effects : DataFrame
         From `steering.measure_effects`.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        decision, ("layer", "positions", "dictionary", "phi_f", "phi_c", "draw"), "fig_steer"
-    )
-    check_columns(
-        effects, ("model", "sample", "following", "heads", "draw", "factor", "lead"), "fig_steer"
-    )
     figure = Figure(figsize=(8.6, 6.4), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=[3.1, 2.9])
     model, sample, way = (effects[name].iloc[0] for name in ("model", "sample", "following"))

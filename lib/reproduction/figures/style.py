@@ -1,6 +1,7 @@
 """How figures look: colours, panels, intervals, and publishing in a light and a dark theme."""
 
 import functools
+import inspect
 import io
 import json
 import re
@@ -79,28 +80,46 @@ def settings():
     return matplotlib.style.context(RC, after_reset=True)
 
 
-def styled(draw):
-    """Run a drawing function under this module's settings, whatever the caller's are."""
+def draws(**needed):
+    """Make a function draw a figure: under this module's settings, whatever the caller's are, and
+    of tables that can carry it.
 
-    @functools.wraps(draw)
-    def run(*arguments, **options):
-        with settings():
-            figure = draw(*arguments, **options)
-            figure.draw_without_rendering()
-        return figure
+    A table without rows can: its panels say that nothing was measured (`count`).
 
-    return run
-
-
-def check_columns(table, needed, what):
-    """Refuse a table that cannot carry a figure. One without rows can: its panels say that nothing
-    was measured (`count`).
+    Parameters
+    ----------
+    **needed
+        For each table that the function takes, by the argument's name, the columns that it draws.
+        Where the argument is a dict of tables, each needs them.
 
     Raises
     ------
     ValueError
-        When columns are missing; the message names them and the figure.
+        By the function, when a table lacks columns; the message names them and the figure.
     """
+
+    def make(draw):
+        parts = inspect.signature(draw)
+
+        @functools.wraps(draw)
+        def run(*arguments, **options):
+            given = parts.bind(*arguments, **options).arguments
+            for name, columns in needed.items():
+                tables = given[name] if isinstance(given[name], dict) else {"": given[name]}
+                for kind, table in tables.items():
+                    what = f"{draw.__name__} ({kind})" if kind else draw.__name__
+                    _check_columns(table, columns, what)
+            with settings():
+                figure = draw(*arguments, **options)
+                figure.draw_without_rendering()
+            return figure
+
+        return run
+
+    return make
+
+
+def _check_columns(table, needed, what):
     missing = [name for name in needed if name not in table.columns]
     if missing:
         why = (

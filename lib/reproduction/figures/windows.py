@@ -2,19 +2,11 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from reproduction.figures.knockout import curves
-from reproduction.figures.style import (
-    DIRECTIONS,
-    below,
-    check_columns,
-    count,
-    panels,
-    styled,
-    zero,
-)
+from reproduction.figures.knockout import CURVES, curves
+from reproduction.figures.style import DIRECTIONS, below, count, draws, panels, zero
 
 
-@styled
+@draws(table=CURVES)
 def fig10(table):
     """Fig. 10: signed divergence (Eq. 7) when a path is closed in windows of several widths, by the
     window's centre.
@@ -24,17 +16,7 @@ def fig10(table):
     table : pandas.DataFrame
         One row per sample, following, pathway, control, width and layer (`knockout_sweep`); nssd in
         nats.
-
-    Raises
-    ------
-    ValueError
-        When columns are missing.
     """
-    check_columns(
-        table,
-        ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd"),
-        "fig10",
-    )
     widths, pathways = sorted(table["width"].unique()), list(dict.fromkeys(table["pathway"]))
     figure, axes = panels(
         10,

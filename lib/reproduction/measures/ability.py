@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from arbitration.equations.heads import Head, random_heads, scale_heads, share_count
+from arbitration.equations.heads import FACTOR, SHARE, Head, random_heads, scale_heads, share_count
 from arbitration.files.folders import DATA
 from arbitration.models import altered
 from reproduction.measures.heads import Case, list_paper_settings, scale_sets
 
-SHARE, FACTORS = 0.05, (0.0, 2.0)  # of all heads; blocked and amplified
+FACTORS = (0.0, FACTOR)  # blocked and amplified
 KINDS = ("conflict", "alone")
 
 
@@ -106,7 +106,7 @@ def measure_reading(
         model, sample (number of the sentence), heads ("original", a direction whose top heads they
         are, or "random"), draw, factor, nats.
     """
-    lines, count = plain_sentences(), share_count(subject, SHARE)
+    lines, count = plain_sentences(), share_count(subject.total_heads)
     sets = [(way, 0, order[:count]) for way, order in rankings.items() if order]
     sets += [("random", draw, random_heads(subject, count, seed + draw)) for draw in range(draws)]
     cases = [("original", 0, 1.0, [])] + [

@@ -6,7 +6,7 @@ import torch
 from arbitration.dataset import words
 from arbitration.engine import generation
 from arbitration.engine.plain import decision, next_token_logits
-from reproduction.measures.rows import identified, identity
+from arbitration.models.prompt import identity
 
 
 def outcome_of(answer: str, prompt, dictionary) -> str:
@@ -19,6 +19,7 @@ def ask(subject, prompt, dictionary) -> pd.DataFrame:
     answer, token = generation.first_answer(subject, prompt)
     outcome = outcome_of(answer, prompt, dictionary)
     record = {
+        **identity(subject, prompt),
         "task": prompt.sample.task,
         "split": prompt.sample.split,
         "answer": answer,
@@ -29,7 +30,7 @@ def ask(subject, prompt, dictionary) -> pd.DataFrame:
         "y_c": prompt.y_c,
         "spelling": subject.spelling,
     }
-    return identified(pd.DataFrame([record]), subject, prompt)
+    return pd.DataFrame([record])
 
 
 @torch.no_grad()

@@ -5,7 +5,8 @@ import pandas as pd
 from arbitration.dataset.sample import Sample
 from arbitration.equations.attribution import signals
 from arbitration.equations.trace import trace
-from reproduction.measures.rows import identified, to_numbers
+from arbitration.models.prompt import identity
+from reproduction.measures.rows import to_numbers
 
 OWN, SHUFFLED = "own", "shuffled"
 
@@ -34,18 +35,16 @@ def measure_beliefs(subject, prompt, dictionary, borrowed: Sample, **options) ->
             followed, competitor = signals(
                 subject, prompt, dictionary, sample=sample, **own_options
             )
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "layer": range(-1, subject.n_layers),
-                        "positions": name,
-                        "dictionary": source,
-                        "phi_f": to_numbers(followed(residual[:, place])),
-                        "phi_c": to_numbers(competitor(residual[:, place])),
-                    }
-                )
-            )
-    return identified(pd.concat(frames, ignore_index=True), subject, prompt)
+            columns = {
+                **identity(subject, prompt),
+                "layer": range(-1, subject.n_layers),
+                "positions": name,
+                "dictionary": source,
+                "phi_f": to_numbers(followed(residual[:, place])),
+                "phi_c": to_numbers(competitor(residual[:, place])),
+            }
+            frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
 
 
 def list_dictionaries(prompt, borrowed: Sample | None) -> list[tuple[str, Sample]]:

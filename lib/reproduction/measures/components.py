@@ -5,8 +5,9 @@ import pandas as pd
 from arbitration.dataset.sample import Sample
 from arbitration.equations.attribution import signals, sublayer_increments
 from arbitration.equations.trace import trace
+from arbitration.models.prompt import identity
 from reproduction.measures.beliefs import list_dictionaries
-from reproduction.measures.rows import identified, to_numbers
+from reproduction.measures.rows import to_numbers
 
 
 def measure_components(
@@ -30,18 +31,16 @@ def measure_components(
         followed, competitor = signals(subject, prompt, dictionary, sample=sample, **options)
         signal = sublayer_increments(residual[:-1], attention, mlp, followed)
         rival = sublayer_increments(residual[:-1], attention, mlp, competitor)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "layer": range(subject.n_layers),
-                    "dictionary": source,
-                    "attention_signal": to_numbers(signal[0]),
-                    "mlp_signal": to_numbers(signal[1]),
-                    "attention_margin": to_numbers(signal[0] - rival[0]),
-                    "mlp_margin": to_numbers(signal[1] - rival[1]),
-                    "signal_f": to_numbers(followed(residual[1:])),
-                    "signal_c": to_numbers(competitor(residual[1:])),
-                }
-            )
-        )
-    return identified(pd.concat(frames, ignore_index=True), subject, prompt)
+        columns = {
+            **identity(subject, prompt),
+            "layer": range(subject.n_layers),
+            "dictionary": source,
+            "attention_signal": to_numbers(signal[0]),
+            "mlp_signal": to_numbers(signal[1]),
+            "attention_margin": to_numbers(signal[0] - rival[0]),
+            "mlp_margin": to_numbers(signal[1] - rival[1]),
+            "signal_f": to_numbers(followed(residual[1:])),
+            "signal_c": to_numbers(competitor(residual[1:])),
+        }
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)

@@ -28,6 +28,7 @@ from arbitration.equations.heads import (
     shared_heads,
 )
 from arbitration.equations.sensitivity import gain_gradients
+from arbitration.models.prompt import identity
 from reproduction.measures.answers import outcome_of
 
 PLACES = ("instruction", "last", "both")
@@ -108,9 +109,7 @@ def silence_heads(
         frames.append(
             pd.DataFrame(
                 {
-                    "model": subject.name,
-                    "sample": prompt.sample.id,
-                    "following": prompt.following,
+                    **identity(subject, prompt),
                     "positions": positions,
                     "layer": layers,
                     "head": heads,
@@ -141,7 +140,7 @@ def rank_heads(scores: pd.DataFrame) -> dict[tuple[str, str, str], list[Head]]:
 
 def keep_top(subject, orders: dict, share: float) -> dict:
     """The top share of all heads of each order: what scaling no more than that can depend on."""
-    count = share_count(subject, share)
+    count = share_count(subject.total_heads, share)
     return {key: order[:count] for key, order in orders.items()}
 
 
@@ -251,7 +250,7 @@ def list_settings(
         ("random"), by draws.
     """
     for case in cases:
-        count = share_count(subject, case.share)
+        count = share_count(subject.total_heads, case.share)
         for method in METHODS:
             top = orders.get((method, positions, direction), [])[:count]
             if not top:
@@ -296,7 +295,7 @@ def list_paper_settings(
         last.
     """
     for case in cases:
-        count = share_count(subject, case.share)
+        count = share_count(subject.total_heads, case.share)
         top = {way: order[:count] for way, order in rankings.items()}
         target = top[direction]
         if target:
@@ -363,9 +362,7 @@ def scale_sets(
         subject, prompt, torch.stack(gains), positions_of(prompt, positions)
     )
     names = {
-        "model": subject.name,
-        "sample": prompt.sample.id,
-        "following": prompt.following,
+        **identity(subject, prompt),
         "setting": setting,
         "positions": positions,
     }
@@ -443,7 +440,7 @@ def scale_ranked(
     """
     sets = []
     for share, factor in cases:
-        case, count = Case(share, factor, draws), share_count(subject, share)
+        case, count = Case(share, factor, draws), share_count(subject.total_heads, share)
         sets += [
             Setting(name, "", 0, case, tuple(order[prompt.following][:count]), None)
             for name, order in rankings.items()

@@ -9,9 +9,9 @@ from arbitration.dataset.sample import SOURCE
 from arbitration.engine import generation
 from arbitration.engine.sweep import knockout_tables
 from arbitration.equations.knockout import Pathway
+from arbitration.models.prompt import identity
 from reproduction.measures.answers import outcome_of
 from reproduction.measures.readings import WIDENED, widen
-from reproduction.measures.rows import identified
 
 
 def critical_layers(n_layers: int) -> range:
@@ -34,7 +34,7 @@ def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.D
         blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with
         as many random sources as the instruction has tokens), answer, outcome.
     """
-    own = {"vision": "vision", "text": "context"}[prompt.following]
+    own = SOURCE[prompt.following]
     cases = {
         "none": [],
         "instruction→last": [Pathway("instruction", "last")],
@@ -42,11 +42,13 @@ def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.D
         "random→last": [Pathway("instruction", "last", control=seed)],
     }
     answers = generation.answers_without(subject, prompt, list(cases.values()), layers)
-    rows = [
-        {"blocked": blocked, "answer": answer, "outcome": outcome_of(answer, prompt, dictionary)}
-        for blocked, answer in zip(cases, answers)
-    ]
-    return identified(pd.DataFrame(rows), subject, prompt)
+    columns = {
+        **identity(subject, prompt),
+        "blocked": list(cases),
+        "answer": answers,
+        "outcome": [outcome_of(answer, prompt, dictionary) for answer in answers],
+    }
+    return pd.DataFrame(columns)
 
 
 def sweep_into(

@@ -15,8 +15,9 @@ from torch import Tensor
 from arbitration.dataset.entities import EntityDictionary
 from arbitration.equations.attribution import signals
 from arbitration.equations.trace import trace
+from arbitration.models.prompt import identity
 from reproduction.measures.beliefs import list_dictionaries
-from reproduction.measures.rows import identity
+from reproduction.measures.rows import to_numbers
 
 #: The instruction together with the template's words between it and the last position, which could
 #: relay too.
@@ -140,19 +141,16 @@ def measure_readings(
             continue
         forms = reword(dictionary, reading.words)
         for source, sample in list_dictionaries(prompt, borrowed):
-            both = signals(
+            followed, competitor = signals(
                 subject, prompt, forms, reading.top_k, reading.pooling, reading.norm, sample
             )
-            phi_f, phi_c = (
-                signal(residual[:, place]).detach().double().cpu().numpy() for signal in both
-            )
-            layers = {
+            columns = {
+                **identity(subject, prompt),
+                "reading": reading.name,
                 "layer": range(-1, subject.n_layers),
                 "dictionary": source,
-                "phi_f": phi_f,
-                "phi_c": phi_c,
+                "phi_f": to_numbers(followed(residual[:, place])),
+                "phi_c": to_numbers(competitor(residual[:, place])),
             }
-            frames.append(
-                pd.DataFrame({**identity(subject, prompt), "reading": reading.name, **layers})
-            )
+            frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)

@@ -1,4 +1,4 @@
-"""What the rows of every table begin with, and tensors as columns."""
+"""What makes the rows of a table: one prompt after the other, and tensors as columns."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
@@ -8,17 +8,8 @@ import pandas as pd
 import torch
 
 
-def identified(table: pd.DataFrame, subject, prompt) -> pd.DataFrame:
-    names = {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
-    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
-
-
 def to_numbers(values: torch.Tensor) -> np.ndarray:
     return values.detach().double().cpu().numpy()
-
-
-def identity(subject, prompt) -> dict[str, str]:
-    return {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
 
 
 def each(measure: Callable[..., pd.DataFrame]) -> Callable[..., Iterator[pd.DataFrame]]:

@@ -13,6 +13,7 @@ import torch
 from arbitration.dataset.sample import Sample
 from arbitration.engine import generation
 from arbitration.equations.heads import gain_table
+from arbitration.models.prompt import identity
 from reproduction.measures import beliefs
 from reproduction.measures.answers import outcome_of
 from reproduction.measures.heads import Case, list_settings
@@ -27,7 +28,7 @@ def trace_decision(
     subject, prompt, dictionary, borrowed: Sequence[Sample], **options
 ) -> pd.DataFrame:
     """Φ_f and Φ_c in every layer, of the prompt's own answers and of those of other samples
-    (`strangers`).
+    (`strangers.draw_strangers`).
 
     Returns
     -------
@@ -120,8 +121,7 @@ def measure_effects(
         [answer for pack, _ in packs for answer in pack],
         torch.cat([lead for _, lead in packs]),
     )
-    names = {"model": subject.name, "sample": prompt.sample.id, "following": prompt.following}
-    table = pd.DataFrame([names | row for row in rows]).assign(
+    table = pd.DataFrame([identity(subject, prompt) | row for row in rows]).assign(
         lead=leads.double().numpy(), answer=answers
     )
     return table.assign(outcome=[outcome_of(answer, prompt, dictionary) for answer in answers])

@@ -3,8 +3,7 @@
 import pandas as pd
 
 from arbitration.dataset.sample import Sample
-from arbitration.models.prompt import BASE_GROUPS
-from reproduction.measures.rows import identified
+from arbitration.models.prompt import BASE_GROUPS, identity
 
 
 def group_tokens(subject, sample: Sample) -> pd.DataFrame:
@@ -20,12 +19,11 @@ def group_tokens(subject, sample: Sample) -> pd.DataFrame:
             for name in BASE_GROUPS
             for position in prompt.groups.positions(name)
         }
-        frame = pd.DataFrame(
-            {
-                "position": range(len(tokens)),
-                "token": tokens,
-                "group": [of[position] for position in range(len(tokens))],
-            }
-        )
-        frames.append(identified(frame, subject, prompt))
+        columns = {
+            **identity(subject, prompt),
+            "position": range(len(tokens)),
+            "token": tokens,
+            "group": [of[position] for position in range(len(tokens))],
+        }
+        frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)

@@ -2,6 +2,7 @@
 answer's forms; see `estimates`.
 """
 
+from arbitration.equations.heads import FACTOR, SHARE
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     counts,
@@ -13,7 +14,6 @@ from reproduction.numbers.estimates import (
 )
 
 KEYS = {"default": "default", "K = 2": "k2", "average": "average"}
-SHARE, FACTOR = 0.05, 2.0  # of all heads; as in Section 4.2
 NEGLIGIBLE = 0.1  # of the samples: what we call a negligible change of a share
 
 

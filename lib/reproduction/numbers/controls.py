@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from arbitration.dataset.sample import opposite
 from arbitration.equations.metrics import nssd
 from reproduction.numbers.estimates import DIRECTIONS, chosen, depth, estimate, extreme, wide
 
@@ -93,11 +94,7 @@ def shuffle_labels(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             for name in ("logp_p", "logp_c", "logp_p_blocked", "logp_c_blocked")
         ]
         found["nssd"] = nssd(*logs).numpy()
-    return found.assign(
-        label=np.where(
-            flip, found["following"].map({"text": "vision", "vision": "text"}), found["following"]
-        )
-    )
+    return found.assign(label=np.where(flip, found["following"].map(opposite), found["following"]))
 
 
 def compare_controls(

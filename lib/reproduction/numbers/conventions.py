@@ -5,6 +5,7 @@ sample.
 import numpy as np
 import pandas as pd
 
+from arbitration.equations.heads import share_count
 from arbitration.uncertainty import resamples
 from reproduction.measures.readings import WIDENED
 from reproduction.numbers.estimates import (
@@ -18,7 +19,7 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-TOP_SHARE, DRAWS = 0.05, 500
+DRAWS = 500
 #: Readings of Φ as lines of the table: (convention, choice).
 READINGS = {
     "default": ("Φ", "the instruction's strongest token, its best form, no norm"),
@@ -236,7 +237,7 @@ def _overlaps(scores, d, seed):
         for name in scores["reading"].unique()
     }
     n, total = values["default"].shape
-    top = max(1, int(TOP_SHARE * total))
+    top = share_count(total)
     weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, images(values["default"]))])
     means = {name: weights @ table.to_numpy() for name, table in values.items()}
     lines = {READINGS[name]: mean for name, mean in means.items()} | {

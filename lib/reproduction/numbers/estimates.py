@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from arbitration.equations.metrics import mfr
 from arbitration.uncertainty import at_least_as_strong, bootstrap, resamples, simultaneous
 from reproduction.claims.rules import verdict
 from reproduction.measures.paths import critical_layers
@@ -263,12 +264,8 @@ def images(values):
 
 
 def followed(table):
-    """Modality-following ratio of each sample, random draws averaged within it."""
-    return (
-        table.assign(followed=(table["outcome"] == "follow").astype(float))
-        .groupby(per_sample(table))["followed"]
-        .mean()
-    )
+    """Modality-following ratio of each sample (`metrics.mfr`), over its random draws."""
+    return table.groupby(per_sample(table))["outcome"].agg(mfr).astype(float)
 
 
 def among(target, control, sign):

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from arbitration.equations.heads import FACTOR, SHARE, share_count
 from arbitration.uncertainty import resamples
 from reproduction.numbers.estimates import (
     DIRECTIONS,
@@ -20,10 +21,6 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-SHARE, FACTOR = (
-    0.05,
-    2.0,
-)  # the paper's 40 of 784 heads; the factor at which amplification is quoted
 DRAWS = 500
 SETS = ("target", "matched", "random", "shared")
 
@@ -46,7 +43,7 @@ def summarise_heads(scores, interventions, seed=0, wanted=0):
     values = {d: wide(scores, "margin", ["layer", "head"], following=d) for d in DIRECTIONS}
     names = list(values["text"].columns)
     total = len(names)
-    top = max(1, int(SHARE * total))
+    top = share_count(total)
     found = counts(scores) | {"heads_total": float(total), "top_count": float(top)}
     found |= _sets(values, names, top, seed)
     for d in DIRECTIONS:

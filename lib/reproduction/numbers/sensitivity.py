@@ -10,6 +10,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from arbitration.equations.heads import FACTOR, SHARE, share_count
 from arbitration.uncertainty import rank_correlation
 from reproduction.cohorts.failures import SOURCES, WEAKENED
 from reproduction.measures.heads import METHODS, PLACES
@@ -24,7 +25,6 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-SHARE, FACTOR = 0.05, 2.0
 PAPER_SIZE, SAME = (
     0.5,
     0.1,
@@ -55,7 +55,7 @@ def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=
     """
     ranked, tested = (scores[scores["half"] == half] for half in ("ranked", "tested"))
     total = len(scores[["layer", "head"]].drop_duplicates())
-    top = max(1, int(SHARE * total))
+    top = share_count(total)
     found = {
         "heads_total": float(total),
         "top_count": float(top),

@@ -1,0 +1,78 @@
+"""Files that count only when they are as they were made: beside each lies its checksum.
+
+It lies in ``<name>.sha256``, in the form that ``sha256sum --check`` reads, and is written before
+the file gets its name.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from arbitration.files.atomic import alone, partial, write
+
+
+def whole(path: Path) -> bool:
+    """Whether a file is here and as it was when its checksum was recorded."""
+    return path.exists() and digest(path) == recorded(path)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def beside(path: Path) -> Path:
+    """Where a file's checksum lies."""
+    return path.with_name(path.name + ".sha256")
+
+
+def record(path: Path, checksum: str) -> None:
+    """Write a checksum beside its file, before the file itself is there."""
+    write(beside(path), f"{checksum}  {path.name}\n")
+
+
+def recorded(path: Path) -> str | None:
+    """The checksum beside a file; None without one, also if its file was left empty."""
+    if not beside(path).exists():
+        return None
+    words = beside(path).read_text(encoding="utf-8", errors="replace").split()
+    return words[0] if words else None
+
+
+def make_once(paths: Sequence[Path], make: Callable[[dict[Path, Path]], object]) -> None:
+    """Make files once, also when several processes want them; again when one is no longer what was
+    made.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Of one folder. The first gives the lock its name.
+    make : callable
+        Writes those that are lacking. It is given their paths, each with the name under which it is
+        written before it counts.
+    """
+    if all(map(whole, paths)):
+        return
+    with alone(paths[0].name), ExitStack() as names:
+        lacking = [path for path in paths if not whole(path)]  # others may have made them meanwhile
+        free = {}
+        for path in lacking:
+            for left in path.parent.glob(f".{path.name}.*.partial"):
+                left.unlink()  # by a process that was killed: no other is here
+            free[path] = names.enter_context(partial(path))
+        if free:
+            make(free)
+        for path, made in free.items():
+            made.chmod(_mode(path))
+            record(path, digest(made))
+            os.replace(made, path)
+
+
+def _mode(path: Path) -> int:
+    """What the system gives a new file, but only its owner may write it: nltk refuses other data."""
+    with partial(path) as new:
+        new.touch()
+        return new.stat().st_mode & ~0o022
