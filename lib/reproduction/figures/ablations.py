@@ -2,6 +2,7 @@
 
 from matplotlib.ticker import MaxNLocator
 
+from reproduction.figures.beliefs import draw_alignment
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -16,7 +17,6 @@ from reproduction.figures.style import (
     draws,
     panels,
     say,
-    strangers,
 )
 
 # Drawn in this order; the rings of the default stay visible where curves coincide.
@@ -49,21 +49,9 @@ def fig14_beliefs(beliefs):
     for row, (name, (label, color, marker, _)) in zip(axes, reversed(READINGS.items())):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["reading"] == name)]
-            panel.axhline(
-                0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference"
-            )
-            strangers(panel, here, "aligned")
-            n = band(
-                panel,
-                here[here["dictionary"] == "own"],
-                "aligned",
-                label=label,
-                color=color,
-                marker=marker,
-            )
-            panel.set(xlabel="layer (−1: embedding)", ylabel="LDAR (share)", ylim=(-0.03, 1.03))
+            draw_alignment(panel, here, label=label, color=color, marker=marker)
+            panel.set_ylabel("LDAR (share)")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-            count(panel, n)
     below(figure, axes, 3)
     return figure
 

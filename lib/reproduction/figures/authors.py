@@ -8,6 +8,7 @@ from reproduction.figures.style import (
     ORANGE,
     band,
     below,
+    check_pathways,
     count,
     draws,
     panels,
@@ -40,13 +41,7 @@ def fig_authors(table):
     """
     theirs, same = nearest(table["model"].iloc[0])
     curves = published(theirs)
-    absent = sorted({pathway for _, pathway in curves} - set(table["pathway"]))
-    if absent:
-        why = (
-            f"fig_authors needs every pathway of the authors' curves; the table lacks "
-            f"{', '.join(absent)}: sweep them too."
-        )
-        raise ValueError(why)
+    check_pathways(table, sorted({pathway for _, pathway in curves}), "fig_authors")
     comparison = authors.compare_curves(table).set_index(["following", "pathway"])
     paths = {
         way: [pathway for following, pathway in curves if following == way] for way in DIRECTIONS

@@ -39,24 +39,21 @@ def fig5a(beliefs):
     at = table[table["positions"] == "instruction"]
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = at[at["following"] == following]
-        panel.axhline(
-            0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference"
-        )
-        strangers(panel, here, "aligned")
-        n = band(
-            panel,
-            here[here["dictionary"] == "own"],
-            "aligned",
-            label=f"{following} following",
-            color=color,
-            marker="o",
-        )
-        panel.set(
-            xlabel="layer (−1: embedding)", ylabel="LDAR (share of samples)", ylim=(-0.03, 1.03)
-        )
-        count(panel, n)
+        draw_alignment(panel, here, label=f"{following} following", color=color, marker="o")
+        panel.set_ylabel("LDAR (share of samples)")
     below(figure, axes, 4)
     return figure
+
+
+def draw_alignment(axes, table, **looks):
+    """Latent decision alignment (Eq. 9) by layer, of one panel's rows (with the column aligned),
+    beside that of other samples' answers.
+    """
+    axes.axhline(0.5, color=INK, linestyle=(0, (6, 4)), linewidth=1, label="0.5: no preference")
+    strangers(axes, table, "aligned")
+    n = band(axes, table[table["dictionary"] == "own"], "aligned", **looks)
+    axes.set(xlabel="layer (−1: embedding)", ylim=(-0.03, 1.03))
+    count(axes, n)
 
 
 @draws(paths=("model", "sample", "following", "blocked", "outcome"))

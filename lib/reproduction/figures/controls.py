@@ -50,9 +50,8 @@ def fig_controls(paths, components):
         zero(above)
         under.axhline(0.5, color=FAINT, linewidth=0.9, zorder=0)
         for kind in (kind for kind in LOOKS if kind in paths):
-            rows, signals = (
-                table[table["following"] == following] for table in (paths[kind], components[kind])
-            )
+            rows = paths[kind][paths[kind]["following"] == following]
+            signals = components[kind][components[kind]["following"] == following]
             label, color, marker, dashes = LOOKS[kind]
             fewer = rows["sample"].nunique() if kind == WEIGHTS else None
             looks = {

@@ -11,6 +11,7 @@ from reproduction.figures.style import (
     SKY,
     band,
     below,
+    check_pathways,
     count,
     draws,
     panels,
@@ -114,14 +115,7 @@ def fig4(table):
 
 
 def _knockout(table, number, what, pathways):
-    absent = sorted(set(pathways) - set(table["pathway"]))
-    if absent:
-        why = (
-            f"fig{number} needs the pathways {', '.join(pathways)}; the table lacks "
-            f"{', '.join(absent)}: "
-            "sweep them too."
-        )
-        raise ValueError(why)
+    check_pathways(table, pathways, f"fig{number}")
     widths = ", ".join(str(width) for width in sorted(table["width"].unique()))
     figure, axes = panels(number, f"{what} (window of {widths} layers)", table, height=3.3)
     for panel, following in zip(axes[0], DIRECTIONS):

@@ -15,6 +15,7 @@ from reproduction.figures.style import (
     PAPER,
     RED,
     below,
+    check_pathways,
     count,
     draws,
     panels,
@@ -99,13 +100,7 @@ def fig1(table):
     ValueError
         When a pathway is missing.
     """
-    absent = sorted(set(PATHS) - set(table["pathway"]))
-    if absent:
-        why = (
-            f"fig1 needs the pathways {', '.join(PATHS)}; the table lacks {', '.join(absent)}: "
-            f"sweep them too."
-        )
-        raise ValueError(why)
+    check_pathways(table, PATHS, "fig1")
     found = extremes(table)
     unit = WIDEST / float(found[["nssd", "low", "high"]].abs().to_numpy().max() or 1.0)
     figure, axes = panels(

@@ -129,6 +129,23 @@ def _check_columns(table, needed, what):
         raise ValueError(why)
 
 
+def check_pathways(table, needed, what):
+    """Refuse a table that lacks pathways.
+
+    Raises
+    ------
+    ValueError
+        When it does; the message names them and the figure.
+    """
+    lacking = sorted(set(needed) - set(table["pathway"]))
+    if lacking:
+        why = (
+            f"{what} needs the pathways {', '.join(needed)}; the table lacks "
+            f"{', '.join(lacking)}: sweep them too."
+        )
+        raise ValueError(why)
+
+
 def panels(number, what, table, rows=1, height=3.1, sharey=False):
     """A figure with one column per direction, text following left and vision following right,
     titled by the paper's number.

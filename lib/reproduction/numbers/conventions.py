@@ -72,15 +72,15 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
     """
     rows = []
     for d in DIRECTIONS:
-        asked, said = (table[table["following"] == d] for table in (answers, first))
-        asked, said = asked.set_index(per_sample(asked)), said.set_index(per_sample(said))
+        own, said = answers[answers["following"] == d], first[first["following"] == d]
+        asked, said = own.set_index(per_sample(own)), said.set_index(per_sample(said))
         asked = asked.loc[[sample for sample in said.index if sample in asked.index]]
         for measure, choices in (
             ("following ratio", _following(asked, said)),
             ("failures", _failures(asked)),
             ("LDAR, deep third", _deep(beliefs, d)),
             ("LDAR, critical layers", _critical(beliefs, d)),
-            ("synchronisation", _synchronised(beliefs, answers[answers["following"] == d], d)),
+            ("synchronisation", _synchronised(beliefs, own, d)),
             ("size of the largest NSSD (nats)", _sizes(paths, d)),
         ):
             rows += [

@@ -263,6 +263,13 @@ def images(values):
     return values.index.get_level_values("image") if known else None
 
 
+def scaled(table, positions, **level):
+    """The rows in which heads are scaled at some positions, at one level of share or factor."""
+    ((column, value),) = level.items()
+    same = np.isclose(table[column].astype(float), value)
+    return table[(table["positions"] == positions) & same]
+
+
 def followed(table):
     """Modality-following ratio of each sample (`metrics.mfr`), over its random draws."""
     return table.groupby(per_sample(table))["outcome"].agg(mfr).astype(float)

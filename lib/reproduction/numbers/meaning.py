@@ -49,10 +49,9 @@ def summarise_meaning(table, answers, seed=0):
             found[f"n_{layout}_{d}"] = float(rows["sample"].nunique())
             for span in SPANS:
                 for way, path in zip(WAYS, (f"{SOURCE[d]}→{span}", f"{span}→last")):
-                    values, control = (
-                        _peak(rows[(rows["pathway"] == path) & (rows["control"] == drawn)])
-                        for drawn in (False, True)
-                    )
+                    swept = rows[rows["pathway"] == path]
+                    random = swept["control"].astype(bool)
+                    values, control = _peak(swept[~random]), _peak(swept[random])
                     name = f"{way}_{span}_{layout}_{d}"
                     found |= estimate(name, values, seed) | {
                         f"{name}_layer": float("nan") if values.name is None else float(values.name)
@@ -77,10 +76,8 @@ def _peak(rows):
 def _contrasts(peaks, d, seed):
     found = {}
     for way, suffix in zip(WAYS, ("", "_out")):
-        plain, swapped = (
-            peaks[way, "question", layout, d] - peaks[way, "modality", layout, d]
-            for layout in ("plain", "swapped")
-        )
+        plain = peaks[way, "question", "plain", d] - peaks[way, "modality", "plain", d]
+        swapped = peaks[way, "question", "swapped", d] - peaks[way, "modality", "swapped", d]
         found |= estimate(
             f"position_{d}{suffix}", ((plain - swapped) / 2).dropna(), seed, above=MARGINAL
         )
@@ -91,10 +88,6 @@ def _contrasts(peaks, d, seed):
             (peaks[way, span, "distanced", d] for span in ("modality", "question")),
             key=lambda values: values.mean() if len(values) else 0.0,
         )
-        found |= estimate(
-            f"neutral_{d}{suffix}",
-            (stronger - peaks[way, "neutral", "distanced", d]).dropna(),
-            seed,
-            above=MARGINAL,
-        )
+        gap = (stronger - peaks[way, "neutral", "distanced", d]).dropna()
+        found |= estimate(f"neutral_{d}{suffix}", gap, seed, above=MARGINAL)
     return found

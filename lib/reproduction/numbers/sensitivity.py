@@ -21,6 +21,7 @@ from reproduction.numbers.estimates import (
     estimate,
     followed,
     per_sample,
+    scaled,
     short,
     wide,
 )
@@ -245,9 +246,7 @@ def _blocking(rows, d, seed):
     found = estimate(f"block_original_{d}", followed(_set(rows, "original")), seed)
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
-        here = rows[
-            (rows["positions"] == positions) & np.isclose(rows["share"].astype(float), SHARE)
-        ]
+        here = scaled(rows, positions, share=SHARE)
         random = followed(_set(here, "random"))
         found |= estimate(f"block_random_{d}{suffix}", random, seed)
         top = {method: followed(_set(here, method, "other samples")) for method in METHODS}
@@ -279,15 +278,12 @@ def _blocking(rows, d, seed):
             seed,
             above=0.0,
         )
-    here = rows[
-        (rows["positions"] == "instruction") & np.isclose(rows["share"].astype(float), SHARE)
-    ]
+    here = scaled(rows, "instruction", share=SHARE)
     found[f"draws_{d}"] = float(_set(here, "random")["draw"].nunique())
     for method in METHODS:
-        own, same, other = (
-            followed(_set(here, method, name))
-            for name in ("other samples", "same samples", "other direction")
-        )
+        own = followed(_set(here, method, "other samples"))
+        same = followed(_set(here, method, "same samples"))
+        other = followed(_set(here, method, "other direction"))
         found[f"own_{method}_{d}"] = float(_set(here, f"{method} matched")["own"].mean())
         found |= estimate(f"block_{method}_same_{d}", same, seed)
         found |= estimate(f"block_{method}_other_{d}", other, seed)
@@ -302,15 +298,11 @@ def _amplification(rows, name, seed):
     found = {f"failures_{name}": float(rows["sample"].nunique())}
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
-        here = rows[
-            (rows["positions"] == positions) & np.isclose(rows["factor"].astype(float), FACTOR)
-        ]
+        here = scaled(rows, positions, factor=FACTOR)
         found |= estimate(f"amplify_random_{name}{suffix}", followed(_set(here, "random")), seed)
         for method in METHODS:
-            follows, matched = (
-                followed(_set(here, method, "other samples")),
-                followed(_set(here, f"{method} matched")),
-            )
+            follows = followed(_set(here, method, "other samples"))
+            matched = followed(_set(here, f"{method} matched"))
             found |= estimate(f"amplify_{method}_{name}{suffix}", follows, seed, above=PAPER_SIZE)
             found |= estimate(f"amplify_{method}_matched_{name}{suffix}", matched, seed)
             found |= estimate(
@@ -322,9 +314,7 @@ def _amplification(rows, name, seed):
             found[f"amplify_among_{method}_{name}{suffix}"] = among(
                 _set(here, method, "other samples"), _set(here, f"{method} matched"), 1
             )
-    here = rows[
-        (rows["positions"] == "instruction") & np.isclose(rows["factor"].astype(float), FACTOR)
-    ]
+    here = scaled(rows, "instruction", factor=FACTOR)
     for method in METHODS:
         found |= estimate(
             f"amplify_{method}_other_{name}", followed(_set(here, method, "other direction")), seed
@@ -337,12 +327,8 @@ def _plateau(rows, d, seed):
     found = {}
     for method in METHODS:
         here = _set(rows[rows["positions"] == "instruction"], method, "other samples")
-        found |= best(
-            f"{method}_{d}",
-            {factor: followed(part) for factor, part in here.groupby("factor")},
-            seed,
-            above=-SAME,
-        )
+        curve = {factor: followed(part) for factor, part in here.groupby("factor")}
+        found |= best(f"{method}_{d}", curve, seed, above=-SAME)
     return found
 
 
