@@ -13,9 +13,7 @@ weights = "trained"  # "random": the same architecture untrained, a control
 n = 8  # samples per direction
 n_controls = 8  # of them, those with the control, which costs as much as the curves
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 widths = [1, 3, 5, 7]  # layers per window, odd
 pathways = ["vision→text", "vision→last", "text→last"]  # any pair of token groups
 only_following = True  # False keeps samples that are not answered as told

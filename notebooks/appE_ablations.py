@@ -11,9 +11,7 @@ data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 8  # samples per direction to rank, to measure, and failures to amplify
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 draws = 3  # random head sets per case
 stride = 3  # windows are centred on every third layer: those of three layers tile it
 only_following = True  # False keeps samples that are not answered as told

@@ -13,9 +13,7 @@ data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 6  # samples per direction and layout; twice as many are asked
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
 stride = 3  # windows are centred on every third layer: those of three layers tile it
 only_following = True  # False keeps samples that are not answered as told

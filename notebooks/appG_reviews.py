@@ -15,9 +15,7 @@ few = 8  # samples per direction for all else: failures, last position, ranking,
 tries = 384  # samples that are searched for failures
 draws = 3  # random head sets per case
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
 only_following = True  # False keeps samples that are not answered as told
 

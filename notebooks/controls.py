@@ -10,9 +10,7 @@ model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
 n = 12  # samples per direction; 64 in a full run
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
 n_weights = 6  # of them, those whose paths are closed in the random weights
 stride = 6  # and their windows are centred on every sixth layer; third in a full run

@@ -12,9 +12,7 @@ data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 128  # samples asked, each under both instructions
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 
 # %%
 from arbitration.dataset import entities

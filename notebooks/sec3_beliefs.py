@@ -12,9 +12,7 @@ data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens

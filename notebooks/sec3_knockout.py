@@ -13,9 +13,7 @@ weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
 n_controls = 12  # of them, those with the control, which costs as much as the curves
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
 only_following = True  # False keeps samples that are not answered as told
 

@@ -14,9 +14,7 @@ data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 16  # samples per direction to rank, to block, and failures to amplify; 60 in full
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 draws = 10  # random sets of each control at 5 % and at factor 2; 100 in a full run
 elsewhere = 2  # random sets at the other shares and factors; 10 in a full run
 shares = [0.01, 0.025, 0.05, 0.075, 0.1]  # of all heads, blocked

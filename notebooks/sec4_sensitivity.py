@@ -19,9 +19,7 @@ shares = [0.01, 0.05, 0.1]  # of all heads, blocked
 factors = [1.5, 2.0, 5.0]  # on 5 % of the heads
 tries = 24  # samples per direction searched for each kind of failure; 280 in a full run
 seed = 0  # draws the order of the samples, and the controls
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens

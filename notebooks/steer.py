@@ -25,9 +25,7 @@ draws = 10  # random sets of heads, and other samples' answers; 100 in a full ru
 n = 12  # other samples per direction that rank the heads, as in sec4_sensitivity
 seed = 0  # draws the scene, the samples and the controls
 data = "scenes"  # where scene and samples come from; "mc2", or a folder of yours
-split = (
-    "held"  # held-out wordings; "iid": the training's; "held_style": a held-out style
-)
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
 weights = "trained"  # "random": the same architecture untrained, a control
 only_following = True  # False also ranks on samples that are not followed
 
