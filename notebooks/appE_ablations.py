@@ -39,7 +39,7 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 # for other words.
 
 # %%
-strangers = cohorts.borrow_answers(dictionary, samples, seed, subject.tokenizer)
+strangers = cohorts.lend_answers(study, samples, seed)
 read = measures.each(measures.readings.measure_readings)
 given = {"borrowed": strangers, "dictionary": dictionary}
 beliefs = results.collect("readings", read, subject, ranked, **given)

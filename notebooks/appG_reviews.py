@@ -69,16 +69,14 @@ figures.publish(figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 # turns.
 
 # %%
-known = (dictionary, study.samples, seed, subject.tokenizer)
-strangers = cohorts.borrow_answers(*known)
+strangers = cohorts.lend_answers(study, study.everything, seed)
 components = tables.read_components(subject, prompts, dictionary, strangers)
 
 # %%
 failures = cohorts.failing(study, study.everything[:tries], ranked, few)
 turned, failed = [prompt for prompt, _ in failures], components[:0]
-others = cohorts.borrow_answers(dictionary, study.everything, seed, subject.tokenizer)
 if failures:
-    failed = tables.read_components(subject, turned, dictionary, others)
+    failed = tables.read_components(subject, turned, dictionary, strangers)
 failed = cohorts.mark_mix(failed, failures)
 results.save(failed, "failures", subject, few=few, tries=tries, **origin)
 

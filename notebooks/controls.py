@@ -42,8 +42,7 @@ paths = {controls.TRAINED: table[~random], controls.SOURCES: table[random]}
 margins = {controls.TRAINED: tables.attribute_heads(subject, prompts, dictionary)}
 
 # %%
-known = (dictionary, study.samples, seed, subject.tokenizer)
-strangers = cohorts.borrow_answers(*known)
+strangers = cohorts.lend_answers(study, study.samples, seed)
 both = tables.read_components(subject, prompts, dictionary, strangers)
 own, other = (both[both["dictionary"] == kind] for kind in ("own", "shuffled"))
 parts = {controls.TRAINED: own, controls.DICTIONARY: other}

@@ -29,7 +29,7 @@ subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 # ## Signals in every layer
 
 # %%
-strangers = cohorts.borrow_answers(dictionary, study.samples, seed, subject.tokenizer)
+strangers = cohorts.lend_answers(study, study.samples, seed)
 read = measures.each(measures.beliefs.measure_beliefs)
 phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
 beliefs = results.collect(

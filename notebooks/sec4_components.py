@@ -29,7 +29,7 @@ subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 # ## Increments in every layer
 
 # %%
-strangers = cohorts.borrow_answers(dictionary, study.samples, seed, subject.tokenizer)
+strangers = cohorts.lend_answers(study, study.samples, seed)
 how = {"positions": positions, "top_k": top_k, "pooling": pooling, "norm": norm}
 components = tables.read_components(
     subject, prompts, dictionary, strangers, collect=results.collect, **how

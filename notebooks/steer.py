@@ -18,9 +18,7 @@ instruction = ""  # the sentence that names the modality, in your own words
 following = "vision"  # which of them it tells the model to follow; or "text"
 share = 0.05  # of all heads
 factor = 2.0  # on the top heads' output; they are also silenced (factor 0)
-place = (
-    "everywhere"  # and at generated tokens; "instruction": only at its tokens (§4.2)
-)
+place = "everywhere"  # or "instruction": at its tokens alone, as in §4.2
 draws = 10  # random sets of heads, and other samples' answers; 100 in a full run
 n = 12  # other samples per direction that rank the heads, as in sec4_sensitivity
 seed = 0  # draws the scene, the samples and the controls

@@ -32,7 +32,7 @@ ZERO = 1e-9
 EVERY_HEAD = [Head(layer, index) for layer in range(LAYERS) for index in range(HEADS)]
 DICTIONARY = planted.dictionary()
 SAMPLES = planted.samples()[::3]
-STRANGERS = strangers.borrow_answers(DICTIONARY, planted.samples(), seed=0)
+STRANGERS = strangers.borrow_answers(DICTIONARY, planted.samples(), planted.samples(), seed=0)
 PAGE = (folders.ROOT / "book" / "known_answers.md").read_text(encoding="utf-8")
 OF = {"vision": "vision", "text": "context"}
 every_plant = pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)

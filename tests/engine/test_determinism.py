@@ -26,7 +26,7 @@ seed = int(sys.argv[1])
 subject = tiny.subject("internvl", dtype=torch.float32)
 samples = arb.dataset.shuffled(arb.dataset.load("scenes", "held"), seed)[:8]
 dictionary = arb.entities.load("scenes")
-strangers = cohorts.strangers.borrow_answers(dictionary, samples, seed)
+strangers = cohorts.strangers.borrow_answers(dictionary, samples, samples, seed)
 prompts = [subject.encode(sample, way) for way in ("text", "vision") for sample in samples[:3]]
 
 pathways = [*arb.STANDARD_PATHWAYS, arb.Pathway("vision", "last", control=seed)]

@@ -126,7 +126,7 @@ def test_no_head_of_a_trained_model_in_bfloat16_is_lost_to_rounding():
 def test_signals_and_increments(architecture, norm):
     subject, prompt = tiny_case(architecture, "text")
     samples, dictionary = dataset.load("scenes", "held")[:16], entities.load("scenes")
-    stranger = strangers.borrow_answers(dictionary, samples, 0)[prompt.sample.id]
+    stranger = strangers.borrow_answers(dictionary, samples, samples, 0)[prompt.sample.id]
     beliefs = measure_beliefs(subject, prompt, dictionary, stranger, norm=norm)
     parts = components.measure_components(subject, prompt, dictionary, stranger, norm=norm)
     t, place = trace(subject, prompt), prompt.groups.instruction

@@ -50,7 +50,7 @@ def test_table_holds_the_equations():
     samples = dataset.load("scenes", "held")[:16]
     dictionary = entities.load("scenes")
     prompt = subject.encode(samples[3], "vision")
-    stranger = strangers.borrow_answers(dictionary, samples, 0)[samples[3].id]
+    stranger = strangers.borrow_answers(dictionary, samples, samples, 0)[samples[3].id]
     table = components.measure_components(subject, prompt, dictionary, stranger)
     own = table[table["dictionary"] == "own"].set_index("layer")
     steps = own["attention_signal"] + own["mlp_signal"]
@@ -67,7 +67,10 @@ def test_beliefs_table_is_phi_of_the_residual_stream():
     dictionary = entities.load("scenes")
     prompt = subject.encode(samples[0], "text")
     table = beliefs.measure_beliefs(
-        subject, prompt, dictionary, strangers.borrow_answers(dictionary, samples, 0)[samples[0].id]
+        subject,
+        prompt,
+        dictionary,
+        strangers.borrow_answers(dictionary, samples, samples, 0)[samples[0].id],
     )
     row = table[
         (table["layer"] == 2)
@@ -87,5 +90,5 @@ def test_borrowed_answers_are_foreign():
     samples = dataset.load("scenes", "held")[:40]
     dictionary = entities.load("scenes")
     for sample in samples:
-        stranger = strangers.borrow_answers(dictionary, samples, 5)[sample.id]
+        stranger = strangers.borrow_answers(dictionary, samples, samples, 5)[sample.id]
         assert not {*sample.answers("text")} & {*stranger.answers("text")}

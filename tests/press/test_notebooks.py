@@ -10,6 +10,7 @@ import pytest
 import tiny
 from in_process import NOTEBOOKS, run
 from reproduction import tables
+from reproduction.results import store
 
 #: What states the design and not a measurement.
 DESIGN = (
@@ -145,3 +146,20 @@ def test_the_windows_of_three_layers_are_those_of_section_3(tmp_path, monkeypatc
         assert [case for case in swept if case[0] != 3] == (
             [(5, 4), (5, 4)] if "widths" in more else []
         )
+
+
+@pytest.mark.parametrize("notebook", ["sec3_knockout", "sec3_beliefs", "sec4_components"])
+def test_fewer_samples_after_more_measure_nothing(notebook, tmp_path, monkeypatch):
+    """Their parts are at hand: neither `n` nor what others are measured is in a part's key."""
+    kept, keep = [], store.write_table
+
+    def counted(table, path, first=False):
+        kept.append(path) if first else None
+        keep(table, path, first)
+
+    monkeypatch.setattr(store, "write_table", counted)
+    run(notebook, tmp_path, monkeypatch, tiny_model, n=3, only_following=False)
+    assert len(kept) > 6
+    kept.clear()
+    run(notebook, tmp_path, monkeypatch, tiny_model, n=2, only_following=False)
+    assert kept == []

@@ -16,6 +16,7 @@ from arbitration.models.subject import Subject
 from reproduction import parameters
 from reproduction.cohorts import answered
 from reproduction.cohorts.failures import find_failures
+from reproduction.cohorts.strangers import borrow_answers
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,12 @@ def failing(study: Study, samples: list[Sample], instead: list, n: int | None = 
     for way in ("text", "vision"):
         found += find_failures(study.subject, samples, way, n or study.n, study.dictionary)
     return found
+
+
+def lend_answers(study: Study, samples: list[Sample], seed: int) -> dict[str, Sample | None]:
+    """Whose answers some samples borrow of the study's set (`strangers.borrow_answers`)."""
+    tokenizer = study.subject.tokenizer
+    return borrow_answers(study.dictionary, samples, study.everything, seed, tokenizer)
 
 
 def mark_mix(table: pd.DataFrame, failed: list) -> pd.DataFrame:
