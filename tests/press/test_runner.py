@@ -635,3 +635,9 @@ def test_ctrl_c_before_all_is_imported_is_no_traceback(tmp_path):
             capture_output=True,
         )
         assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_the_command_is_there_before_torch_is():
+    """Help and usage errors come at once: the face of the primitives imports what is asked for."""
+    program = "import press.run, arbitration, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
