@@ -23,7 +23,7 @@ import pandas as pd
 
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
-from reproduction.measures.heads import NO_ANSWERS
+from reproduction.measures.head_sets import NO_ANSWERS
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -79,7 +79,7 @@ results.save(scores, "head_readings", subject, **origin)
 # %%
 failed = cohorts.failing(study, study.everything[half : 8 * n], tested)
 turned = [prompt for prompt, _ in failed]
-scale = measures.each(measures.heads.scale_ranked)
+scale = measures.each(measures.head_sets.scale_ranked)
 given = {"dictionary": dictionary, "rankings": rankings, "draws": draws, "seed": seed}
 shares = {"cases": [(0.025, 0.0), (0.05, 0.0), (0.1, 0.0)], "setting": "blocking"}
 gains = {"cases": [(0.05, 1.5), (0.05, 2.0), (0.05, 3.0)], "setting": "amplification"}

@@ -24,7 +24,7 @@ only_following = True  # False keeps samples that are not answered as told
 # %%
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
-from reproduction.measures.heads import NO_ANSWERS
+from reproduction.measures.head_sets import NO_ANSWERS
 
 study = cohorts.study(globals())
 subject, dictionary, prompts = study.subject, study.dictionary, study.prompts

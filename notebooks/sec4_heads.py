@@ -31,7 +31,7 @@ import pandas as pd
 
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
-from reproduction.measures.heads import NO_ANSWERS, Case
+from reproduction.measures.head_sets import NO_ANSWERS, Case
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -63,7 +63,7 @@ sizes = [Case(share, 0.0, draws if share == 0.05 else elsewhere) for share in sh
 few = [Case(0.05, 0.0, elsewhere)]
 top = measures.heads.keep_top(subject, rankings, max(0.05, *shares))
 given = {"dictionary": dictionary, "rankings": top, "seed": seed}
-scale = measures.each(measures.heads.scale_paper_sets)
+scale = measures.each(measures.head_sets.scale_paper_sets)
 
 # %%
 places = {"instruction": sizes, "last": few, "both": few}

@@ -33,7 +33,8 @@ import pandas as pd
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
 from reproduction.cohorts.failures import SOURCES, TRIED, UNREAD, seek_all_sources
-from reproduction.measures.heads import NO_ANSWERS, NO_EFFECTS, Case
+from reproduction.measures.head_sets import NO_ANSWERS, Case
+from reproduction.measures.heads import NO_EFFECTS
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -95,7 +96,7 @@ sizes = [
 ]
 
 # %%
-scale = measures.each(measures.heads.scale_rankings)
+scale = measures.each(measures.head_sets.scale_rankings)
 given = {"dictionary": dictionary, "orders": top, "seed": seed}
 how = {"places": {"instruction": sizes, "last": few, "both": few}, "same": same}
 how |= given | {"setting": "blocking"}

@@ -306,10 +306,12 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     assert {direction: ranking[0] for direction, ranking in rankings.items()} == strongest
     assert shared == sorted({strongest["vision"]} & {strongest["text"]})
     prompt = own[way][0]
-    sets = measures.heads.list_paper_settings(
-        subject, [measures.heads.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way
+    sets = measures.head_sets.list_paper_settings(
+        subject, [measures.head_sets.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way
     )
-    table = measures.heads.scale_sets(subject, prompt, DICTIONARY, sets, "blocking", plant.place)
+    table = measures.head_sets.scale_sets(
+        subject, prompt, DICTIONARY, sets, "blocking", plant.place
+    )
     outcomes = table.set_index("heads")["outcome"]
     undone = {0.0: "other", HABIT: "follow", -HABIT: "competitor"}[habit_of(plant, way)]
     assert outcomes["original"] == "follow" and outcomes["target"] == undone

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from arbitration.engine import plan, resume
+from arbitration.engine import exactness, plan, resume
 from arbitration.engine.plain import (
     Decision,
     blocked_plain,
@@ -68,7 +68,7 @@ def knockout_sweep(
         unknown engine.
     RuntimeError
         If the model ignores the mask, or the engine disagrees with the plain way on the variant
-        that is checked (`resume.check_against_plain`).
+        that is checked (`exactness.check_against_plain`).
     """
     tables = knockout_tables(subject, prompts, pathways, width, engine, layers, workspace)
     return pd.concat(
@@ -114,7 +114,7 @@ def knockout_tables(
         else:
             decisions, workspace = resume.blocked(subject, some, pathways, windows, workspace)
             if start == 0:
-                resume.check_against_plain(
+                exactness.check_against_plain(
                     subject,
                     prompts[0],
                     pathways[-1],

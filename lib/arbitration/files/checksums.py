@@ -72,7 +72,7 @@ def make_once(paths: Sequence[Path], make: Callable[[dict[Path, Path]], object])
 
 
 def _mode(path: Path) -> int:
-    """What the system gives a new file, but only its owner may write it: nltk refuses other data."""
+    """What the system gives a new file, but only its owner writes it: nltk refuses other data."""
     with partial(path) as new:
         new.touch()
         return new.stat().st_mode & ~0o022

@@ -13,7 +13,7 @@ from torch import Tensor
 from arbitration.equations.heads import FACTOR, SHARE, Head, random_heads, scale_heads, share_count
 from arbitration.files.folders import DATA
 from arbitration.models import altered
-from reproduction.measures.heads import Case, list_paper_settings, scale_sets
+from reproduction.measures.head_sets import Case, list_paper_settings, scale_sets
 
 FACTORS = (0.0, FACTOR)  # blocked and amplified
 KINDS = ("conflict", "alone")
@@ -37,8 +37,8 @@ def measure_ability(
     Returns
     -------
     DataFrame
-        As `heads.scale_sets`, with the column kind ("conflict", "alone"). An outcome of "follow" is
-        the right answer.
+        As `head_sets.scale_sets`, with the column kind ("conflict", "alone"). An outcome of
+        "follow" is the right answer.
     """
     cases = [Case(SHARE, factor, draws) for factor in FACTORS]
     sets = [

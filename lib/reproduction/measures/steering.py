@@ -16,7 +16,7 @@ from arbitration.equations.heads import gain_table
 from arbitration.models.prompt import identity
 from reproduction.measures import beliefs
 from reproduction.measures.answers import outcome_of
-from reproduction.measures.heads import Case, list_settings
+from reproduction.measures.head_sets import Case, list_settings
 
 #: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's
 #: instruction tokens as in §4.2.2.
