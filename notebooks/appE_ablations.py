@@ -62,7 +62,7 @@ figures.publish(figure, "fig14_beliefs", subject.name, alt=alt)
 scored, rankings = [], {}
 for reading in measures.readings.POOLINGS:
     phi = {"top_k": reading.top_k, "pooling": reading.pooling, "norm": reading.norm}
-    rows = tables.attribute_heads(subject, ranked, dictionary, **phi)
+    rows = tables.gather_heads(subject, ranked, dictionary, **phi)
     scored.append(rows.assign(reading=reading.name))
     orders = measures.heads.rank_directions(rows)
     rankings[reading.name] = measures.heads.keep_top(subject, orders, 0.1)

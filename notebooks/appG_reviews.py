@@ -37,7 +37,7 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %%
 compared = cohorts.first(prompts, n_controls)
-table = tables.sweep_pathways(subject, prompts, compared, width, seed)
+table = tables.gather_pathways(subject, prompts, compared, width, seed)
 
 # %% [markdown]
 # ## Parts of the samples
@@ -73,14 +73,14 @@ figures.publish(figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 # %%
 known = (dictionary, study.samples, seed, subject.tokenizer)
 strangers = cohorts.borrow_answers(*known)
-components = tables.read_components(subject, prompts, dictionary, strangers)
+components = tables.gather_components(subject, prompts, dictionary, strangers)
 
 # %%
 failures = cohorts.failing(study, study.everything[:tries], ranked, few)
 turned, failed = [prompt for prompt, _ in failures], components[:0]
 others = cohorts.borrow_answers(dictionary, study.everything, seed, subject.tokenizer)
 if failures:
-    failed = tables.read_components(subject, turned, dictionary, others)
+    failed = tables.gather_components(subject, turned, dictionary, others)
 failed = cohorts.mark_mix(failed, failures)
 results.save(failed, "failures", subject, few=few, tries=tries, **origin)
 
@@ -96,7 +96,9 @@ figures.publish(figure, "fig_failures", subject.name, alt=alt)
 # ## At the last position
 
 # %%
-last = tables.read_components(subject, ranked, dictionary, strangers, positions="last")
+last = tables.gather_components(
+    subject, ranked, dictionary, strangers, positions="last"
+)
 results.save(last, "components_last", subject, few=few, **origin)
 alt = (
     "Increments of the margin by attention and MLP at the last position and at the "
@@ -113,7 +115,7 @@ figures.publish(figures.fig_last(components, last), "fig_last", subject.name, al
 
 # %%
 tested = cohorts.choose(study, study.samples, study.answers, few, skip=few)
-scores = tables.attribute_heads(subject, ranked, dictionary)
+scores = tables.gather_heads(subject, ranked, dictionary)
 rankings = measures.heads.rank_directions(scores)
 top = measures.heads.keep_top(subject, rankings, measures.ability.SHARE)
 given = {"rankings": top, "draws": draws, "seed": seed}

@@ -43,7 +43,7 @@ ranked, tested = cohorts.halves(study, half)
 
 # %%
 phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
-scores = tables.attribute_heads(subject, ranked, dictionary, results.collect, **phi)
+scores = tables.gather_heads(subject, ranked, dictionary, results.collect, **phi)
 rankings = measures.heads.rank_directions(scores)
 alt = (
     "Contribution of every head to the arbitration margin by layer, and sorted, "

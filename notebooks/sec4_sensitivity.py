@@ -55,7 +55,7 @@ tested = cohorts.choose(study, others[:half], answers)
 # %%
 phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
 both = ranked + tested
-scores = tables.score_heads(subject, both, dictionary, results.collect, **phi)
+scores = tables.gather_scores(subject, both, dictionary, results.collect, **phi)
 in_first = scores["sample"].isin({sample.id for sample in first})
 scores["half"] = in_first.map({True: "ranked", False: "tested"})
 orders = measures.heads.rank_heads(scores[in_first])

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,16 @@ def test_the_folders_of_the_tests_are_named_like_rooms():
 def test_no_file_of_the_libraries_is_too_long_to_be_read_at_once():
     lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_two_files_of_the_libraries_call_different_things_by_one_name():
+    """`main` of commands, and `load` of what has its own way to be loaded, are the exceptions."""
+    where = defaultdict(set)
+    for path in FILES:
+        for node in tree(path).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                where[node.name].add(named(path))
+    assert {name for name, files in where.items() if len(files) > 1} == {"main", "load"}
 
 
 def owners():

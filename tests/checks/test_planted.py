@@ -40,7 +40,7 @@ both_ways = pytest.mark.parametrize("way", MODALITIES)
 
 
 def prompts(subject, way):
-    return [planted.encode(subject, sample, way) for sample in SAMPLES]
+    return [planted.encode_planted(subject, sample, way) for sample in SAMPLES]
 
 
 # What each plant must show: closed forms, from the plant's description alone.
@@ -178,7 +178,7 @@ def agree(found, expected):
 def test_the_model_follows(plant, way):
     subject = planted.subject(plant)
     for sample in planted.samples():
-        prompt = planted.encode(subject, sample, way)
+        prompt = planted.encode_planted(subject, sample, way)
         assert generation.answers(subject, prompt) == [sample.answers(way)[0]]
         assert (
             metrics.binary_subspace(
@@ -279,7 +279,7 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     """The strongest head by sensitivity, at the place of arbitration, against every decoy."""
     subject = planted.subject(plant)
     own = {
-        direction: [planted.encode(subject, sample, direction) for sample in SAMPLES]
+        direction: [planted.encode_planted(subject, sample, direction) for sample in SAMPLES]
         for direction in MODALITIES
     }
     tables = {

@@ -17,7 +17,7 @@ from arbitration.dataset import sets
 from arbitration.models import hub, load, memory
 
 
-def write_table(results: Iterable[Result]) -> str:
+def format_results(results: Iterable[Result]) -> str:
     """One line for each result."""
     return "\n".join(f"{result.verdict:8}{result.name:17}{result.why}" for result in results)
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "
         f"under both instructions"
     )
-    print(write_table(results))
+    print(format_results(results))
     return int(any(result.verdict == "failed" for result in results))
 
 

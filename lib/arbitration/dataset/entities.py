@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from arbitration.dataset.sample import Sample
-from arbitration.dataset.sets import beside, mark
+from arbitration.dataset.sets import file_beside, mark
 from arbitration.dataset.words import normalised
 from arbitration.files.folders import DATA
 
@@ -226,10 +226,10 @@ def load(name: str = "scenes") -> EntityDictionary:
     if name not in SHIPPED:
         why = f"no entity dictionary for the set {name!r}; there is one for: {', '.join(SHIPPED)}"
         raise ValueError(why)
-    return read(SHIPPED[name])
+    return read_dictionary(SHIPPED[name])
 
 
-def read(path: Path) -> EntityDictionary:
+def read_dictionary(path: Path) -> EntityDictionary:
     """The dictionary of a file.
 
     Raises
@@ -273,7 +273,7 @@ def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
         If the dictionary lacks answers of the samples, or is another one than when they were
         loaded.
     """
-    path, current = beside(name, FILE), mark(name)
+    path, current = file_beside(name, FILE), mark(name)
     if any(sample.dictionary != current for sample in samples):
         why = (
             f"{path} is not what it was when the samples were loaded; load them again, so that "
@@ -290,7 +290,7 @@ def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
                 }
             }
         )
-    found = read(path)
+    found = read_dictionary(path)
     answers = dict.fromkeys(
         (answer, sample.task) for sample in samples for answer in sample.answers("vision")
     )

@@ -56,7 +56,7 @@ REQUIRED = ("question", "context", "answer_vision", "answer_text", "image")
 NAMES = ("samples.jsonl", "samples.parquet")
 
 
-def load(path: str | Path, split: str | None) -> list[Sample]:
+def load_own(path: str | Path, split: str | None) -> list[Sample]:
     """The samples of a file, every one of them checked before the first is returned.
 
     Parameters
@@ -98,7 +98,7 @@ def load(path: str | Path, split: str | None) -> list[Sample]:
     )
 
 
-def picture_files(file: Path) -> list[Path]:
+def list_own_pictures(file: Path) -> list[Path]:
     """Where the pictures of a samples file should be, each once; nothing is checked."""
     records = [
         record

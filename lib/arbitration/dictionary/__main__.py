@@ -28,9 +28,9 @@ import pandas as pd
 
 from arbitration import commands
 from arbitration.dataset import entities
-from arbitration.dataset.sets import beside
+from arbitration.dataset.sets import file_beside
 from arbitration.dictionary import ask, endpoint, sheet
-from arbitration.dictionary.make import draw, judge, write
+from arbitration.dictionary.make import draw_sheet, judge, write_dictionary
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,16 +54,16 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         if given.sheet is not None:
-            path = draw(given.data, given.sheet, given.seed)
+            path = draw_sheet(given.data, given.sheet, given.seed)
             print(
                 f"{path}: write yes or no into the column {sheet.JUDGED!r} of every line, "
                 f"then run this with --judged"
             )
         elif given.judged:
             print(judge(given.data).to_string())
-            print(f"{beside(given.data, entities.FILE)} is without the forms judged wrong")
+            print(f"{file_beside(given.data, entities.FILE)} is without the forms judged wrong")
         else:
-            _tell(*write(given.data, given.ask))
+            _tell(*write_dictionary(given.data, given.ask))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -42,7 +42,7 @@ class Curve:
 
 
 @cache
-def curves() -> tuple[Curve, ...]:
+def published_curves() -> tuple[Curve, ...]:
     """Every published curve, the sign turned to that of Eq. 7."""
     records = json.loads((folders.DATA / "authors_curves.json").read_text(encoding="utf-8"))[
         "curves"
@@ -61,7 +61,7 @@ def published(model: str = MAIN, share: float = 1.0) -> dict[tuple[str, str], Cu
     is that of Fig. 3.
     """
     found = {}
-    for curve in curves():
+    for curve in published_curves():
         if (curve.model, curve.share) == (model, share) and curve.paper_figure:
             found.setdefault((curve.following, curve.pathway), curve)
     return found

@@ -77,7 +77,7 @@ class Comparison:
 
 
 @cache
-def claims() -> tuple[Comparison, ...]:
+def reported_claims() -> tuple[Comparison, ...]:
     """What is measured of the paper's claims, in the paper's order, from
     ``data/paper_reported.json``.
     """
@@ -112,7 +112,7 @@ def _comparison(record, **claimed):
     return Comparison(**record | lists, **claimed)
 
 
-def of_section(section, known=claims):
+def of_section(section, known=reported_claims):
     """Claims of one section, such as ``"3.1"`` with its subsections; or questions, with
     ``known=questions``.
 

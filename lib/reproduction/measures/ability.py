@@ -28,7 +28,7 @@ def measure_ability(
     Parameters
     ----------
     prompt : Prompt
-        A conflict; `altered.alone` makes the other prompt from its sample.
+        A conflict; `altered.encode_alone` makes the other prompt from its sample.
     rankings : dict of direction to list of Head
         Strongest first; from samples other than this one.
     draws, seed
@@ -46,7 +46,7 @@ def measure_ability(
         for one in list_paper_settings(subject, cases, rankings, prompt.following, seed)
         if one.heads in ("target", "random")
     ]
-    both = zip(KINDS, (prompt, altered.alone(subject, prompt.sample, prompt.following)))
+    both = zip(KINDS, (prompt, altered.encode_alone(subject, prompt.sample, prompt.following)))
     return pd.concat(
         [
             scale_sets(subject, one, dictionary, sets, "ability", "instruction").assign(kind=kind)
