@@ -355,21 +355,16 @@ def run_command(arguments) -> int:
     from arbitration.models import embedded
 
     chosen = list(dict.fromkeys(run.model for run in runs))
-    if len(chosen) > 1 and set(chosen) <= set(
-        embedded.NAMES
-    ):  # small enough for a machine to hold several
+    # These are small enough for a machine to hold several.
+    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
         start = time.monotonic()
-        options = [f"--notebook={name}" for name in given.notebook] + [
-            part for pair in given.parameter for part in ("-p", *pair)
-        ]
-        failed = side_by_side(
-            chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"]
-        )
+        options = [f"--notebook={name}" for name in given.notebook]
+        options += [part for pair in given.parameter for part in ("-p", *pair)]
+        options += ["--full"] if given.full else []
+        failed = side_by_side(chosen, [*options, f"--into={given.into}"])
         print(
-            (
-                f"all runs {'ended, some broke off' if failed else 'are current'} after "
-                f"{(time.monotonic() - start) / 60:.1f} minutes"
-            ),
+            f"all runs {'ended, some broke off' if failed else 'are current'} after "
+            f"{(time.monotonic() - start) / 60:.1f} minutes",
             flush=True,
         )
         return failed

@@ -134,16 +134,13 @@ def encode_examples(
         context, request = len(start), len(start) + len(each.context) + 1
         ends = request + len(each.request)
         answer = len(write_prompt(each, image * patches))
-        spans = tokens["offset_mapping"]
-        rows.append(
-            (
-                tokens["input_ids"] + [tokenizer.eos_token_id] * answers,
-                [len("USER:") <= a < context - 1 or context <= a < request - 1 for a, _ in spans]
-                + [False] * answers,
-                [a >= ends for a, _ in spans] + [True] * answers,
-                [a >= answer for a, _ in spans] + [True] * answers,
-            )
-        )
+        begins = [begin for begin, _ in tokens["offset_mapping"]]
+        ids = tokens["input_ids"] + [tokenizer.eos_token_id] * answers
+        cue = [len("USER:") <= a < context - 1 or context <= a < request - 1 for a in begins]
+        late = [a >= ends for a in begins]
+        trained = [a >= answer for a in begins]
+        more = [True] * answers
+        rows.append((ids, cue + [False] * answers, late + more, trained + more))
     length = max(len(ids) for ids, *_ in rows)
     shape = (len(rows), length)
     ids = torch.full(shape, tokenizer.pad_token_id)

@@ -149,6 +149,9 @@ PLANTS = (
     Plant("direct with an echo", Head(3, 1), Head(3, 1), Head(1, 0), place="last", echo=Head(2, 4)),
 )
 #: Every token, with the channels that its embedding sets to 1 (besides those that all set).
+SHOWN = {f"<{colour}>": ["vision", f"shown {colour}"] for colour in COLOURS}
+WRITTEN = {colour: ["context", f"written {colour}", "spoken"] for colour in COLOURS}
+FILLERS = ("trust", "the", "note", "says", "here", "which", "colour", "?")
 WORDS = {
     "<s>": ["start"],
     "</s>": [],
@@ -156,11 +159,11 @@ WORDS = {
     "assistant": [],
     ":": ["last", "unsure"],
     "<blank>": [],
-    **{f"<{colour}>": ["vision", f"shown {colour}"] for colour in COLOURS},
-    **{colour: ["context", f"written {colour}", "spoken"] for colour in COLOURS},
+    **SHOWN,
+    **WRITTEN,
     "picture": ["command", "told vision"],
     "words": ["command", "told text"],
-    **{word: [] for word in ("trust", "the", "note", "says", "here", "which", "colour", "?")},
+    **{word: [] for word in FILLERS},
     "unsure": ["spoken"],
 }
 

@@ -107,11 +107,12 @@ class EntityDictionary:
         """
         vision = self.forms(sample.answer_vision, sample.task)
         text = self.forms(sample.answer_text, sample.task)
-        shared = {normalised(form) for form in vision} & {normalised(form) for form in text}
-        return tuple(
-            tuple(form for form in forms if form == answer or normalised(form) not in shared)
-            for forms, answer in ((vision, sample.answer_vision), (text, sample.answer_text))
-        )
+        shared = set(map(normalised, vision)) & set(map(normalised, text))
+
+        def own(forms: tuple[str, ...], answer: str) -> tuple[str, ...]:
+            return tuple(form for form in forms if form == answer or normalised(form) not in shared)
+
+        return own(vision, sample.answer_vision), own(text, sample.answer_text)
 
     def normal_forms(self, sample: Sample) -> set[str]:
         """All forms of both answers as `words.normalised` has them: samples that share one cannot
@@ -151,11 +152,12 @@ class EntityDictionary:
     def of_sample(self, sample: Sample) -> "EntityDictionary":
         """The entries of one sample's two answers: all that its rows can depend on."""
         answers = dict.fromkeys(sample.answers("vision"))
-        kinds = {
-            kind: {answer: group[answer] for answer in answers if answer in group}
-            for kind, group in self.entries.items()
-        }
-        return EntityDictionary({kind: group for kind, group in kinds.items() if group})
+        kinds = {}
+        for kind, group in self.entries.items():
+            known = {answer: group[answer] for answer in answers if answer in group}
+            if known:
+                kinds[kind] = known
+        return EntityDictionary(kinds)
 
     def coverage(self, samples: list[Sample], tokenizer) -> pd.DataFrame:
         """How well the dictionary covers a set in one vocabulary.

@@ -207,19 +207,18 @@ def flags(records: list[dict[str, str]]) -> pd.DataFrame:
             f"{name}_edges": record[name] != record[name].strip()
             for name in ("answer_vision", "answer_text", "context", "question")
         }
-        rows.append(
-            {"sample": _name(place), "task": tidy["task"]}
-            | edges
-            | {
-                "question_space": re.search(r"\s\?", record["question"]) is not None,
-                "capitals": any(answer != answer.lower() for answer in answers),
-                "digits": any(words.number_words(answer) != answer for answer in answers),
-                "repeated": record["image_id"] in seen,
-                "leaks": words.names(tidy["context"], vision),
-                "absent": not words.names(tidy["context"], text),
-                "nested": words.names(vision, text) or words.names(text, vision),
-            }
-        )
+        capitals = any(answer != answer.lower() for answer in answers)
+        digits = any(words.number_words(answer) != answer for answer in answers)
+        dirt = {
+            "question_space": re.search(r"\s\?", record["question"]) is not None,
+            "capitals": capitals,
+            "digits": digits,
+            "repeated": record["image_id"] in seen,
+            "leaks": words.names(tidy["context"], vision),
+            "absent": not words.names(tidy["context"], text),
+            "nested": words.names(vision, text) or words.names(text, vision),
+        }
+        rows.append({"sample": _name(place), "task": tidy["task"]} | edges | dirt)
         seen.add(record["image_id"])
     return pd.DataFrame(rows, columns=["sample", "task", *DIRT])
 
@@ -318,8 +317,7 @@ def _places(number: str, folder: Path) -> list[Path]:
 def _found(numbers: Iterable[str], folder: Path) -> dict[str, Path]:
     """The photographs in a folder, every one of them decoded once."""
     found = {
-        number: next((path for path in _places(number, folder) if path.is_file()), None)
-        for number in numbers
+        number: next(filter(Path.is_file, _places(number, folder)), None) for number in numbers
     }
     missing = [number for number, path in found.items() if path is None]
     if missing:

@@ -262,10 +262,8 @@ def _sample(name: str, record: Mapping, folder: Path) -> Sample:
 def _in_split(samples: list[Sample], split: str | None, file: Path) -> list[Sample]:
     chosen = [sample for sample in samples if split is None or sample.split in (split, WHOLE)]
     if not chosen:
-        known = ", ".join(
-            f"{name!r} ({count})"
-            for name, count in Counter(sample.split for sample in samples).items()
-        )
+        counted = Counter(sample.split for sample in samples)
+        known = ", ".join(f"{name!r} ({count})" for name, count in counted.items())
         why = (
             f"no sample of {file} is of the split {split!r}; its splits (and how many samples "
             f"each has): {known}"

@@ -112,11 +112,12 @@ def _scenes(split: str) -> list[Sample]:
     with open(folder / "samples.jsonl", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
     fields = [field for field in Sample.__dataclass_fields__ if field != "dictionary"]
-    return [
-        Sample(**{**{key: record[key] for key in fields}, "image": str(folder / record["image"])})
-        for record in records
-        if record["split"] == split
-    ]
+    samples = []
+    for record in records:
+        if record["split"] == split:
+            text = {key: record[key] for key in fields}
+            samples.append(Sample(**text | {"image": str(folder / record["image"])}))
+    return samples
 
 
 def shuffled(samples: list[Sample], seed: int) -> list[Sample]:

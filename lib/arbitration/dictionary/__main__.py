@@ -75,13 +75,10 @@ def _tell(path: Path, record: pd.DataFrame | None) -> None:
         for group in json.loads(path.read_text(encoding="utf-8"))["entries"].values()
         for entry in group.values()
     ]
-    forms, alone = (
-        sum(len(entry["en"]) + len(entry["zh"]) for entry in found),
-        sum(len(entry["en"]) + len(entry["zh"]) == 1 for entry in found),
-    )
+    forms = [len(entry["en"]) + len(entry["zh"]) for entry in found]
     print(
-        f"{path}: {len(found)} answers with {forms / len(found):.1f} forms each on "
-        f"average; {alone} have no form but the answer itself"
+        f"{path}: {len(found)} answers with {sum(forms) / len(found):.1f} forms each on "
+        f"average; {forms.count(1)} have no form but the answer itself"
     )
     if record is None:
         return

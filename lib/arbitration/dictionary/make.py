@@ -68,11 +68,10 @@ def list_answers(name: str | Path) -> dict[str, dict[str, list[str]]]:
     Kinds of things are known of the scenes, for all words that they may ever have as an answer; of
     other sets the kind is the task.
     """
-    found = (
-        {kind: {word: [] for word in group} for kind, group in vocabulary().items()}
-        if name == "scenes"
-        else {}
-    )
+    found = {}
+    if name == "scenes":
+        for kind, group in vocabulary().items():
+            found[kind] = {word: [] for word in group}
     for task, question, answer in answered(name):
         kind = task or UNTOLD
         if name == "scenes":
@@ -123,11 +122,10 @@ def make(
             rejected = _of(review["rejected"], kind, word, [])
             english = [form for form in chosen["en"] if form.lower() != word.lower()]
             chinese = dict.fromkeys([*_of(review["zh"], kind, word, []), *chosen["zh"]])
-            entries[kind][word] = {
-                "sense": sense.name() if sense else None,
-                "en": [word, *(form for form in english if form not in rejected)],
-                "zh": [form for form in chinese if form not in rejected],
-            }
+            english = [form for form in english if form not in rejected]
+            chinese = [form for form in chinese if form not in rejected]
+            named = sense.name() if sense else None
+            entries[kind][word] = {"sense": named, "en": [word, *english], "zh": chinese}
     return {"source": source, "entries": entries}
 
 
@@ -142,21 +140,16 @@ def offered(words: Mapping, reader) -> list[AskedAnswer]:
 
 def without(entries: Mapping, rejected: Mapping) -> dict:
     """Entries without the forms of ``rejected[kind][word]``; the word itself stays."""
-    return {
-        kind: {
-            word: entry
-            | {
-                language: [
-                    form
-                    for form in entry.get(language, [])
-                    if form == word or form not in rejected.get(kind, {}).get(word, [])
-                ]
-                for language in sheet.LANGUAGES
-            }
-            for word, entry in group.items()
-        }
-        for kind, group in entries.items()
-    }
+    kept = {}
+    for kind, group in entries.items():
+        kept[kind] = {}
+        for word, entry in group.items():
+            wrong = {*_of(rejected, kind, word, [])} - {word}
+            forms = {}
+            for language in sheet.LANGUAGES:
+                forms[language] = [form for form in entry.get(language, []) if form not in wrong]
+            kept[kind][word] = entry | forms
+    return kept
 
 
 def write_dictionary(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | None]:

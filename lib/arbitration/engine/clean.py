@@ -102,21 +102,22 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
         ),
     ):
         out = subject.model(**prompt.inputs, use_cache=True, logits_to_keep=1)
-        keys, values = (
-            [getattr(cached, name) for cached in out.past_key_values.layers]
-            for name in ("keys", "values")
-        )
+        cached = list(out.past_key_values.layers)
+        keys = [layer.keys for layer in cached]
+        values = [layer.values for layer in cached]
         if new_tokens:
             ids = torch.zeros(1, new_tokens, dtype=torch.long, device=subject.device)
             subject.model(input_ids=ids, past_key_values=out.past_key_values, logits_to_keep=1)
     layers = subject.n_layers
     if new_tokens:
-        rotary = [
-            tuple(torch.cat(pair, dim=-2) for pair in zip(*both))
-            for both in zip(rotary[:layers], rotary[layers:])
-        ]
+        rotary = [_joined(*both) for both in zip(rotary[:layers], rotary[layers:])]
     between = {
         number: inputs[number] - before for number, before in enumerate(outputs[: layers - 1], 1)
     }
     added = {number: term for number, term in between.items() if term.any()}
     return Clean(inputs[:layers], keys, values, rotary, added, out.logits[0, -1:])
+
+
+def _joined(one: tuple[Tensor, Tensor], more: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Rotary positions, and those of the tokens behind."""
+    return tuple(torch.cat(pair, dim=-2) for pair in zip(one, more))

@@ -11,6 +11,7 @@ decided in `arbitration.engine.exactness`.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -18,10 +19,7 @@ from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
 from arbitration.engine.clean import Branches, Clean, clean_pass
-from arbitration.engine.plain import (
-    Decision,
-    decision,
-)
+from arbitration.engine.plain import Decision, decision, join_decisions
 from arbitration.engine.plan import (
     Pack,
     Variant,
@@ -57,9 +55,7 @@ def blocked(
     """
     order = [(number, window) for number in range(len(pathways)) for window in windows]
     one_row = [
-        number
-        for number, pathway in enumerate(pathways)
-        if all(pathway.edges(prompt)[1].min() == prompt.groups.length - 1 for prompt in prompts)
+        number for number, pathway in enumerate(pathways) if _changes_one_row(pathway, prompts)
     ]
     last = sorted(
         (index for index, (number, _) in enumerate(order) if number in one_row),
@@ -71,13 +67,9 @@ def blocked(
         cleans = [clean_pass(subject, prompt) for prompt in prompts]
         parts: list[list[tuple[list[int], Decision]]] = [[] for _ in prompts]
         for some, together in _tiles(subject, last, prompts, workspace):
-            logits = _last_row_pass(
-                subject,
-                [cleans[at] for at in together],
-                [prompts[at] for at in together],
-                pathways,
-                [order[index] for index in some],
-            )
+            batch = slice(together.start, together.stop)
+            numbered = [order[index] for index in some]
+            logits = _last_row_pass(subject, cleans[batch], prompts[batch], pathways, numbered)
             for at, own in zip(together, logits):
                 parts[at].append((some, decision(own, prompts[at], cleans[at].logits)))
         for prompt, clean, found in zip(prompts, cleans, parts):
@@ -127,14 +119,15 @@ def scaled(
     return _within_memory(measure, workspace or default_workspace(subject))[0]
 
 
+def _changes_one_row(pathway: Pathway, prompts) -> bool:
+    """Whether a pathway leads into the last token alone, in every prompt."""
+    return all(pathway.edges(prompt)[1].min() == prompt.groups.length - 1 for prompt in prompts)
+
+
 def _ordered(parts: list[tuple[list[int], Decision]]) -> Decision:
     order = torch.tensor([index for indices, _ in parts for index in indices]).argsort()
-    return Decision(
-        *(
-            torch.cat([getattr(part, name) for _, part in parts]).cpu()[order]
-            for name in ("log_probabilities", "tokens", "divergence")
-        )
-    )
+    whole = join_decisions([part for _, part in parts])
+    return Decision(*(getattr(whole, part.name).cpu()[order] for part in fields(whole)))
 
 
 def _tiles(subject, variants: list[int], prompts, workspace: float):
@@ -208,11 +201,9 @@ def suffix_pass(subject, clean: Clean, pack: Pack, keep: bool = False) -> tuple[
         With `keep`, every variant's keys and values, for tokens to come.
     """
     first_row, length = pack.first_row, clean.length
-    branches = Branches(
-        [rows[:, :, :first_row] for rows in clean.keys],
-        [rows[:, :, :first_row] for rows in clean.values],
-        keep,
-    )
+    keys = [rows[:, :, :first_row] for rows in clean.keys]
+    values = [rows[:, :, :first_row] for rows in clean.values]
+    branches = Branches(keys, values, keep)
     hidden = clean.inputs[0][:0, first_row:]
     masks = pack.masks.to(hidden.device, non_blocking=True)
 
@@ -293,10 +284,9 @@ def _last_row_pass(subject, cleans: list[Clean], prompts, pathways, numbered) ->
             mask = torch.cat([masks[:, plan.mask_of[number].to(masks.device)], itself], dim=-1)[
                 :, None
             ]
-            branches = Branches(
-                {number: padded([clean.keys[number] for clean in cleans])},
-                {number: padded([clean.values[number] for clean in cleans])},
-            )
+            keys = padded([clean.keys[number] for clean in cleans])
+            values = padded([clean.values[number] for clean in cleans])
+            branches = Branches({number: keys}, {number: values})
             ends = [_rows(clean.rotary[number], clean.length - 1, clean.length) for clean in cleans]
             rotary = [
                 torch.cat(parts, dim=-3).expand(*parts[0].shape[:-3], len(cleans), joined, -1)

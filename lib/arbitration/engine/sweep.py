@@ -3,10 +3,8 @@ wherever it is exact.
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
 from arbitration.engine import exactness, plan, resume
@@ -15,6 +13,7 @@ from arbitration.engine.plain import (
     blocked_plain,
     check_bites,
     decision,
+    join_decisions,
     next_token_logits,
 )
 from arbitration.equations import metrics
@@ -134,9 +133,7 @@ def knockout_tables(
 def _plain(subject, prompt, pathways, windows) -> tuple[Decision, Decision]:
     clean = next_token_logits(subject, prompt)
     found = [blocked_plain(subject, prompt, pathway, windows, clean) for pathway in pathways]
-    return decision(clean, prompt), Decision(
-        *(torch.cat([getattr(one, part.name) for one in found]) for part in fields(Decision))
-    )
+    return decision(clean, prompt), join_decisions(found)
 
 
 def _table(prompt, pathways, centres, clean: Decision, blocked: Decision) -> pd.DataFrame:

@@ -103,10 +103,9 @@ def _records(file, name):
 
 
 def _comparison(record, **claimed):
-    lists = {
-        "quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
-        "verdicts": tuple(Finer(*finer) for finer in record.get("verdicts", ())),
-    }
+    quantities = tuple(Quantity(**quantity) for quantity in record["quantities"])
+    verdicts = tuple(Finer(*finer) for finer in record.get("verdicts", ()))
+    lists = {"quantities": quantities, "verdicts": verdicts}
     if "samples" in record:
         lists["samples"] = tuple(record["samples"])
     return Comparison(**record | lists, **claimed)

@@ -142,9 +142,8 @@ def among_authors() -> pd.DataFrame:
     """
     shares = sorted({curve.share for curve in published_curves() if curve.model == MAIN} - {1.0})
     others = sorted({curve.model for curve in published_curves()} - {MAIN})
-    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares} | {
-        model: published(model) for model in others
-    }
+    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares}
+    runs |= {model: published(model) for model in others}
     rows = []
     for (following, pathway), whole in published().items():
         for run, found in runs.items():

@@ -154,9 +154,8 @@ def _halves(values, seed):
     orders = [random.permutation(len(values)) for _ in range(DRAWS)]
     if not half:  # one sample, or none
         return np.full((2, DRAWS, values.shape[1]), np.nan)
-    return np.array([values[order[:half]].mean(0) for order in orders]), np.array(
-        [values[order[half : 2 * half]].mean(0) for order in orders]
-    )
+    ones = np.array([values[order[:half]].mean(0) for order in orders])
+    return ones, np.array([values[order[half : 2 * half]].mean(0) for order in orders])
 
 
 def _shift(one, other):
