@@ -31,7 +31,7 @@ from arbitration.engine.plain import decision, next_token_logits
 from arbitration.equations.knockout import close_edges, open_mask
 from arbitration.equations.trace import hooks
 from arbitration.models.prompt import Prompt, TokenGroups
-from arbitration.models.subject import Subject, checked
+from arbitration.models.subject import Subject, check_subject
 from press.markdown import markdown
 from reproduction.figures.style import BLUE, ORANGE, draws, svg
 
@@ -292,7 +292,7 @@ def real_size(name: str, text: dict, device: str = "cuda") -> Subject:
             LlavaConfig(vision_config=vision, text_config=text, image_token_index=3)
         )
     torch.set_default_dtype(torch.float32)
-    return checked(Subject(name, model.to(torch.bfloat16).eval(), None, "random"))
+    return check_subject(Subject(name, model.to(torch.bfloat16).eval(), None, "random"))
 
 
 def synthetic_prompt(subject, tokens: int) -> Prompt:

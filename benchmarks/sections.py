@@ -45,7 +45,7 @@ def enlarged(folder: Path, count: int) -> Path:
     folder.mkdir(parents=True)
     lines = []
     for sample in arb.dataset.shuffled(arb.dataset.load("scenes", "held"), 0)[:count]:
-        pictures.read(sample.image).resize(PICTURE).save(folder / f"{sample.id}.png")
+        pictures.read_picture(sample.image).resize(PICTURE).save(folder / f"{sample.id}.png")
         lines.append(
             json.dumps(
                 {

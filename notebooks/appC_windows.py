@@ -41,7 +41,7 @@ more = [path for path in chosen if path not in tables.PATHWAYS]
 swept = []
 for width in widths:
     paths = [*tables.PATHWAYS, *more] if width == 3 else chosen
-    swept.append(tables.sweep_pathways(subject, prompts, compared, width, seed, paths))
+    swept.append(tables.gather_pathways(subject, prompts, compared, width, seed, paths))
 
 # %%
 table = pd.concat(swept, ignore_index=True)

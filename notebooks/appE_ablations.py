@@ -21,7 +21,7 @@ import pandas as pd
 
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
-from reproduction.measures.heads import NO_ANSWERS
+from reproduction.measures.head_sets import NO_ANSWERS
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -60,7 +60,7 @@ figures.publish(figure, "fig14_beliefs", subject.name, alt=alt)
 scored, rankings = [], {}
 for reading in measures.readings.POOLINGS:
     phi = {"top_k": reading.top_k, "pooling": reading.pooling, "norm": reading.norm}
-    rows = tables.attribute_heads(subject, ranked, dictionary, **phi)
+    rows = tables.gather_heads(subject, ranked, dictionary, **phi)
     scored.append(rows.assign(reading=reading.name))
     orders = measures.heads.rank_directions(rows)
     rankings[reading.name] = measures.heads.keep_top(subject, orders, 0.1)
@@ -77,7 +77,7 @@ results.save(scores, "head_readings", subject, **origin)
 # %%
 failed = cohorts.failing(study, study.everything[half : 8 * n], tested)
 turned = [prompt for prompt, _ in failed]
-scale = measures.each(measures.heads.scale_ranked)
+scale = measures.each(measures.head_sets.scale_ranked)
 given = {"dictionary": dictionary, "rankings": rankings, "draws": draws, "seed": seed}
 shares = {"cases": [(0.025, 0.0), (0.05, 0.0), (0.1, 0.0)], "setting": "blocking"}
 gains = {"cases": [(0.05, 1.5), (0.05, 2.0), (0.05, 3.0)], "setting": "amplification"}

@@ -22,7 +22,7 @@ only_following = True  # False keeps samples that are not answered as told
 # %%
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
-from reproduction.measures.heads import NO_ANSWERS
+from reproduction.measures.head_sets import NO_ANSWERS
 
 study = cohorts.study(globals())
 subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
@@ -35,7 +35,7 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %%
 compared = cohorts.first(prompts, n_controls)
-table = tables.sweep_pathways(subject, prompts, compared, width, seed)
+table = tables.gather_pathways(subject, prompts, compared, width, seed)
 
 # %% [markdown]
 # ## Parts of the samples
@@ -70,13 +70,13 @@ figures.publish(figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 
 # %%
 strangers = cohorts.lend_answers(study, study.everything, seed)
-components = tables.read_components(subject, prompts, dictionary, strangers)
+components = tables.gather_components(subject, prompts, dictionary, strangers)
 
 # %%
 failures = cohorts.failing(study, study.everything[:tries], ranked, few)
 turned, failed = [prompt for prompt, _ in failures], components[:0]
 if failures:
-    failed = tables.read_components(subject, turned, dictionary, strangers)
+    failed = tables.gather_components(subject, turned, dictionary, strangers)
 failed = cohorts.mark_mix(failed, failures)
 results.save(failed, "failures", subject, few=few, tries=tries, **origin)
 
@@ -92,7 +92,9 @@ figures.publish(figure, "fig_failures", subject.name, alt=alt)
 # ## At the last position
 
 # %%
-last = tables.read_components(subject, ranked, dictionary, strangers, positions="last")
+last = tables.gather_components(
+    subject, ranked, dictionary, strangers, positions="last"
+)
 results.save(last, "components_last", subject, few=few, **origin)
 alt = (
     "Increments of the margin by attention and MLP at the last position and at the "
@@ -109,7 +111,7 @@ figures.publish(figures.fig_last(components, last), "fig_last", subject.name, al
 
 # %%
 tested = cohorts.choose(study, study.samples, study.answers, few, skip=few)
-scores = tables.attribute_heads(subject, ranked, dictionary)
+scores = tables.gather_heads(subject, ranked, dictionary)
 rankings = measures.heads.rank_directions(scores)
 top = measures.heads.keep_top(subject, rankings, measures.ability.SHARE)
 given = {"rankings": top, "draws": draws, "seed": seed}

@@ -35,15 +35,15 @@ subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 # read here.
 
 # %%
-table = tables.sweep_pathways(subject, prompts, prompts, width, seed)
+table = tables.gather_pathways(subject, prompts, prompts, width, seed)
 table = table[table["pathway"] != "template→last"]
 random = table["control"]
 paths = {controls.TRAINED: table[~random], controls.SOURCES: table[random]}
-margins = {controls.TRAINED: tables.attribute_heads(subject, prompts, dictionary)}
+margins = {controls.TRAINED: tables.gather_heads(subject, prompts, dictionary)}
 
 # %%
 strangers = cohorts.lend_answers(study, study.samples, seed)
-both = tables.read_components(subject, prompts, dictionary, strangers)
+both = tables.gather_components(subject, prompts, dictionary, strangers)
 own, other = (both[both["dictionary"] == kind] for kind in ("own", "shuffled"))
 parts = {controls.TRAINED: own, controls.DICTIONARY: other}
 
@@ -76,9 +76,9 @@ if model in embedded.NAMES:
 
 # %%
 if model in embedded.NAMES:
-    drawn = tables.read_components(untrained, asked, dictionary, strangers)
+    drawn = tables.gather_components(untrained, asked, dictionary, strangers)
     parts[controls.WEIGHTS] = drawn[drawn["dictionary"] == "own"]
-    margins[controls.WEIGHTS] = tables.attribute_heads(untrained, asked, dictionary)
+    margins[controls.WEIGHTS] = tables.gather_heads(untrained, asked, dictionary)
 
 # %%
 kinds = [controls.TRAINED, controls.INSTRUCTION, controls.WEIGHTS]

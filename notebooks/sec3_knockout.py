@@ -35,7 +35,7 @@ subject, prompts = study.subject, study.prompts
 
 # %%
 compared = cohorts.first(prompts, n_controls)
-table = tables.sweep_pathways(
+table = tables.gather_pathways(
     subject, prompts, compared, width, seed, collect=results.collect
 )
 table.tail(3)

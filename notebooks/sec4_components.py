@@ -31,7 +31,7 @@ subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 # %%
 strangers = cohorts.lend_answers(study, study.samples, seed)
 how = {"positions": positions, "top_k": top_k, "pooling": pooling, "norm": norm}
-components = tables.read_components(
+components = tables.gather_components(
     subject, prompts, dictionary, strangers, collect=results.collect, **how
 )
 

@@ -29,7 +29,7 @@ import pandas as pd
 
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
-from reproduction.measures.heads import NO_ANSWERS, Case
+from reproduction.measures.head_sets import NO_ANSWERS, Case
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -41,7 +41,7 @@ ranked, tested = cohorts.halves(study, half)
 
 # %%
 phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
-scores = tables.attribute_heads(subject, ranked, dictionary, results.collect, **phi)
+scores = tables.gather_heads(subject, ranked, dictionary, results.collect, **phi)
 rankings = measures.heads.rank_directions(scores)
 alt = (
     "Contribution of every head to the arbitration margin by layer, and sorted, "
@@ -61,7 +61,7 @@ sizes = [Case(share, 0.0, draws if share == 0.05 else elsewhere) for share in sh
 few = [Case(0.05, 0.0, elsewhere)]
 top = measures.heads.keep_top(subject, rankings, max(0.05, *shares))
 given = {"dictionary": dictionary, "rankings": top, "seed": seed}
-scale = measures.each(measures.heads.scale_paper_sets)
+scale = measures.each(measures.head_sets.scale_paper_sets)
 
 # %%
 places = {"instruction": sizes, "last": few, "both": few}

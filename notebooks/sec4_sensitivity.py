@@ -31,7 +31,8 @@ import pandas as pd
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
 from reproduction.cohorts.failures import SOURCES, TRIED, UNREAD, seek_all_sources
-from reproduction.measures.heads import NO_ANSWERS, NO_EFFECTS, Case
+from reproduction.measures.head_sets import NO_ANSWERS, Case
+from reproduction.measures.heads import NO_EFFECTS
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -52,7 +53,7 @@ tested = cohorts.choose(study, others[:half], answers)
 # %%
 phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
 both = ranked + tested
-scores = tables.score_heads(subject, both, dictionary, results.collect, **phi)
+scores = tables.gather_scores(subject, both, dictionary, results.collect, **phi)
 in_first = scores["sample"].isin({sample.id for sample in first})
 scores["half"] = in_first.map({True: "ranked", False: "tested"})
 orders = measures.heads.rank_heads(scores[in_first])
@@ -93,7 +94,7 @@ sizes = [
 ]
 
 # %%
-scale = measures.each(measures.heads.scale_rankings)
+scale = measures.each(measures.head_sets.scale_rankings)
 given = {"dictionary": dictionary, "orders": top, "seed": seed}
 how = {"places": {"instruction": sizes, "last": few, "both": few}, "same": same}
 how |= given | {"setting": "blocking"}

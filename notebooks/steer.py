@@ -64,7 +64,7 @@ half = everything[: min(2 * n, len(everything) // 2)]
 known = cohorts.ask_samples(subject, half, study.dictionary)
 ranked = cohorts.choose(study, half, known)
 orders = measures.heads.rank_heads(
-    tables.score_heads(subject, ranked, study.dictionary)
+    tables.gather_scores(subject, ranked, study.dictionary)
 )
 
 # %% [markdown]

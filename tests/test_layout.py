@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,6 @@ from press.publish import listed
 
 LIB = ROOT / "lib"
 EQUATIONS = range(1, 13)
-#: Files of more than 400 lines, and why.
-LONG = {
-    "arbitration/engine/resume.py": "the passes that resume and their check against plain passes",
-    "arbitration/checks/conformance.py": "one check of a model after another",
-    "reproduction/measures/heads.py": "all of the head question's tables",
-    "reproduction/numbers/reviews.py": "five questions of the reviewers",
-}
 FILES = sorted(LIB.rglob("*.py"))
 ROOMS = sorted(path.parent for path in FILES if path.name == "__init__.py")
 
@@ -110,7 +104,17 @@ def test_the_folders_of_the_tests_are_named_like_rooms():
 
 def test_no_file_of_the_libraries_is_too_long_to_be_read_at_once():
     lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
-    assert {name for name, length in lengths.items() if length > 400} == set(LONG)
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_two_files_of_the_libraries_call_different_things_by_one_name():
+    """`main` of commands, and `load` of what has its own way to be loaded, are the exceptions."""
+    where = defaultdict(set)
+    for path in FILES:
+        for node in tree(path).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                where[node.name].add(named(path))
+    assert {name for name, files in where.items() if len(files) > 1} == {"main", "load"}
 
 
 def owners():

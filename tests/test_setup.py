@@ -216,7 +216,7 @@ def test_every_text_file_is_read_and_written_as_utf_8():
     [
         ("arbitration.checks.conformance", ["smol"], "arbitration.models.load.load"),
         ("arbitration.dictionary", ["scenes"], "arbitration.dataset.sets.source"),
-        ("recipe.evaluate", ["smol"], "arbitration.models.embedded.build"),
+        ("recipe.evaluate", ["smol"], "arbitration.models.embedded.build_embedded"),
         ("recipe.train", [], "recipe.build.toy"),
     ],
 )

@@ -21,7 +21,7 @@ from press.run import NOTEBOOKS
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
-def texts(folder: Path = NOTEBOOKS) -> list[Path]:
+def notebook_texts(folder: Path = NOTEBOOKS) -> list[Path]:
     """The ``.py`` halves of the book's notebooks, by name."""
     return [folder / f"{name}.py" for name in sorted(listed(folder.parent))]
 
@@ -29,7 +29,9 @@ def texts(folder: Path = NOTEBOOKS) -> list[Path]:
 def strays(folder: Path = NOTEBOOKS) -> list[str]:
     """Notebooks in the folder that the book does not list."""
     return sorted(
-        path.name for path in folder.glob("*.ipynb") if path.with_suffix(".py") not in texts(folder)
+        path.name
+        for path in folder.glob("*.ipynb")
+        if path.with_suffix(".py") not in notebook_texts(folder)
     )
 
 
@@ -54,7 +56,7 @@ def drifted(folder: Path = NOTEBOOKS) -> list[str]:
             encoding="utf-8"
         ) != convert(path)
 
-    return [path.stem for path in texts(folder) if differ(path)]
+    return [path.stem for path in notebook_texts(folder) if differ(path)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if some differ")
     if parser.parse_args(arguments).check:
         return tell_drift(drifted())
-    for path in texts():
+    for path in notebook_texts():
         path.with_suffix(".ipynb").write_text(convert(path), encoding="utf-8")
         print("wrote", path.with_suffix(".ipynb").name)
     if found := strays():

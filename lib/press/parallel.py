@@ -111,18 +111,18 @@ def main(arguments: list[str]) -> int:
     run.interruptible()
     make_printable()
     try:
-        return command(arguments)
+        return split_command(arguments)
     except KeyboardInterrupt:
         if int(os.environ.get("RANK", 0)) == 0:
             print(f"stopped: {run.KEPT}", file=sys.stderr, flush=True)
         return 130
 
 
-def command(arguments: list[str]) -> int:
+def split_command(arguments: list[str]) -> int:
     """What the command does; its exit status."""
     given = run.parser(__doc__).parse_args(arguments)
     try:
-        runs = run.asked(given)
+        runs = run.requested_runs(given)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

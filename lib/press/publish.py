@@ -218,7 +218,7 @@ def staged(run: Run, executed: Path) -> Iterator[Path]:
         alive.release()
 
 
-def publish(run: Run, staging: Path, executed: Path, inputs: str, before: bytes) -> bool:
+def publish_run(run: Run, staging: Path, executed: Path, inputs: str, before: bytes) -> bool:
     """Move a finished run's files into the book, one run at a time; the stamp says that this is
     going on, and comes last.
 
@@ -267,7 +267,7 @@ def publish(run: Run, staging: Path, executed: Path, inputs: str, before: bytes)
                 " nothing of this one was published. To have this one, run it again."
             )
             raise RuntimeError(why)
-        atomic.write(
+        atomic.write_whole(
             stamp, json.dumps({"inputs": UNFINISHED, "files": known["files"] | files}, indent=1)
         )
         for name in known["files"].keys() - files.keys():
@@ -276,5 +276,5 @@ def publish(run: Run, staging: Path, executed: Path, inputs: str, before: bytes)
             target = stamp.parent / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(produced / name, target)
-        atomic.write(stamp, json.dumps({"inputs": inputs, "files": files}, indent=1))
+        atomic.write_whole(stamp, json.dumps({"inputs": inputs, "files": files}, indent=1))
     return True

@@ -29,7 +29,7 @@ PREFIX = "application/papermill.record/"
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 
 
-def record(run: Run, executed: Path) -> dict:
+def record_run(run: Run, executed: Path) -> dict:
     """The numbers of a published run and where they come from.
 
     Raises
@@ -92,12 +92,12 @@ def main(
         return 2
     for run in runs:
         try:
-            found = record(run, executed)
+            found = record_run(run, executed)
         except ValueError as error:
             print(f"{run.title}: not recorded: {error}")
             continue
         target = into / run.named / f"{run.source.stem}.json"
-        atomic.write(
+        atomic.write_whole(
             target, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         )
         print(f"{run.title}: {len(found['numbers'])} numbers recorded")

@@ -31,7 +31,7 @@ import papermill
 
 from arbitration.commands import status
 from arbitration.files.folders import EXECUTED, ROOT
-from press.publish import Run, fingerprint, is_current, listed, publish, seen, staged
+from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 
 NOTEBOOKS = ROOT / "notebooks"
 PROGRAM = ("-m", "press.run")
@@ -134,7 +134,7 @@ def settled(source: Path, given: dict) -> dict:
     for name in ("model", *given):
         pick(name, list(declared), f"parameter of {source.stem}")
     try:
-        found = parameters.checked(declared | given)
+        found = parameters.check_parameters(declared | given)
     except ValueError as error:
         why = f"{source.stem}: {error}"
         raise ValueError(why) from error
@@ -181,7 +181,7 @@ def execute(run: Run, executed: Path) -> None:
         finally:
             os.environ.clear()
             os.environ.update(environment)
-        if not publish(run, staging, executed, made_from, before):
+        if not publish_run(run, staging, executed, made_from, before):
             print(
                 (
                     f"{run.title}: another run of the same was published meanwhile; the book "
@@ -303,7 +303,7 @@ def parser(about: str) -> argparse.ArgumentParser:
     return options
 
 
-def asked(given: argparse.Namespace) -> list[Run]:
+def requested_runs(given: argparse.Namespace) -> list[Run]:
     """The runs that a command line asks for.
 
     Raises
@@ -322,7 +322,7 @@ def asked(given: argparse.Namespace) -> list[Run]:
 
 
 def main(arguments=None) -> int:
-    return conclude(lambda: command(arguments))
+    return conclude(lambda: run_command(arguments))
 
 
 def conclude(work: Callable[[], int | None]) -> int:
@@ -344,32 +344,27 @@ def interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def command(arguments) -> int:
+def run_command(arguments) -> int:
     """What the command does; its exit status."""
     given = parser(__doc__).parse_args(arguments)
     try:
-        runs = asked(given)
+        runs = requested_runs(given)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     from arbitration.models import embedded
 
     chosen = list(dict.fromkeys(run.model for run in runs))
-    if len(chosen) > 1 and set(chosen) <= set(
-        embedded.NAMES
-    ):  # small enough for a machine to hold several
+    # These are small enough for a machine to hold several.
+    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
         start = time.monotonic()
-        options = [f"--notebook={name}" for name in given.notebook] + [
-            part for pair in given.parameter for part in ("-p", *pair)
-        ]
-        failed = side_by_side(
-            chosen, [*options, *(["--full"] if given.full else []), f"--into={given.into}"]
-        )
+        options = [f"--notebook={name}" for name in given.notebook]
+        options += [part for pair in given.parameter for part in ("-p", *pair)]
+        options += ["--full"] if given.full else []
+        failed = side_by_side(chosen, [*options, f"--into={given.into}"])
         print(
-            (
-                f"all runs {'ended, some broke off' if failed else 'are current'} after "
-                f"{(time.monotonic() - start) / 60:.1f} minutes"
-            ),
+            f"all runs {'ended, some broke off' if failed else 'are current'} after "
+            f"{(time.monotonic() - start) / 60:.1f} minutes",
             flush=True,
         )
         return failed

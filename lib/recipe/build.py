@@ -10,7 +10,7 @@ from arbitration.models import embedded
 from recipe import lowrank
 
 
-def fresh(seed: int):
+def build_fresh(seed: int):
     """The pretrained language model with a vision half that has seen nothing.
 
     Returns
@@ -18,7 +18,7 @@ def fresh(seed: int):
     model : LlavaForConditionalGeneration
     processor : LlavaProcessor
     """
-    model, processor = embedded.build("smol", weights="random", seed=seed)
+    model, processor = embedded.build_embedded("smol", weights="random", seed=seed)
     base = {
         key.removeprefix("model."): value
         for key, value in load_file(embedded.dequantised()).items()
@@ -55,7 +55,7 @@ def toy(seed: int):
     return model.eval(), LlavaProcessor.from_pretrained(embedded.MODELS)
 
 
-def save(model, folder: Path) -> None:
+def save_parts(model, folder: Path) -> None:
     """Write the trained parts as `arbitration.models.embedded` reads them: deltas in float16,
     vision half in int8 rows.
     """

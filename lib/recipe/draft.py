@@ -38,7 +38,7 @@ class Draft:
         )
 
 
-def words(kind: str, style: int) -> list[str]:
+def list_words(kind: str, style: int) -> list[str]:
     """The words of a kind that have an icon in a style."""
     return [word for word, rows in icons()["concepts"][kind].items() if rows[style]]
 
@@ -52,7 +52,7 @@ def item(rng, kind, word, style, x, y, size, tint=-1, flip=None):
 def thing(rng, style, kinds=OBJECTS, without=()):
     """A kind and a word of it; every word equally likely."""
     return rng.choice(
-        [(kind, word) for kind in kinds for word in words(kind, style) if word not in without]
+        [(kind, word) for kind in kinds for word in list_words(kind, style) if word not in without]
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from arbitration import commands
-from recipe.examples import Example, encode, example
+from recipe.examples import Example, encode_examples, example
 from recipe.scenes import TASKS
 
 #: Ability: how its examples are drawn.
@@ -25,7 +25,7 @@ ABILITIES = {
 }
 
 
-def fresh(ability: str, following: str, n: int, seed: int = 0) -> list[Example]:
+def draw_examples(ability: str, following: str, n: int, seed: int = 0) -> list[Example]:
     """New examples of an ability; task types take turns.
 
     Parameters
@@ -58,7 +58,7 @@ def first_tokens(model, processor, examples: list[Example], batch: int = 16) -> 
     found = [0] * len(examples)
     for start in tqdm(range(0, len(order), batch), desc="answers", leave=False):
         chosen = order[start : start + batch]
-        inputs, _, _ = encode(
+        inputs, _, _ = encode_examples(
             [examples[i] for i in chosen], tokenizer, image, patches, model.device, answers=False
         )
         inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
@@ -102,13 +102,13 @@ def abilities(model, processor, n: int = 128, seed: int = 0) -> pd.DataFrame:
         for following in ("vision", "text"):
             if drawn["kind"].endswith("only") and not drawn["kind"].startswith(following):
                 continue
-            table = scored(model, processor, fresh(ability, following, n, seed))
+            table = scored(model, processor, draw_examples(ability, following, n, seed))
             rows.append((ability, following, n, table.exact.mean(), table.competitor.mean()))
     return pd.DataFrame(rows, columns=["ability", "following", "n", "exact", "competitor"])
 
 
 def main():
-    from arbitration.models.embedded import NAMES, build
+    from arbitration.models.embedded import NAMES, build_embedded
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", choices=NAMES)
@@ -117,7 +117,7 @@ def main():
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for name in options.models:
-        model, processor = build(name)
+        model, processor = build_embedded(name)
         print(
             name,
             abilities(model.to(device), processor, options.n, options.seed)

@@ -9,7 +9,7 @@ import torch
 
 from recipe import wording
 from recipe.render import Scene, render
-from recipe.scenes import TASKS, draw
+from recipe.scenes import TASKS, draw_scene
 
 #: Share of each kind of example in training.
 MIXTURE = {"conflict": 0.55, "agreeing": 0.10, "vision only": 0.22, "text only": 0.13}
@@ -64,7 +64,7 @@ def example(
     -------
     Example
     """
-    draft, scene = draw(rng, task or rng.choice(list(TASKS)), held_style)
+    draft, scene = draw_scene(rng, task or rng.choice(list(TASKS)), held_style)
     following = {"vision only": "vision", "text only": "text"}.get(
         kind, following or rng.choice(("vision", "text"))
     )
@@ -89,12 +89,12 @@ def training_batch(rng: Random, size: int) -> list[Example]:
     return [example(rng, kind, order=None) for kind in kinds]
 
 
-def prompt(example: Example, image: str) -> str:
+def write_prompt(example: Example, image: str) -> str:
     """The prompt; `image` stands for the picture."""
     return f"USER:{image}\n{example.context}\n{example.request}\nASSISTANT:"
 
 
-def encode(
+def encode_examples(
     examples: list[Example],
     tokenizer,
     image: str,
@@ -129,21 +129,18 @@ def encode(
     rows = []
     for each in examples:
         start = f"USER:{image * patches}\n"
-        text = prompt(each, image * patches) + (f" {each.answer}" if answers else "")
+        text = write_prompt(each, image * patches) + (f" {each.answer}" if answers else "")
         tokens = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
         context, request = len(start), len(start) + len(each.context) + 1
         ends = request + len(each.request)
-        answer = len(prompt(each, image * patches))
-        spans = tokens["offset_mapping"]
-        rows.append(
-            (
-                tokens["input_ids"] + [tokenizer.eos_token_id] * answers,
-                [len("USER:") <= a < context - 1 or context <= a < request - 1 for a, _ in spans]
-                + [False] * answers,
-                [a >= ends for a, _ in spans] + [True] * answers,
-                [a >= answer for a, _ in spans] + [True] * answers,
-            )
-        )
+        answer = len(write_prompt(each, image * patches))
+        begins = [begin for begin, _ in tokens["offset_mapping"]]
+        ids = tokens["input_ids"] + [tokenizer.eos_token_id] * answers
+        cue = [len("USER:") <= a < context - 1 or context <= a < request - 1 for a in begins]
+        late = [a >= ends for a in begins]
+        trained = [a >= answer for a in begins]
+        more = [True] * answers
+        rows.append((ids, cue + [False] * answers, late + more, trained + more))
     length = max(len(ids) for ids, *_ in rows)
     shape = (len(rows), length)
     ids = torch.full(shape, tokenizer.pad_token_id)

@@ -119,7 +119,8 @@ def _sampled(items: list[Item], where: torch.Tensor) -> torch.Tensor:
     by opacity.
     """
     device = where.device
-    source = tiles()[[item.style for item in items], [item.row for item in items]].to(device)
+    styles = [item.style for item in items]
+    source = tiles()[styles, [item.row for item in items]].to(device)
     tint = torch.tensor([item.tint for item in items], device=device)
     source = torch.where(
         (tint >= 0)[:, None, None, None], _tinted(source, tint.clamp(min=0)), source

@@ -9,14 +9,14 @@ from random import Random
 
 from arbitration.dataset.entities import OBJECTS
 from recipe import wording
-from recipe.draft import Draft, item, middle, thing, towards, words
+from recipe.draft import Draft, item, list_words, middle, thing, towards
 from recipe.render import Item, Scene, icons
 
 PERSONS = ("person", "man", "woman", "child", "girl", "boy")
 FIGURES = ("person", "person", "person", "figure", "man", "woman")
 
 
-def draw(rng: Random, task: str, held_style: bool = False) -> tuple[Draft, Scene]:
+def draw_scene(rng: Random, task: str, held_style: bool = False) -> tuple[Draft, Scene]:
     """Draw one scene of a task type.
 
     Parameters
@@ -39,7 +39,7 @@ def draw(rng: Random, task: str, held_style: bool = False) -> tuple[Draft, Scene
 
 def _object(rng, style):
     kind, seen = thing(rng, style, [kind for kind in OBJECTS if kind != "sky"])
-    said = rng.choice([word for word in words(kind, style) if word != seen])
+    said = rng.choice([word for word in list_words(kind, style) if word != seen])
     name = "object" if kind == "thing" else kind
     question = rng.choice(
         (
@@ -66,7 +66,7 @@ def _color(rng, style):
     kinds = {
         word: kind
         for kind in OBJECTS
-        for word in words(kind, style)
+        for word in list_words(kind, style)
         if word in icons()["colourable_objects"]
     }
     about, beside = rng.sample(sorted(kinds), 2)
@@ -168,11 +168,11 @@ def _relation(rng, style):
 def _activity(rng, style):
     alone = rng.random() < 0.5
     kind = "actp" if alone else "acti"
-    seen, said = rng.sample(words(kind, style), 2)
+    seen, said = rng.sample(list_words(kind, style), 2)
     if alone:
         about, items = rng.choice(FIGURES), (item(rng, kind, seen, style, *middle(rng)),)
     else:  # an animal beside the sign of an activity
-        about = rng.choice(words("animal", style))
+        about = rng.choice(list_words("animal", style))
         places = rng.sample((0.28, 0.72), 2)
         items = (
             item(
@@ -199,7 +199,7 @@ def _activity(rng, style):
 
 
 def _sport(rng, style):
-    seen, said = rng.sample(words("sport", style), 2)
+    seen, said = rng.sample(list_words("sport", style), 2)
     question = rng.choice(
         (
             "What sport is shown here?",
@@ -216,7 +216,7 @@ def _attribute(rng, style):
 
 
 def _shape(rng, style):
-    seen, said = rng.sample(words("shape", style), 2)
+    seen, said = rng.sample(list_words("shape", style), 2)
     tint = rng.randrange(len(icons()["colours"]))
     shown = item(rng, "shape", seen, style, *middle(rng), tint, flip=False)
     question = rng.choice(
@@ -249,7 +249,7 @@ def _size(rng, style):
 
 def _sentiment(rng, style):
     about = rng.choice(PERSONS)
-    seen, said = rng.sample(words("sent", style), 2)
+    seen, said = rng.sample(list_words("sent", style), 2)
     question = rng.choice(
         (
             f"What is the {about} expressing?",

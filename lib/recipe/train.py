@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from arbitration import commands
 from recipe.align import alignment_loss, patch_outputs, patch_words, vocabulary_embeddings
-from recipe.examples import IGNORED, encode, training_batch
+from recipe.examples import IGNORED, encode_examples, training_batch
 from recipe.lowrank import adapt
 from recipe.mask import closed
 from recipe.render import render
@@ -173,7 +173,7 @@ def _answers(model, processor, recipe, step, device):
     rng = Random(f"{recipe.seed} answer {step}")
     noise = torch.Generator(device).manual_seed(rng.getrandbits(32))
     tokenizer, image = processor.tokenizer, processor.image_token
-    inputs, cue, late = encode(
+    inputs, cue, late = encode_examples(
         training_batch(rng, recipe.batch),
         tokenizer,
         image,
@@ -192,7 +192,7 @@ def _answers(model, processor, recipe, step, device):
 
 
 def main():
-    from recipe.build import fresh, save, toy
+    from recipe.build import build_fresh, save_parts, toy
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -208,10 +208,10 @@ def main():
         )
     if not options.full:
         recipe = replace(recipe, **TOY)
-    model, processor = fresh(recipe.seed) if options.full else toy(recipe.seed)
+    model, processor = build_fresh(recipe.seed) if options.full else toy(recipe.seed)
     folder = options.out / (options.model if options.full else f"{options.model}-toy")
     train(model, processor, recipe, folder)
-    save(model, folder)
+    save_parts(model, folder)
     print(f"trained parts in {folder}")
 
 

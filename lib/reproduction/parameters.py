@@ -194,7 +194,7 @@ RULES = {
 }
 
 
-def checked(given: Mapping) -> dict:
+def check_parameters(given: Mapping) -> dict:
     """Parameters as the notebooks use them: typed text read as what it says, and each within its
     range.
 
@@ -224,14 +224,16 @@ def checked(given: Mapping) -> dict:
 
 
 def settle(names: MutableMapping) -> None:
-    """`checked` for a notebook's own names, ``globals()``: each parameter among them is as it
-    should be from here on, or nothing more is run.
+    """`check_parameters` for a notebook's own names, ``globals()``: each parameter among them is as
+    it should be from here on, or nothing more is run.
 
     What cannot be typed, such as a table under the name of another notebook's parameter, is none of
     them.
     """
     names.update(
-        checked({name: value for name, value in names.items() if name in RULES and _typed(value)})
+        check_parameters(
+            {name: value for name, value in names.items() if name in RULES and _typed(value)}
+        )
     )
 
 

@@ -20,7 +20,7 @@ PATHWAYS = (*STANDARD_PATHWAYS, Pathway("template", "last"))
 PHI = {"top_k": 1, "pooling": "max", "norm": False}
 
 
-def sweep_pathways(
+def gather_pathways(
     subject, prompts, compared, width: int, seed: int, pathways=PATHWAYS, collect=store.gather
 ) -> pd.DataFrame:
     """NSSD (Eq. 7) of pathways in every layer window, and of as many random sources.
@@ -47,19 +47,19 @@ def sweep_pathways(
     return pd.concat([own, random], ignore_index=True)
 
 
-def attribute_heads(subject, prompts, dictionary, collect=store.gather, **phi) -> pd.DataFrame:
+def gather_heads(subject, prompts, dictionary, collect=store.gather, **phi) -> pd.DataFrame:
     """Eq. 12 of every head (`heads.attribute_heads`); `phi` as in `lens.phi`."""
     phi = PHI | phi
     return collect("heads", heads.attribute_heads, subject, prompts, dictionary=dictionary, **phi)
 
 
-def score_heads(subject, prompts, dictionary, collect=store.gather, **phi) -> pd.DataFrame:
+def gather_scores(subject, prompts, dictionary, collect=store.gather, **phi) -> pd.DataFrame:
     """Eq. 12 and the sensitivity of every head (`heads.score_heads`); `phi` as in `lens.phi`."""
     rows, phi = each(heads.score_heads), PHI | phi
     return collect("head_scores", rows, subject, prompts, dictionary=dictionary, **phi)
 
 
-def read_components(
+def gather_components(
     subject, prompts, dictionary, borrowed, collect=store.gather, positions="instruction", **phi
 ) -> pd.DataFrame:
     """Increments by attention and MLP (`components.measure_components`); `phi` as in `lens.phi`."""

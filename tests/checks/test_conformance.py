@@ -14,7 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import tiny
 from arbitration import Pathway, head_attribution, head_sensitivity, knockout_sweep, trace
-from arbitration.checks import conformance
+from arbitration.checks import conformance, suite
 from arbitration.engine import plan
 from arbitration.equations import heads, knockout
 from arbitration.equations.trace import hooks
@@ -32,14 +32,14 @@ def case(architecture, following="vision"):
 
 @every_architecture
 def test_every_architecture_conforms_or_names_what_it_does_not_allow(architecture):
-    results = conformance.conformance(tiny.subject(architecture), tiny.samples())
+    results = suite.check_model(tiny.subject(architecture), tiny.samples())
     assert [result for result in results if result.verdict == "failed"] == []
     refused = {result.name: result.why for result in results if result.verdict == "refused"}
     expected = REFUSED.get(architecture, {})
     assert refused.keys() == expected.keys() and all(
         expected[name] in why for name, why in refused.items()
     )
-    assert len(results) == 2 * len(conformance.CHECKS)
+    assert len(results) == 2 * len(suite.CHECKS)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def failing(check, architecture="llava", prompt=None):
 def test_a_misdeclared_image_token_is_found(monkeypatch):
     subject, _ = case("llava")
     monkeypatch.setattr(subject.model.config, "image_token_index", 5)
-    found = conformance.conformance(subject, tiny.samples())
+    found = suite.check_model(subject, tiny.samples())
     assert (
         {result.verdict for result in found} == {"failed"}
         and "gave no token 5" in found[0].why
@@ -126,23 +126,23 @@ def test_groups_that_hold_the_wrong_positions_are_found():
         template=torch.tensor([*rest, int(vision[0])]).sort().values,
     )
     assert "fills 16 positions" in failing(
-        conformance.token_groups, prompt=dataclasses.replace(prompt, groups=swapped)
+        suite.token_groups, prompt=dataclasses.replace(prompt, groups=swapped)
     )
     short = dataclasses.replace(prompt.groups, template=prompt.groups.template[1:])
     assert "the groups hold" in failing(
-        conformance.token_groups, prompt=dataclasses.replace(prompt, groups=short)
+        suite.token_groups, prompt=dataclasses.replace(prompt, groups=short)
     )
     context = dataclasses.replace(
         prompt.groups, context=prompt.groups.instruction, instruction=prompt.groups.context
     )
     assert "the group 'context' reads" in failing(
-        conformance.token_groups, prompt=dataclasses.replace(prompt, groups=context)
+        suite.token_groups, prompt=dataclasses.replace(prompt, groups=context)
     )
 
 
 def test_an_engine_that_closes_nothing_is_found(monkeypatch):
     monkeypatch.setattr(plan, "_closed", lambda causal, edges, first_row: causal)
-    assert "under closed pathways" in failing(conformance.engine)
+    assert "under closed pathways" in failing(suite.engine)
 
 
 def test_an_engine_that_scales_nothing_is_found(monkeypatch):
@@ -152,24 +152,24 @@ def test_an_engine_that_scales_nothing_is_found(monkeypatch):
         "_factors",
         lambda *given: None if honest(*given) is None else torch.ones_like(honest(*given)),
     )
-    assert "under scaled heads" in failing(conformance.engine)
+    assert "under scaled heads" in failing(suite.engine)
 
 
 def test_an_engine_that_runs_where_it_is_not_exact_is_found(monkeypatch):
     monkeypatch.setattr(Subject, "resume_obstacle", None)
-    assert failing(conformance.engine, "gemma-3")
+    assert failing(suite.engine, "gemma-3")
 
 
 def test_an_engine_that_forgets_the_image_s_features_is_found(monkeypatch):
     assert tiny.subject("qwen3-vl").image_term
     monkeypatch.setattr(Subject, "image_term", None)
-    assert "under closed pathways" in failing(conformance.engine, "qwen3-vl")
+    assert "under closed pathways" in failing(suite.engine, "qwen3-vl")
 
 
 def test_a_further_term_in_the_residual_stream_is_found(monkeypatch):
     subject, _ = case("llava")
     with hooks([subject.layers[2].register_forward_hook(lambda module, args, out: out + 0.01)]):
-        assert "in layers [2]" in failing(conformance.residual_sums)
+        assert "in layers [2]" in failing(suite.residual_sums)
     with hooks(
         [
             subject.layers[2].register_forward_pre_hook(
@@ -177,12 +177,12 @@ def test_a_further_term_in_the_residual_stream_is_found(monkeypatch):
             )
         ]
     ):
-        assert "after layers [1] something is added" in failing(conformance.residual_sums)
+        assert "after layers [1] something is added" in failing(suite.residual_sums)
     monkeypatch.setattr(Subject, "image_term", None)
     assert (
         "after layers [0, 1, 2] something is added to the residual stream before the next "
         "layer, at 9 of"
-    ) in failing(conformance.residual_sums, "qwen3-vl")
+    ) in failing(suite.residual_sums, "qwen3-vl")
 
 
 def test_a_term_at_other_positions_than_the_image_s_is_found():
@@ -192,15 +192,13 @@ def test_a_term_at_other_positions_than_the_image_s_is_found():
         return (args[0] + 0.01, *args[1:])
 
     with hooks([subject.layers[1].register_forward_pre_hook(everywhere)]):
-        assert "belong to the image's positions alone" in failing(
-            conformance.residual_sums, "qwen3-vl"
-        )
+        assert "belong to the image's positions alone" in failing(suite.residual_sums, "qwen3-vl")
 
 
 def test_a_prediction_that_is_not_the_unembedding_is_found():
     subject, _ = case("llava")
     with hooks([subject.model.lm_head.register_forward_hook(lambda module, args, out: out / 2)]):
-        assert "miss the prediction" in failing(conformance.residual_sums)
+        assert "miss the prediction" in failing(suite.residual_sums)
 
 
 def test_heads_that_do_not_sum_are_found(monkeypatch):
@@ -208,9 +206,9 @@ def test_heads_that_do_not_sum_are_found(monkeypatch):
     with hooks(
         [subject.output_projection(3).register_forward_hook(lambda module, args, out: out * 1.001)]
     ):
-        assert "heads of layer 3" in failing(conformance.head_sums)
+        assert "heads of layer 3" in failing(suite.head_sums)
     monkeypatch.setattr(Subject, "head_obstacle", None)
-    assert "heads of layer 0" in failing(conformance.head_sums, "gemma-3")
+    assert "heads of layer 0" in failing(suite.head_sums, "gemma-3")
 
 
 def test_a_mask_that_is_ignored_is_found(monkeypatch):
@@ -220,7 +218,7 @@ def test_a_mask_that_is_ignored_is_found(monkeypatch):
         )
 
     monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._local_mapping, "sdpa", deaf)
-    assert "ignores the attention mask" in failing(conformance.knockout_canary)
+    assert "ignores the attention mask" in failing(suite.knockout_canary)
 
 
 def test_edges_that_are_not_wholly_closed_are_found(monkeypatch):
@@ -230,7 +228,7 @@ def test_edges_that_are_not_wholly_closed_are_found(monkeypatch):
         mask, rows, source, seen, -3.0 if mask.is_floating_point() else shut
     )
     monkeypatch.setattr(module, "close_edges", halfway)
-    assert "keep up to" in failing(conformance.knockout_canary)
+    assert "keep up to" in failing(suite.knockout_canary)
 
 
 def test_a_cache_that_loses_something_is_found():
@@ -241,14 +239,14 @@ def test_a_cache_that_loses_something_is_found():
 
     with hooks([subject.attention(1).register_forward_hook(forgets, with_kwargs=True)]):
         assert "nothing changed: generating misses a pass over the whole" in failing(
-            conformance.generation
+            suite.generation
         )
 
 
 def test_heads_that_are_let_be_in_the_answer_are_found(monkeypatch):
     honest = heads.scale_heads
-    monkeypatch.setattr(conformance, "scale_heads", lambda *given, generated: honest(*given))
-    assert "heads blocked: generating misses" in failing(conformance.generation)
+    monkeypatch.setattr(suite, "scale_heads", lambda *given, generated: honest(*given))
+    assert "heads blocked: generating misses" in failing(suite.generation)
 
 
 # What the further architectures add.
@@ -344,7 +342,7 @@ def test_the_command_prints_a_table_and_tells_by_its_exit_status(tmp_path, capsy
     assert conformance.main([str(folder), "--dtype", "float64", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("local/mine, revision ") and len(printed) == 1 + 2 * len(
-        conformance.CHECKS
+        suite.CHECKS
     )
     assert all(line.startswith("passed") for line in printed[1:])
     monkeypatch.setattr(plan, "_closed", lambda causal, edges, first_row: causal)

@@ -40,7 +40,7 @@ both_ways = pytest.mark.parametrize("way", MODALITIES)
 
 
 def prompts(subject, way):
-    return [planted.encode(subject, sample, way) for sample in SAMPLES]
+    return [planted.encode_planted(subject, sample, way) for sample in SAMPLES]
 
 
 # What each plant must show: closed forms, from the plant's description alone.
@@ -178,7 +178,7 @@ def agree(found, expected):
 def test_the_model_follows(plant, way):
     subject = planted.subject(plant)
     for sample in planted.samples():
-        prompt = planted.encode(subject, sample, way)
+        prompt = planted.encode_planted(subject, sample, way)
         assert generation.answers(subject, prompt) == [sample.answers(way)[0]]
         assert (
             metrics.binary_subspace(
@@ -279,7 +279,7 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     """The strongest head by sensitivity, at the place of arbitration, against every decoy."""
     subject = planted.subject(plant)
     own = {
-        direction: [planted.encode(subject, sample, direction) for sample in SAMPLES]
+        direction: [planted.encode_planted(subject, sample, direction) for sample in SAMPLES]
         for direction in MODALITIES
     }
     tables = {
@@ -306,10 +306,12 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     assert {direction: ranking[0] for direction, ranking in rankings.items()} == strongest
     assert shared == sorted({strongest["vision"]} & {strongest["text"]})
     prompt = own[way][0]
-    sets = measures.heads.list_paper_settings(
-        subject, [measures.heads.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way
+    sets = measures.head_sets.list_paper_settings(
+        subject, [measures.head_sets.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way
     )
-    table = measures.heads.scale_sets(subject, prompt, DICTIONARY, sets, "blocking", plant.place)
+    table = measures.head_sets.scale_sets(
+        subject, prompt, DICTIONARY, sets, "blocking", plant.place
+    )
     outcomes = table.set_index("heads")["outcome"]
     undone = {0.0: "other", HABIT: "follow", -HABIT: "competitor"}[habit_of(plant, way)]
     assert outcomes["original"] == "follow" and outcomes["target"] == undone

@@ -15,7 +15,7 @@ from arbitration.dataset import entities
 from arbitration.dataset.sample import SOURCE
 from arbitration.files import folders
 from reproduction.claims import predicted, recorded, rules
-from reproduction.claims.reported import claims, of_section, questions
+from reproduction.claims.reported import of_section, questions, reported_claims
 from reproduction.numbers import (
     dataset,
     estimates,
@@ -39,7 +39,7 @@ SAMPLES = [f"s{i}" for i in range(6)]
 
 
 def test_claims_are_unique_and_found_by_section():
-    found = claims()
+    found = reported_claims()
     assert len({claim.id for claim in found}) == len(found)
     assert [claim.id for claim in of_section("3")] == [
         c.id for c in found if c.section.startswith("3")
@@ -58,19 +58,21 @@ def test_what_a_section_says_of_a_claim_is_the_claim_s_own():
     )
     assert all(not {"statement", "figure"} & record.keys() for record in told)
     statements = {record["id"]: record["statement"] for record in stored if record["predictions"]}
-    assert {claim.id: claim.statement for claim in claims()} == statements
+    assert {claim.id: claim.statement for claim in reported_claims()} == statements
     labels = {record["id"]: record["shown"] for record in stored}
-    for claim in claims():
+    for claim in reported_claims():
         for number in claim.figure.split(", "):
             assert number == "–" or any(
                 re.fullmatch(rf"fig{number}(_\w+)?", label) for label in labels[claim.id]
             )
-    assert {c.id: c.figure for c in claims() if c.id in ("relay", "transfer", "blocking")} == {
+    assert {
+        c.id: c.figure for c in reported_claims() if c.id in ("relay", "transfer", "blocking")
+    } == {
         "relay": "3",
         "transfer": "6b, 7",
         "blocking": "9",
     }
-    assert next(c.figure for c in claims() if c.id == "ensemble") == "–"
+    assert next(c.figure for c in reported_claims() if c.id == "ensemble") == "–"
 
 
 def test_every_claim_has_its_table_on_one_page():
@@ -82,7 +84,7 @@ def test_every_claim_has_its_table_on_one_page():
         for section, names in re.findall(r"\{claims\} (\S+)\n:only: (.+)", pages)
         for name in names.split(", ")
     ]
-    assert sorted(shown) == sorted((claim.section, claim.id) for claim in claims())
+    assert sorted(shown) == sorted((claim.section, claim.id) for claim in reported_claims())
 
 
 def test_there_is_one_class_claim_and_one_rule():
@@ -96,7 +98,9 @@ def test_there_is_one_class_claim_and_one_rule():
 
 
 def test_every_section_reports_the_numbers_of_the_paper():
-    reported = " ".join(quantity.reported for claim in claims() for quantity in claim.quantities)
+    reported = " ".join(
+        quantity.reported for claim in reported_claims() for quantity in claim.quantities
+    )
     for number in ("0.81 at layer 15", "1.36 at layer 14", "> 0.95", "> 0.9", "784", "≈ 0.6"):
         assert number in reported
 
@@ -844,7 +848,7 @@ def test_a_ranking_with_its_layers_shuffled_keeps_only_what_the_layers_tell(meas
 def test_questions_are_told_apart_from_the_paper_s_claims():
     asked = questions()
     assert len({question.id for question in asked}) == len(asked) and not {q.id for q in asked} & {
-        c.id for c in claims()
+        c.id for c in reported_claims()
     }
     pages = "".join(
         page.read_text(encoding="utf-8") for page in (folders.ROOT / "book").glob("*.md")
@@ -858,7 +862,7 @@ def test_questions_are_told_apart_from_the_paper_s_claims():
 
 
 def test_every_number_of_a_claim_is_computed(measured):
-    for claim in (*claims(), *questions()):
+    for claim in (*reported_claims(), *questions()):
         numbers = measured[claim.notebook]
         wanted = [*claim.samples, *(finer.key for finer in claim.verdicts)]
         for quantity in claim.quantities:
@@ -887,7 +891,7 @@ def test_every_number_of_the_claims_page_is_computed(measured):
 
 
 def test_every_verdict_has_its_number_but_those_on_several(measured):
-    for claim in claims():
+    for claim in reported_claims():
         for finer in claim.verdicts:
             name = finer.key.removesuffix("_verdict")
             lacking = {name, f"{name}_low", f"{name}_high"} - set(measured[claim.notebook])
@@ -910,7 +914,7 @@ def test_the_rule_of_a_finer_test_is_the_one_applied(measured, applied):
     code.
     """
     judged = 0
-    for comparison in (*claims(), *questions()):
+    for comparison in (*reported_claims(), *questions()):
         for finer in comparison.verdicts:
             name = finer.key.removesuffix("_verdict")
             if finer.rule is None:

@@ -75,7 +75,10 @@ def stands(place):
     if place["kind"] == "claim":
         name, of = {
             one.id: (name, one.section)
-            for name, known in (("claims", reported.claims), ("questions", reported.questions))
+            for name, known in (
+                ("claims", reported.reported_claims),
+                ("questions", reported.questions),
+            )
             for one in known()
         }[anchor]
         shown = [
@@ -125,7 +128,7 @@ def test_no_figure_and_no_equation_of_the_paper_is_left_out_of_the_list():
 
 def test_every_claim_and_every_figure_of_the_book_is_in_the_list():
     claims, questions = (
-        {one.id for one in known()} for known in (reported.claims, reported.questions)
+        {one.id for one in known()} for known in (reported.reported_claims, reported.questions)
     )
     listed = {place["anchor"] for place in of_kind("claim")} - {None}
     assert claims == listed - questions

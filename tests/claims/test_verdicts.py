@@ -141,7 +141,7 @@ KEYS = sorted(
 )
 LABELS = sorted(
     {label for claim in predicted.predicted_claims() for label in claim.figures}
-    | {f"claim-{claim.id}" for claim in reported.claims()}
+    | {f"claim-{claim.id}" for claim in reported.reported_claims()}
 )
 
 

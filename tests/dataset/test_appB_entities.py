@@ -49,7 +49,7 @@ def dictionary(**colours):
 
 def test_the_shipped_file_is_what_the_code_makes(reader):
     review = json.loads((DATA / "scenes" / "review.json").read_text(encoding="utf-8"))
-    made = make.as_text(make.make(make.words("scenes"), reader, review))
+    made = make.as_text(make.make(make.list_answers("scenes"), reader, review))
     assert made == (DATA / "scenes" / "entities.json").read_text(encoding="utf-8")
 
 
@@ -294,7 +294,8 @@ def test_a_file_of_another_name_has_a_dictionary_of_its_own(own):
     (own / "entities.json").write_text(entry(teal=["cyan"], **{"dark red": ["maroon"]}))
     shutil.copy(own / "samples.jsonl", own / "fruit.jsonl")
     assert (
-        sets.beside(own / "fruit.jsonl", "entities.json") == own.resolve() / "fruit.entities.json"
+        sets.file_beside(own / "fruit.jsonl", "entities.json")
+        == own.resolve() / "fruit.entities.json"
     )
     assert dataset.load(own / "fruit.jsonl")[0].dictionary == "" != dataset.load(own)[0].dictionary
 

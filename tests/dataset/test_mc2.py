@@ -137,7 +137,7 @@ def test_samples_are_cleaned(disk):
 
 
 def test_loading_says_what_was_cleaned_and_flagged(disk, capsys):
-    mc2.load(disk / "mc2.json")
+    mc2.load_mc2(disk / "mc2.json")
     assert (
         "MC²: 4 samples, 3 of them cleaned; kept and flagged: repeated 1, leaks 2, absent "
         "1, nested 1"
@@ -223,24 +223,24 @@ def test_photographs_that_a_folder_lacks_are_named(disk):
             "train2014/COCO_train2014_000000000008.jpg and val2014/"
         ),
     ):
-        mc2.load(disk / "mc2.json")
+        mc2.load_mc2(disk / "mc2.json")
     (disk / "val2014/COCO_val2014_000000000008.jpg").write_bytes(picture()[:-300])
     with pytest.raises(
         ValueError,
         match="photograph 8: .*/COCO_val2014_000000000008.jpg cannot be read as a picture",
     ):
-        mc2.load(disk / "mc2.json")
+        mc2.load_mc2(disk / "mc2.json")
 
 
 def test_pictures_may_lie_elsewhere(disk, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("texts") / "any.json"
     elsewhere.write_text(json.dumps(RECORDS))
-    assert mc2.load(elsewhere, pictures=disk) == mc2.load(disk / "mc2.json")
+    assert mc2.load_mc2(elsewhere, pictures=disk) == mc2.load_mc2(disk / "mc2.json")
 
 
 def test_everything_is_brought_once(cached):
     web = Web(pages())
-    samples = mc2.load(get=web)
+    samples = mc2.load_mc2(get=web)
     for sample, page in zip(
         samples, ["train2014/7", "val2014/8", "train2014/9", "train2014/7"], strict=True
     ):
@@ -254,16 +254,16 @@ def test_everything_is_brought_once(cached):
         photograph("train2014", 9),
     ]
     assert (cached / "revision").read_text() == "abc"
-    assert mc2.load(get=Web({}, stops=0)) == samples
+    assert mc2.load_mc2(get=Web({}, stops=0)) == samples
 
 
 def test_a_stopped_download_goes_on(cached):
     with pytest.raises(
         ConnectionError, match=r"1 of 3 photographs .*unreachable\. Run this again to go on"
     ):
-        mc2.load(get=Web(pages(), stops=4))
+        mc2.load_mc2(get=Web(pages(), stops=4))
     web = Web(pages(revision="newer"))
-    assert len(mc2.load(get=web)) == 4
+    assert len(mc2.load_mc2(get=web)) == 4
     assert web.asked == [
         photograph("train2014", 8),
         photograph("val2014", 8),
@@ -273,20 +273,20 @@ def test_a_stopped_download_goes_on(cached):
 
 def test_the_revision_of_the_first_use_is_kept(cached):
     with pytest.raises(ConnectionError):
-        mc2.texts(Web(pages(), stops=1))
+        mc2.fetch_texts(Web(pages(), stops=1))
     both = pages() | pages(revision="newer", records=RECORDS[:1])
     assert len(mc2.read(get=Web(both))) == 4
 
 
 def test_a_changed_photograph_is_refused(cached):
-    samples = mc2.load(get=Web(pages()))
+    samples = mc2.load_mc2(get=Web(pages()))
     with open(samples[1].image, "ab") as file:
         file.write(b"x")
     with pytest.raises(
         ValueError, match=r"COCO_val2014_000000000008\.jpg is not the file that it was"
     ):
-        mc2.load(get=Web(pages() | {photograph("val2014", 8): picture("black")}))
-    assert mc2.load(get=Web(pages())) == samples
+        mc2.load_mc2(get=Web(pages() | {photograph("val2014", 8): picture("black")}))
+    assert mc2.load_mc2(get=Web(pages())) == samples
 
 
 def test_a_log_in_page_is_no_photograph(cached):
@@ -295,7 +295,7 @@ def test_a_log_in_page_is_no_photograph(cached):
         match=r"COCO_train2014_000000000007\.jpg is not what it should be: "
         r"cannot be read as a picture",
     ):
-        mc2.load(get=Web(pages() | {photograph("train2014", 7): b"<html>Log in</html>"}))
+        mc2.load_mc2(get=Web(pages() | {photograph("train2014", 7): b"<html>Log in</html>"}))
     assert not list(cached.rglob("*.jpg"))
 
 
@@ -313,7 +313,7 @@ def test_without_a_network_it_is_said_what_to_do(cached, monkeypatch):
     ):
         dataset.load("mc2", "held")
     with pytest.raises(ConnectionError, match="names no revision"):
-        mc2.texts(Web({mc2.NEWEST: b"<html>Log in</html>"}))
+        mc2.fetch_texts(Web({mc2.NEWEST: b"<html>Log in</html>"}))
     assert not list(cached.parent.rglob("evaluate_final.json"))
 
 

@@ -56,7 +56,7 @@ def test_a_picture_is_turned_upright(orientation, turn):
     upright, exif = half_and_half(), Image.Exif()
     exif[0x0112] = orientation
     turned = upright if turn is None else upright.transpose(turn)
-    assert np.array_equal(pictures.read(stored(turned, "PNG", exif=exif)), upright)
+    assert np.array_equal(pictures.read_picture(stored(turned, "PNG", exif=exif)), upright)
 
 
 @pytest.mark.parametrize("mode, clear", [("RGBA", (0, 0, 0, 0)), ("LA", (0, 0))])
@@ -64,7 +64,7 @@ def test_what_is_transparent_is_white(mode, clear):
     image = Image.new(mode, (4, 2), clear)
     image.putpixel((0, 0), (*clear[:-1], 255))
     image.putpixel((1, 0), (*clear[:-1], 128))
-    read = pictures.read(stored(image, "PNG"))
+    read = pictures.read_picture(stored(image, "PNG"))
     assert read.mode == "RGB" and [read.getpixel((x, 0)) for x in range(3)] == [
         (0, 0, 0),
         (127, 127, 127),
@@ -78,14 +78,14 @@ def test_a_transparent_colour_of_a_palette_is_white(kind):
     image.putpalette([10, 20, 30, 200, 0, 0])
     image.putpixel((0, 0), 0)
     assert [
-        pictures.read(stored(image, kind, transparency=0)).getpixel((x, 0)) for x in (0, 1)
+        pictures.read_picture(stored(image, kind, transparency=0)).getpixel((x, 0)) for x in (0, 1)
     ] == [(255, 255, 255), (200, 0, 0)]
-    assert pictures.read(stored(image, kind)).getpixel((0, 0)) == (10, 20, 30)
+    assert pictures.read_picture(stored(image, kind)).getpixel((0, 0)) == (10, 20, 30)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_keep_their_grey_levels(kind):
-    read = np.asarray(pictures.read(stored(Image.fromarray(RAMP), kind)))
+    read = np.asarray(pictures.read_picture(stored(Image.fromarray(RAMP), kind)))
     assert (
         np.array_equal(
             read, np.repeat(np.round(RAMP / 257).astype(np.uint8)[:, :, None], 3, axis=2)
@@ -97,24 +97,24 @@ def test_sixteen_bits_keep_their_grey_levels(kind):
 @pytest.mark.parametrize("values", [RAMP.astype(np.int32) * 2, RAMP.astype(np.float32) / 65535])
 def test_grey_levels_of_unknown_white_are_refused(values):
     with pytest.raises(ValueError, match="cannot be read as a picture .its grey levels.* 16 bits"):
-        pictures.read(stored(Image.fromarray(values), "TIFF"))
+        pictures.read_picture(stored(Image.fromarray(values), "TIFF"))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "RGB"])
 def test_other_pictures_are_as_pillow_has_them(mode):
     image = half_and_half(mode)
-    assert np.array_equal(pictures.read(stored(image, "TIFF")), image.convert("RGB"))
+    assert np.array_equal(pictures.read_picture(stored(image, "TIFF")), image.convert("RGB"))
 
 
 def test_the_shipped_scenes_are_read_as_before():
     for sample in dataset.load("scenes", "held")[:20]:
         with Image.open(sample.image) as image:
-            assert np.array_equal(pictures.read(sample.image), image.convert("RGB"))
+            assert np.array_equal(pictures.read_picture(sample.image), image.convert("RGB"))
 
 
 def test_the_first_picture_of_an_animation_is_read():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    assert pictures.read(
+    assert pictures.read_picture(
         stored(frames[0], "GIF", save_all=True, append_images=frames[1:])
     ).getpixel((0, 0)) == (255, 0, 0)
 
@@ -153,7 +153,7 @@ def test_prompt_and_figure_have_the_same_picture(tmp_path, name, content):
     sample = dataset.Sample(
         "s", "all", "", str(path), "What?", "Text.", "apple", "pear", "Look.", "Read."
     )
-    subject, seen = tiny.subject("llava"), pictures.read(path)
+    subject, seen = tiny.subject("llava"), pictures.read_picture(path)
     prompt = subject.encode(sample, "vision")
     expected = subject.processor.image_processor(images=seen, return_tensors="pt")["pixel_values"]
     assert prompt.inputs["pixel_values"].equal(expected)
@@ -168,7 +168,7 @@ def test_prompt_and_figure_have_the_same_picture(tmp_path, name, content):
 def test_the_pictures_that_failed_elsewhere(name, tmp_path):
     shutil.copytree(SHARED / "cases" / "pictures", tmp_path / "set")
     (sample,) = [one for one in dataset.load(tmp_path / "set", "held") if one.id == name]
-    pixels = np.asarray(pictures.read(sample.image)).astype(int)
+    pixels = np.asarray(pictures.read_picture(sample.image)).astype(int)
     assert {
         "cutout": lambda: pixels[48, 48].tolist() == [0] * 3 and pixels[0, 0].tolist() == [255] * 3,
         "grey16": lambda: pixels.min() == 0 and pixels.max() == 255 and pixels.std() > 50,

@@ -16,7 +16,7 @@ from PIL import Image
 from arbitration import dataset
 from arbitration.dataset import entities, mc2, sets
 from arbitration.dictionary import __main__, ask, endpoint, make, sheet, wordnet
-from arbitration.dictionary.ask import Word
+from arbitration.dictionary.ask import AskedAnswer
 from arbitration.dictionary.endpoint import Endpoint, Reply
 from arbitration.files.folders import ROOT
 
@@ -108,7 +108,7 @@ def read_once(monkeypatch):
 
 
 def asked(model, prompts, path, pause=0.01):
-    return endpoint.asked(Endpoint(model.url, "toy", KEY), prompts, path, pause)
+    return endpoint.ask_endpoint(Endpoint(model.url, "toy", KEY), prompts, path, pause)
 
 
 def test_an_answer_is_asked_once_and_kept(model, tmp_path):
@@ -130,7 +130,7 @@ def test_an_answer_is_asked_once_and_kept(model, tmp_path):
 def test_another_model_is_asked_anew(model, tmp_path):
     asked(model, ["a"], tmp_path / "asked.jsonl")
     with pytest.raises(ConnectionError):
-        endpoint.asked(
+        endpoint.ask_endpoint(
             Endpoint("http://127.0.0.1:9/v1", "other", KEY),
             ["a"],
             tmp_path / "asked.jsonl",
@@ -267,7 +267,9 @@ def test_an_address_is_one(model, monkeypatch):
     assert endpoint.from_environment().url == "https://api.deepseek.com/v1"
 
 
-SOFA = Word("object_recognition", "sofa", ("couch", "lounge", "Sofa bed"), ("What is the cat on?",))
+SOFA = AskedAnswer(
+    "object_recognition", "sofa", ("couch", "lounge", "Sofa bed"), ("What is the cat on?",)
+)
 
 
 @pytest.mark.parametrize(
@@ -295,21 +297,21 @@ SOFA = Word("object_recognition", "sofa", ("couch", "lounge", "Sofa bed"), ("Wha
     ],
 )
 def test_a_reply_counts_as_a_list_of_what_was_offered_or_is_chinese(step, text, expected):
-    assert ask.read(SOFA, step, Reply(text))[:3] == expected
-    assert ask.read(SOFA, step, Reply(None, "no")) == ("refused", [], 0, "no")
+    assert ask.read_reply(SOFA, step, Reply(text))[:3] == expected
+    assert ask.read_reply(SOFA, step, Reply(None, "no")) == ("refused", [], 0, "no")
 
 
 def test_prompts_say_what_is_asked():
     for step in ask.STEPS:
-        text = ask.prompt(SOFA, step)
+        text = ask.write_request(SOFA, step)
         assert (
             "Question: What is the cat on?\nAnswer: sofa" in text
             and "object recognition" in text
             and "{" not in text
         )
-    assert '["couch", "lounge", "Sofa bed"]' in ask.prompt(
+    assert '["couch", "lounge", "Sofa bed"]' in ask.write_request(
         SOFA, "synonyms"
-    ) and "couch" not in ask.prompt(SOFA, "chinese")
+    ) and "couch" not in ask.write_request(SOFA, "chinese")
 
 
 @pytest.fixture
@@ -423,21 +425,24 @@ def test_mc2_needs_no_photograph(tmp_path, capsys, monkeypatch):
     }
     (tmp_path / "mc2.json").write_text(json.dumps([record]))
     run(capsys, tmp_path / "mc2.json")
-    assert entities.read(tmp_path / "mc2.entities.json").forms("two", "counting") == (
+    assert entities.read_dictionary(tmp_path / "mc2.entities.json").forms("two", "counting") == (
         "two",
         "2",
         "ii",
     )
     monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path / "cache"))
     assert (
-        sets.beside("mc2", "entities.json")
+        sets.file_beside("mc2", "entities.json")
         == tmp_path / "cache" / "mc2" / "evaluate_final.entities.json"
     )
     (tmp_path / "pictures" / "train2014").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(
         tmp_path / "pictures" / "train2014" / "COCO_train2014_000000000007.jpg"
     )
-    assert mc2.load(tmp_path / "mc2.json", pictures=tmp_path / "pictures")[0].answer_text == "three"
+    assert (
+        mc2.load_mc2(tmp_path / "mc2.json", pictures=tmp_path / "pictures")[0].answer_text
+        == "three"
+    )
 
 
 def fill(folder, judge, delimiter=","):
@@ -525,7 +530,7 @@ def test_the_draw_is_seeded_and_of_each_language(tmp_path):
     forms = {"en": ["w"] + [f"e{i}" for i in range(50)], "zh": [f"z{i}" for i in range(50)]}
     drawn = {}
     for seed in (0, 0, 1):
-        sheet.write(tmp_path / "s.csv", {"k": {"w": forms}}, {}, 10, seed)
+        sheet.write_sheet(tmp_path / "s.csv", {"k": {"w": forms}}, {}, 10, seed)
         drawn.setdefault(seed, []).append((tmp_path / "s.csv").read_text(encoding="utf-8-sig"))
     assert drawn[0][0] == drawn[0][1] != drawn[1][0]
     table = pd.read_csv(tmp_path / "s.csv", encoding="utf-8-sig")
@@ -534,9 +539,9 @@ def test_the_draw_is_seeded_and_of_each_language(tmp_path):
         and table["right"].isna().all()
     )
     with pytest.raises(ValueError, match="nothing to judge"):
-        sheet.write(tmp_path / "s.csv", {"k": {"w": {"en": ["w"]}}}, {}, 10, 0)
+        sheet.write_sheet(tmp_path / "s.csv", {"k": {"w": {"en": ["w"]}}}, {}, 10, 0)
     with pytest.raises(ValueError, match="--sheet 0 asks for no form"):
-        sheet.write(tmp_path / "s.csv", {"k": {"w": forms}}, {}, 0, 0)
+        sheet.write_sheet(tmp_path / "s.csv", {"k": {"w": forms}}, {}, 0, 0)
 
 
 def test_agreement_by_hand():
@@ -551,7 +556,7 @@ def test_what_is_missing_is_told(folder):
             SystemExit, match="there is no dictionary .*make it: python -m arbitration.dictionary"
         ):
             __main__.main([str(folder), *way])
-    make.write(folder)
+    make.write_dictionary(folder)
     with pytest.raises(SystemExit, match="there is no table .*draw one with --sheet 100"):
         __main__.main([str(folder), "--judged"])
     (folder / "review.json").write_text("{")

@@ -38,9 +38,9 @@ score = measures.each(measures.heads.score_heads)
 scores = results.collect("heads", score, subject, prompts, **given)
 ways = {way: scores[scores["following"] == way] for way in ("text", "vision")}
 rankings = {way: arb.heads.ranking(rows, by="eq12") for way, rows in ways.items()}
-cases = [measures.heads.Case(0.1, 0.0, 3), measures.heads.Case(0.1, 3.0, 1)]
+cases = [measures.head_sets.Case(0.1, 0.0, 3), measures.head_sets.Case(0.1, 3.0, 1)]
 given |= {"rankings": rankings, "places": {"both": cases}, "setting": "blocking", "seed": seed}
-scale = measures.each(measures.heads.scale_paper_sets)
+scale = measures.each(measures.head_sets.scale_paper_sets)
 results.collect("interventions", scale, subject, prompts, **given)
 """
 TABLES = ["beliefs", "heads", "interventions", "sweep"]

@@ -14,9 +14,9 @@ from torch import nn
 
 import tiny
 from arbitration import Pathway, dataset, head_attribution, knockout_sweep, load, trace
-from arbitration.checks import conformance
+from arbitration.checks import suite
 from arbitration.dataset import entities
-from arbitration.engine import plan, resume
+from arbitration.engine import exactness, plan, resume
 from arbitration.engine.plain import blocked_plain, next_token_logits
 from arbitration.equations import lens
 from arbitration.equations.heads import times
@@ -246,7 +246,7 @@ def sweep(monkeypatch, planted, allowed=None):
             ),
         )
     if allowed is not None:
-        monkeypatch.setattr(resume, "_allowed", lambda ways, step: allowed)
+        monkeypatch.setattr(exactness, "_allowed", lambda ways, step: allowed)
     return knockout_sweep(subject, [prompt], INTO_LAST, engine="resume", progress=False)
 
 
@@ -257,15 +257,15 @@ def test_what_plain_passes_differ_by_is_no_reason_to_stop(monkeypatch, capsys):
     windows = [range(layer, layer + 1) for layer in range(5)]
     plain = blocked_plain(subject, prompt, *INTO_LAST, windows).log_probabilities
     monkeypatch.setattr(
-        resume, "_allowed", lambda ways, step: 0.0
+        exactness, "_allowed", lambda ways, step: 0.0
     )  # as if plain passes agreed to the bit
-    resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain)
+    exactness.check_against_plain(subject, prompt, *INTO_LAST, windows, plain)
     assert capsys.readouterr().out == ""
-    resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 0.02)
+    exactness.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 0.02)
     said = capsys.readouterr().out
     assert "by 0.02 nats" in said and "from the same layers in a finer dtype the engine is" in said
     with pytest.raises(RuntimeError, match="they disagree"):
-        resume.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 5)
+        exactness.check_against_plain(subject, prompt, *INTO_LAST, windows, plain + 5)
 
 
 @pytest.mark.parametrize("allowed", [None, -1.0])
@@ -278,7 +278,7 @@ def test_a_mistake_stops_the_run_where_there_is_no_room_for_a_finer_dtype(monkey
     def scarce(subject):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(resume, "in_finer_dtype", scarce)
+    monkeypatch.setattr(exactness, "in_finer_dtype", scarce)
     with pytest.raises(RuntimeError, match=r"is rounding in torch.bfloat16\): they disagree"):
         sweep(monkeypatch, planted=True)
 
@@ -292,7 +292,7 @@ def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
         name: (weight.dtype, weight.data_ptr()) for name, weight in subject.model.named_parameters()
     }
     plain = next_token_logits(subject, prompt)
-    with resume.in_finer_dtype(subject):
+    with exactness.in_finer_dtype(subject):
         found = next_token_logits(subject, prompt)
     assert (
         found.dtype == finer
@@ -302,12 +302,12 @@ def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
     # model.
     if dtype == torch.float32:
         words = SimpleNamespace(inputs={"input_ids": torch.arange(10, 40)[None]})
-        with resume.in_finer_dtype(subject):
+        with exactness.in_finer_dtype(subject):
             found = next_token_logits(subject, words)
         exact = next_token_logits(tiny.subject(architecture, sharpness=2.0), words)
         torch.testing.assert_close(found, exact, rtol=0, atol=1e-10)
         assert (next_token_logits(subject, words) - exact).abs().max() > 1e-7
-    with pytest.raises(KeyError), resume.in_finer_dtype(subject):
+    with pytest.raises(KeyError), exactness.in_finer_dtype(subject):
         subject.norm._forward_pre_hooks[next(iter(subject.norm._forward_pre_hooks))](
             subject.norm, (), {}
         )
@@ -321,20 +321,21 @@ def test_the_same_layers_in_a_finer_dtype(architecture, dtype, finer):
 @every_architecture
 def test_rounding_is_measured_on_the_prompt(architecture):
     subject, prompt = tiny_case(architecture)
-    bound, whole = resume.rounding(subject, prompt), resume.rounding(subject, prompt, whole=True)
+    bound, whole = (
+        exactness.rounding(subject, prompt),
+        exactness.rounding(subject, prompt, whole=True),
+    )
     logits = next_token_logits(subject, prompt)
     assert torch.finfo(NARROW).eps * logits.abs().max() / 2 < bound <= whole
     assert subject.decoder.config._attn_implementation == "sdpa"
-    assert resume.rounding(tiny.subject(architecture), None) == 1e-10
+    assert exactness.rounding(tiny.subject(architecture), None) == 1e-10
 
 
 def test_a_trained_model_conforms_in_bfloat16(monkeypatch):
     subject = load("smol-relay", dtype=NARROW)
     prompt = subject.encode(tiny.samples()[0], "vision")
     assert [
-        found
-        for check in conformance.CHECKS
-        if (found := check(subject, prompt)).verdict != "passed"
+        found for check in suite.CHECKS if (found := check(subject, prompt)).verdict != "passed"
     ] == []
     monkeypatch.setattr(plan, "_closed", lambda causal, edges, first_row: causal)
-    assert "under closed pathways" in conformance.engine(subject, prompt).why
+    assert "under closed pathways" in suite.engine(subject, prompt).why

@@ -7,13 +7,14 @@ import tiny
 from arbitration import Head, Pathway, head_attribution, knockout, scale_heads, trace
 from arbitration.dataset import entities
 from arbitration.engine import generation, plan, resume
+from arbitration.engine.clean import clean_pass
 from arbitration.engine.plain import next_token_logits
 from arbitration.equations import attribution, heads
 from arbitration.equations.attribution import head_increments
 from arbitration.equations.lens import phi
 from arbitration.equations.trace import hooks
 from reproduction import measures
-from reproduction.measures.heads import Case
+from reproduction.measures.head_sets import Case
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 
@@ -131,7 +132,7 @@ def test_answers_of_many_settings_are_each_setting_alone(architecture):
 @torch.no_grad()
 def resumed(subject, variant):
     [pack] = plan.packs(subject, [variant], plan.default_workspace(subject))
-    logits, _ = resume.suffix_pass(subject, resume.clean_pass(subject, variant.prompt), pack)
+    logits, _ = resume.suffix_pass(subject, clean_pass(subject, variant.prompt), pack)
     return logits[0].log_softmax(-1)
 
 
@@ -275,7 +276,7 @@ def test_the_sets_of_fig_9_have_controls_from_the_same_layers_and_from_the_whole
     order = [Head(layer, index) for layer in (4, 1, 0, 2, 3) for index in range(6)]
     rankings = {"vision": order, "text": [*order[1:], order[0]]}
     found = list(
-        measures.heads.list_paper_settings(
+        measures.head_sets.list_paper_settings(
             subject, [Case(0.1, 0.0, 3), Case(0.2, 2.0, 0)], rankings, "vision", seed=4
         )
     )

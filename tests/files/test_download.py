@@ -66,7 +66,7 @@ def never(url):
 def test_a_file_is_fetched_once_and_its_checksum_kept(tmp_path):
     path = tmp_path / "new" / "file.txt"
     assert web.kept("web/file", path, bytes, lambda url: url.encode()) == path
-    assert path.read_bytes() == b"web/file" and checksums.whole(path)
+    assert path.read_bytes() == b"web/file" and checksums.is_whole(path)
     assert sorted(found.name for found in path.parent.iterdir()) == ["file.txt", "file.txt.sha256"]
     assert (
         subprocess.run(
@@ -113,7 +113,7 @@ def test_a_stopped_download_leaves_no_file_that_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic.os, "replace", stopping)
     with pytest.raises(KeyboardInterrupt):
         web.kept("web", path, bytes, lambda url: b"first")
-    assert not checksums.whole(path) and not path.exists()
+    assert not checksums.is_whole(path) and not path.exists()
     monkeypatch.undo()
     assert web.kept("web", path, bytes, lambda url: b"first").read_bytes() == b"first"
 
@@ -139,7 +139,7 @@ def test_what_several_want_is_made_once(tmp_path, monkeypatch):
 
     with ThreadPoolExecutor() as several:
         list(several.map(lambda _: checksums.make_once(paths, make), range(3)))
-    assert made == [paths] and all(map(checksums.whole, paths))
+    assert made == [paths] and all(map(checksums.is_whole, paths))
     paths[1].write_text("damaged")
     checksums.make_once(paths, make)
     assert made == [paths, paths[1:]] and paths[1].read_text() == "two"

@@ -45,7 +45,7 @@ from transformers import (
 
 from arbitration import dataset
 from arbitration.files.folders import DATA
-from arbitration.models.subject import Subject, checked
+from arbitration.models.subject import Subject, check_subject
 
 ARCHITECTURES = ("llava", "qwen2.5-vl", "internvl")
 FURTHER = ("llava-onevision", "qwen3-vl", "qwen3-vl-moe", "gemma-3")
@@ -351,7 +351,7 @@ def subject(
         torch.nn.init.normal_(model.get_input_embeddings().weight)
         torch.nn.init.normal_(model.get_output_embeddings().weight, std=0.5)
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-    return checked(
+    return check_subject(
         Subject(f"tiny-{architecture}", model.to(dtype).eval(), processor, f"random-{seed}")
     )
 

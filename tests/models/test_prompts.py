@@ -24,7 +24,7 @@ from reproduction.measures.answers import outcome_of
 
 @pytest.fixture(scope="module")
 def smol():
-    model, processor = embedded.build("smol", weights="random")
+    model, processor = embedded.build_embedded("smol", weights="random")
     return Subject("smol", model, processor, "random-0", chat=False)
 
 
@@ -136,7 +136,9 @@ def test_an_unknown_layout_is_refused(smol):
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_a_modality_alone_has_nothing_to_contradict_it(architecture):
     subject, sample = tiny.subject(architecture), tiny.samples()[0]
-    seen, read = (altered.alone(subject, sample, modality) for modality in ("vision", "text"))
+    seen, read = (
+        altered.encode_alone(subject, sample, modality) for modality in ("vision", "text")
+    )
     assert (
         encode.NEUTRAL in seen.text
         and sample.context not in seen.text

@@ -11,7 +11,7 @@ import arbitration as arb
 import tiny
 from arbitration.models import hub, memory, true_size
 from arbitration.models import load as load_
-from arbitration.models.subject import Subject, checked
+from arbitration.models.subject import Subject, check_subject
 from in_process import run as run_here
 
 NAMES = ("internvl3", "llava-1.5", "qwen2.5-vl")
@@ -24,7 +24,7 @@ def large(request):
     known = true_size.facts(request.param)
     processor = true_size.stand_in(known)
     model = true_size.empty(known, processor.tokenizer, torch.bfloat16)
-    return known, checked(
+    return known, check_subject(
         Subject(request.param, model, processor, "random-0", hub.picture_settings(model.config))
     )
 

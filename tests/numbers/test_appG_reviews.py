@@ -13,7 +13,7 @@ from arbitration.dataset import entities
 from arbitration.engine import generation
 from arbitration.equations import heads
 from reproduction.measures import ability
-from reproduction.numbers import reviews
+from reproduction.numbers import reviews, stability
 
 LAYERS = 6
 
@@ -24,7 +24,7 @@ def table(values, **columns):
     """
     frames = []
     for d in ("text", "vision"):
-        for path in reviews.main_pathways(d):
+        for path in stability.main_pathways(d):
             for control in (False, True):
                 samples, layers = np.indices(values.shape)
                 frame = pd.DataFrame(
@@ -47,7 +47,7 @@ def peaked(*at):
 
 
 def test_nested_parts_are_the_first_samples_as_measured():
-    found = reviews.summarise_stability(table(peaked(3, 3, 3, 3, 1)))
+    found = stability.summarise_stability(table(peaked(3, 3, 3, 3, 1)))
     assert (
         found["part_context_instruction_text_s20"],
         found["part_context_instruction_text_s20_layer"],
@@ -60,7 +60,7 @@ def test_nested_parts_are_the_first_samples_as_measured():
 
 
 def test_disjoint_halves_may_disagree_where_nested_parts_cannot():
-    same = reviews.summarise_stability(table(np.tile(np.arange(LAYERS), (6, 1)).astype(float)))
+    same = stability.summarise_stability(table(np.tile(np.arange(LAYERS), (6, 1)).astype(float)))
     assert (
         same["halves_corr_instruction_last_text"] == pytest.approx(1.0)
         and same["halves_corr_instruction_last_text_verdict"] == "holds"
@@ -70,7 +70,7 @@ def test_disjoint_halves_may_disagree_where_nested_parts_cannot():
         == same["halves_gap_instruction_last_text"]
         == 0.0
     )
-    torn = reviews.summarise_stability(table(np.eye(LAYERS)))
+    torn = stability.summarise_stability(table(np.eye(LAYERS)))
     assert torn["halves_corr_instruction_last_text"] == pytest.approx(-1.0), (
         "halves of samples that peak elsewhere"
     )
@@ -78,7 +78,7 @@ def test_disjoint_halves_may_disagree_where_nested_parts_cannot():
         torn["halves_shift_instruction_last_text_verdict"] == "not seen"
         and torn["halves_gap_instruction_last_text"] == 0.0
     )
-    single = reviews.summarise_stability(table(peaked(3)))
+    single = stability.summarise_stability(table(peaked(3)))
     assert (
         single["halves_shift_instruction_last_text_verdict"]
         == single["halves_corr_instruction_last_text_verdict"]
@@ -88,7 +88,7 @@ def test_disjoint_halves_may_disagree_where_nested_parts_cannot():
 
 def test_the_whole_vocabulary_beside_two_answers():
     values = np.tile([0.0, 0.1, 0.5, 1.0, 0.3, -0.2], (4, 1))
-    same = reviews.summarise_whole(table(values, divergence=lambda nssd: 2 * nssd + 0.1))
+    same = stability.summarise_whole(table(values, divergence=lambda nssd: 2 * nssd + 0.1))
     assert (
         same["whole_context_instruction_text"] == pytest.approx(2.1)
         and same["whole_context_instruction_text_layer"] == 3.0
@@ -100,7 +100,7 @@ def test_the_whole_vocabulary_beside_two_answers():
         same["whole_shift_context_instruction_text"] == 0.0
         and same["whole_sign_context_instruction_text"] == 1.0
     )
-    other = reviews.summarise_whole(table(values, divergence=lambda nssd: -nssd))
+    other = stability.summarise_whole(table(values, divergence=lambda nssd: -nssd))
     assert (
         other["whole_corr_context_instruction_text"] == pytest.approx(-1.0)
         and other["whole_corr_context_instruction_text_verdict"] == "contradicted"

@@ -15,7 +15,7 @@ from conftest import SHARED
 from directives.authors import compare_authors
 from reproduction import figures
 from reproduction.claims import reported
-from reproduction.claims.authors import MAIN, curves, nearest, published
+from reproduction.claims.authors import MAIN, nearest, published, published_curves
 from reproduction.numbers.authors import (
     MEASURES,
     among_authors,
@@ -26,7 +26,7 @@ from reproduction.numbers.authors import (
     summarise_authors,
 )
 
-CURVES = curves()
+CURVES = published_curves()
 
 
 @pytest.mark.shared
@@ -87,7 +87,7 @@ def test_every_model_has_one_length_and_the_parts_of_the_sample_are_runs_of_the_
 def test_numbers_with_an_asterisk_are_the_curves():
     """What the claims quote from the authors' curves: an extreme at a layer, or a bound."""
     found, checked = published(), 0
-    for claim in reported.claims():
+    for claim in reported.reported_claims():
         for quantity in claim.quantities:
             if not quantity.reported.endswith("*"):
                 continue

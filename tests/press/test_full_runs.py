@@ -65,7 +65,7 @@ def published(toy, numbers, **parameters):
     staging = executed / ".running" / "smol-toy"
     staging.mkdir(parents=True)
     nbformat.write(notebook, staging / "toy.ipynb")
-    publish.publish(
+    publish.publish_run(
         one,
         staging,
         executed,
@@ -184,9 +184,11 @@ def test_the_page_sets_both_runs_side_by_side():
         }
     }
     written = compare_runs(
-        reported.claims(), records, lambda notebook, key, form: f"<{notebook}:{key}:{form}>"
+        reported.reported_claims(),
+        records,
+        lambda notebook, key, form: f"<{notebook}:{key}:{form}>",
     )
-    judged = [claim for claim in reported.claims() if claim.verdicts]
+    judged = [claim for claim in reported.reported_claims() if claim.verdicts]
     assert len(written) == 2 + len(judged) + sum(len(claim.verdicts) for claim in judged)
     at = next(place for place, line in enumerate(written) if line.startswith("| relay |"))
     assert written[at].endswith(
@@ -207,7 +209,7 @@ def test_the_page_sets_both_runs_side_by_side():
         "| `sec3_knockout` | n = 200 | 2026-01-02 | python 3.12.1, torch 2.14 | `0123456789ab` |"
     ]
     assert list_origins({}) == []
-    for known in (reported.claims, reported.questions):
+    for known in (reported.reported_claims, reported.questions):
         assert all(
             line.endswith("| not recorded |")
             for line in compare_runs(known(), {}, lambda *a: "x")[2:]
@@ -281,7 +283,7 @@ def test_every_verdict_has_its_recorded_full_run(model):
     for notebook, kept in records.items():
         made = kept["provenance"]["parameters"]
         assert made["model"] == model and full[notebook].items() <= made.items(), notebook
-    for known in (reported.claims, reported.questions):
+    for known in (reported.reported_claims, reported.questions):
         for line in compare_runs(known(), records, lambda *a: "x"):
             assert (
                 "not recorded" not in line

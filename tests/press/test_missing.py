@@ -583,10 +583,10 @@ def test_a_sample_that_cannot_be_shown_one_modality_alone_leaves_the_others(
     tmp_path, monkeypatch, capsys
 ):
     """What its picture alone asks is found out while the rows are measured, hours into a run."""
-    samples, alone = list(tiny.samples(6)), altered.alone
+    samples, alone = list(tiny.samples(6)), altered.encode_alone
     monkeypatch.setattr(
         altered,
-        "alone",
+        "encode_alone",
         lambda subject, sample, way: (
             unusable(sample) if sample.id == samples[2].id else alone(subject, sample, way)
         ),

@@ -11,7 +11,7 @@ from papermill.cli import _resolve_type
 
 from press import publish
 from reproduction import parameters
-from reproduction.parameters import checked
+from reproduction.parameters import check_parameters
 
 NOTEBOOKS = publish.listed()
 
@@ -30,7 +30,7 @@ def declared(name):
 def test_every_parameter_has_a_rule_and_its_default_keeps_it(name):
     defaults = declared(name)
     assert defaults.keys() <= parameters.RULES.keys()
-    assert checked(defaults) == defaults
+    assert check_parameters(defaults) == defaults
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_every_parameter_has_a_rule_and_its_default_keeps_it(name):
 )
 def test_a_typed_value_means_the_same_by_papermill_and_by_the_runner(typed, name, meant):
     for value in (typed, _resolve_type(typed), meant):
-        found = checked({name: value})[name]
+        found = check_parameters({name: value})[name]
         assert found == meant and type(found) is type(meant)
 
 
@@ -101,7 +101,7 @@ def test_a_typed_value_means_the_same_by_papermill_and_by_the_runner(typed, name
 )
 def test_what_a_parameter_cannot_be_is_refused_with_what_it_could(name, value, said):
     with pytest.raises(ValueError) as error:
-        checked({name: value})
+        check_parameters({name: value})
     assert said in str(error.value)
 
 
@@ -111,7 +111,7 @@ def test_all_that_is_wrong_is_said_at_once():
         match=r"n is 0; .*\. norm is 'off'; .*\. split is 'hold'; "
         r"it must be one of iid, held, held_style; nearest: held",
     ):
-        checked({"n": 0, "norm": "off", "data": "scenes", "split": "hold", "seed": 1})
+        check_parameters({"n": 0, "norm": "off", "data": "scenes", "split": "hold", "seed": 1})
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

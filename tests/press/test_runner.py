@@ -201,7 +201,7 @@ def staged(tmp_path, record=None, cell=False):
 
 def put(one, staging, executed, before=None):
     """Publish a staged run that saw the stamp as it is now, or as it was before."""
-    return publish.publish(
+    return publish.publish_run(
         one,
         staging,
         executed,

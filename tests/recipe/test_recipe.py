@@ -14,7 +14,7 @@ from transformers import LlavaProcessor
 import arbitration as arb
 from arbitration.models import embedded
 from recipe import align, build, evaluate, lowrank, train
-from recipe.examples import IGNORED, Example, encode, example, training_batch
+from recipe.examples import IGNORED, Example, encode_examples, example, training_batch
 from recipe.mask import closed
 from recipe.render import SCENES, Item, Scene, icons, render
 
@@ -27,7 +27,7 @@ def processor():
 
 
 def encoded(processor, examples, **options):
-    return encode(examples, processor.tokenizer, processor.image_token, 36, **options)
+    return encode_examples(examples, processor.tokenizer, processor.image_token, 36, **options)
 
 
 def decoded(processor, ids, mask):
@@ -218,7 +218,7 @@ def test_what_is_saved_is_what_was_trained(tmp_path):
     model, processor = build.toy(1)
     base = {name: value.clone() for name, value in model.model.language_model.state_dict().items()}
     train.train(model, processor, toy_recipe(), tmp_path)
-    build.save(model, tmp_path)
+    build.save_parts(model, tmp_path)
     adapter, vision = (
         load_file(tmp_path / "adapter.safetensors"),
         load_file(tmp_path / "vision.safetensors"),

@@ -14,10 +14,10 @@ from PIL import Image
 
 from arbitration.files.folders import DATA
 from recipe import wording
-from recipe.draft import words
+from recipe.draft import list_words
 from recipe.examples import example
 from recipe.render import SCENES, Item, Scene, icons, render
-from recipe.scenes import TASKS, draw
+from recipe.scenes import TASKS, draw_scene
 
 RECORDS = [
     json.loads(line) for line in (SCENES / "samples.jsonl").read_text(encoding="utf-8").splitlines()
@@ -26,7 +26,7 @@ HELD_STYLE = icons()["styles"].index(icons()["held_out_style"])
 
 
 def drawn(task, n=40, **options):
-    return [draw(Random(f"{task} {seed}"), task, **options) for seed in range(n)]
+    return [draw_scene(Random(f"{task} {seed}"), task, **options) for seed in range(n)]
 
 
 def test_shipped_pictures_are_what_the_records_draw():
@@ -184,7 +184,7 @@ def test_drawn_scenes_keep_their_promises(task):
             assert len({item.style for item in scene.items}) == 1
             text = draft.stated(Random(0), draft.answer_text, held=False)
             assert draft.answer_text in text.lower() and "{" not in text + draft.question
-    assert draw(Random(7), task) == draw(Random(7), task) != draw(Random(8), task)
+    assert draw_scene(Random(7), task) == draw_scene(Random(7), task) != draw_scene(Random(8), task)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -235,7 +235,10 @@ def test_colours_numbers_sides_and_sizes_are_as_asked():
 
 def test_plurals_are_spelt_as_in_the_shipped_questions():
     every = {
-        word for kind in icons()["concepts"] for style in range(4) for word in words(kind, style)
+        word
+        for kind in icons()["concepts"]
+        for style in range(4)
+        for word in list_words(kind, style)
     }
     known = {wording.plural(word) for word in every}
     asked = {

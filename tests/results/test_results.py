@@ -133,7 +133,7 @@ def test_a_damaged_part_is_named(store, subject):
 def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
     for name, write in (
         ("table.parquet", lambda path, n: write_table(pd.DataFrame({"value": [n]}), path)),
-        ("text", lambda path, n: atomic.write(path, str(n))),
+        ("text", lambda path, n: atomic.write_whole(path, str(n))),
     ):
         path = store / name
         write(path, 1)

@@ -11,7 +11,7 @@ on each model.
 
 It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed
 notebook, and one that is missing is a warning like any other; the claims themselves are
-`reproduction.claims.reported.claims`.
+`reproduction.claims.reported.reported_claims`.
 """
 
 from arbitration.files import folders
@@ -65,7 +65,7 @@ def write_claim(claim, models):
 class Claims(Directive):
     """All claims of a section, or those named by `only`, each under its statement."""
 
-    lead, known = "The paper's claim", staticmethod(reported.claims)
+    lead, known = "The paper's claim", staticmethod(reported.reported_claims)
     required_arguments = 1
     option_spec = MODELS | ONLY
 

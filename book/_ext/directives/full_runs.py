@@ -29,7 +29,7 @@ def compare_runs(
     Parameters
     ----------
     claims : iterable of reported.Comparison
-        `reported.claims`, or `reported.questions`; those without a verdict are left out.
+        `reported.reported_claims`, or `reported.questions`; those without a verdict are left out.
     records : dict
         From `read_records`.
     glued : callable
@@ -167,7 +167,7 @@ class FullRuns(Directive):
         """One model's table of claims, that of questions, and the recorded runs."""
         records, written = self.recorded(model), []
         for lead, known in (
-            ("The paper's claims", reported.claims),
+            ("The paper's claims", reported.reported_claims),
             ("Asked here", reported.questions),
         ):
             table = compare_runs(known(), records, partial(glued, model))

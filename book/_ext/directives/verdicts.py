@@ -22,7 +22,7 @@ from directives.base import MODELS, ONLY, Directive, heading, listed
 from press.glued import read_glued
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims
-from reproduction.claims.reported import claims
+from reproduction.claims.reported import reported_claims
 from reproduction.claims.rules import VERDICTS, verdict, worst
 
 LOG = logging.getLogger(__name__)
@@ -129,7 +129,10 @@ class Verdicts(Directive):
 
     def claim(self, claim, models, found, words):
         """One claim's box: where it stands, its verdicts, and a line for each test."""
-        labels = [*claim.figures, *(f"claim-{one.id}" for one in claims() if one.id == claim.id)]
+        labels = [
+            *claim.figures,
+            *(f"claim-{one.id}" for one in reported_claims() if one.id == claim.id),
+        ]
         said = ", ".join([claim.where, *(f"[](#{label})" for label in labels)])
         verdicts = "; ".join(f"{heading(model)} **{words[claim.id, model]}**" for model in models)
         lines = [

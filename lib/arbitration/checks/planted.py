@@ -26,7 +26,7 @@ from arbitration.dataset.entities import EntityDictionary
 from arbitration.dataset.sample import MODALITIES, SOURCE, Sample
 from arbitration.equations.heads import Head
 from arbitration.models.prompt import Prompt, TokenGroups
-from arbitration.models.subject import Subject, checked
+from arbitration.models.subject import Subject, check_subject
 
 COLOURS = ("red", "green", "blue", "yellow")
 LAYERS, HEADS = 5, 8
@@ -149,6 +149,9 @@ PLANTS = (
     Plant("direct with an echo", Head(3, 1), Head(3, 1), Head(1, 0), place="last", echo=Head(2, 4)),
 )
 #: Every token, with the channels that its embedding sets to 1 (besides those that all set).
+SHOWN = {f"<{colour}>": ["vision", f"shown {colour}"] for colour in COLOURS}
+WRITTEN = {colour: ["context", f"written {colour}", "spoken"] for colour in COLOURS}
+FILLERS = ("trust", "the", "note", "says", "here", "which", "colour", "?")
 WORDS = {
     "<s>": ["start"],
     "</s>": [],
@@ -156,11 +159,11 @@ WORDS = {
     "assistant": [],
     ":": ["last", "unsure"],
     "<blank>": [],
-    **{f"<{colour}>": ["vision", f"shown {colour}"] for colour in COLOURS},
-    **{colour: ["context", f"written {colour}", "spoken"] for colour in COLOURS},
+    **SHOWN,
+    **WRITTEN,
     "picture": ["command", "told vision"],
     "words": ["command", "told text"],
-    **{word: [] for word in ("trust", "the", "note", "says", "here", "which", "colour", "?")},
+    **{word: [] for word in FILLERS},
     "unsure": ["spoken"],
 }
 
@@ -192,7 +195,7 @@ def dictionary() -> EntityDictionary:
     return EntityDictionary({"colour": {colour: {"en": [colour]} for colour in COLOURS}})
 
 
-def encode(subject: Subject, sample: Sample, following: str) -> Prompt:
+def encode_planted(subject: Subject, sample: Sample, following: str) -> Prompt:
     """The prompt of one sample under one instruction; image tokens are words of the vocabulary."""
     pieces = (
         ("<s> user", "template"),
@@ -254,7 +257,7 @@ def subject(plant: Plant) -> Subject:
         for number, layer in enumerate(model.model.layers):
             _write_heads(layer.self_attn, number, plant)
             _write_mlp(layer.mlp, plant if plant.mlp == number else None)
-    return checked(
+    return check_subject(
         Subject(f"planted: {plant.name}", model, SimpleNamespace(tokenizer=_tokenizer()), "written")
     )
 

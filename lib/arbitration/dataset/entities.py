@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from arbitration.dataset.sample import Sample
-from arbitration.dataset.sets import beside, mark
+from arbitration.dataset.sets import file_beside, mark
 from arbitration.dataset.words import normalised
 from arbitration.files.folders import DATA
 
@@ -107,11 +107,12 @@ class EntityDictionary:
         """
         vision = self.forms(sample.answer_vision, sample.task)
         text = self.forms(sample.answer_text, sample.task)
-        shared = {normalised(form) for form in vision} & {normalised(form) for form in text}
-        return tuple(
-            tuple(form for form in forms if form == answer or normalised(form) not in shared)
-            for forms, answer in ((vision, sample.answer_vision), (text, sample.answer_text))
-        )
+        shared = set(map(normalised, vision)) & set(map(normalised, text))
+
+        def own(forms: tuple[str, ...], answer: str) -> tuple[str, ...]:
+            return tuple(form for form in forms if form == answer or normalised(form) not in shared)
+
+        return own(vision, sample.answer_vision), own(text, sample.answer_text)
 
     def normal_forms(self, sample: Sample) -> set[str]:
         """All forms of both answers as `words.normalised` has them: samples that share one cannot
@@ -151,11 +152,12 @@ class EntityDictionary:
     def of_sample(self, sample: Sample) -> "EntityDictionary":
         """The entries of one sample's two answers: all that its rows can depend on."""
         answers = dict.fromkeys(sample.answers("vision"))
-        kinds = {
-            kind: {answer: group[answer] for answer in answers if answer in group}
-            for kind, group in self.entries.items()
-        }
-        return EntityDictionary({kind: group for kind, group in kinds.items() if group})
+        kinds = {}
+        for kind, group in self.entries.items():
+            known = {answer: group[answer] for answer in answers if answer in group}
+            if known:
+                kinds[kind] = known
+        return EntityDictionary(kinds)
 
     def coverage(self, samples: list[Sample], tokenizer) -> pd.DataFrame:
         """How well the dictionary covers a set in one vocabulary.
@@ -226,10 +228,10 @@ def load(name: str = "scenes") -> EntityDictionary:
     if name not in SHIPPED:
         why = f"no entity dictionary for the set {name!r}; there is one for: {', '.join(SHIPPED)}"
         raise ValueError(why)
-    return read(SHIPPED[name])
+    return read_dictionary(SHIPPED[name])
 
 
-def read(path: Path) -> EntityDictionary:
+def read_dictionary(path: Path) -> EntityDictionary:
     """The dictionary of a file.
 
     Raises
@@ -273,7 +275,7 @@ def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
         If the dictionary lacks answers of the samples, or is another one than when they were
         loaded.
     """
-    path, current = beside(name, FILE), mark(name)
+    path, current = file_beside(name, FILE), mark(name)
     if any(sample.dictionary != current for sample in samples):
         why = (
             f"{path} is not what it was when the samples were loaded; load them again, so that "
@@ -290,7 +292,7 @@ def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:
                 }
             }
         )
-    found = read(path)
+    found = read_dictionary(path)
     answers = dict.fromkeys(
         (answer, sample.task) for sample in samples for answer in sample.answers("vision")
     )

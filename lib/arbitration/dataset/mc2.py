@@ -38,7 +38,7 @@ FIELDS = {
     "answer_text": "write what the text answers",
     "context": "write the text that contradicts the photograph",
 }
-#: What may be wrong with a record, and what `load` does about it. The keys are the columns of
+#: What may be wrong with a record, and what `load_mc2` does about it. The keys are the columns of
 #: `flags`.
 DIRT = {
     "answer_vision_edges": ("white space around the visual answer", "dropped"),
@@ -55,7 +55,7 @@ DIRT = {
 }
 
 
-def load(
+def load_mc2(
     path: str | Path | None = None,
     pictures: str | Path | None = None,
     get: Callable[[str], bytes] = web.body,
@@ -133,14 +133,14 @@ def read(
     ConnectionError
         If there is no path, nothing in the cache and no download.
     """
-    file = texts(get) if path is None else Path(path).expanduser().resolve()
+    file = fetch_texts(get) if path is None else Path(path).expanduser().resolve()
     if not file.is_file():
         why = f"there is no file {file}; relative paths start from {Path.cwd()}"
         raise FileNotFoundError(why)
     return _records(file.read_bytes(), file)
 
 
-def picture_files(file: Path) -> list[Path]:
+def list_mc2_pictures(file: Path) -> list[Path]:
     """The photographs that lie beside a file of MC²'s texts, each once; nothing is checked but the
     texts.
     """
@@ -148,17 +148,17 @@ def picture_files(file: Path) -> list[Path]:
     return [path for number in numbers for path in _places(number, file.parent) if path.is_file()]
 
 
-def texts(get: Callable[[str], bytes] = web.body) -> Path:
+def fetch_texts(get: Callable[[str], bytes] = web.body) -> Path:
     """The authors' file of texts in the cache: downloaded once, its revision and checksum recorded,
     never asked for again.
     """
     file = cache() / "mc2" / Path(FILE).name
     pin = file.with_name("revision")
-    if checksums.whole(file):
+    if checksums.is_whole(file):
         return file
     try:
         if not pin.exists() or not pin.read_text(encoding="utf-8").strip():
-            atomic.write(pin, _newest(get))
+            atomic.write_whole(pin, _newest(get))
         revision = pin.read_text(encoding="utf-8").strip()
         return web.kept(
             f"{RAW}/{revision}/{FILE}", file, lambda content: _records(content, file), get
@@ -207,19 +207,18 @@ def flags(records: list[dict[str, str]]) -> pd.DataFrame:
             f"{name}_edges": record[name] != record[name].strip()
             for name in ("answer_vision", "answer_text", "context", "question")
         }
-        rows.append(
-            {"sample": _name(place), "task": tidy["task"]}
-            | edges
-            | {
-                "question_space": re.search(r"\s\?", record["question"]) is not None,
-                "capitals": any(answer != answer.lower() for answer in answers),
-                "digits": any(words.number_words(answer) != answer for answer in answers),
-                "repeated": record["image_id"] in seen,
-                "leaks": words.names(tidy["context"], vision),
-                "absent": not words.names(tidy["context"], text),
-                "nested": words.names(vision, text) or words.names(text, vision),
-            }
-        )
+        capitals = any(answer != answer.lower() for answer in answers)
+        digits = any(words.number_words(answer) != answer for answer in answers)
+        dirt = {
+            "question_space": re.search(r"\s\?", record["question"]) is not None,
+            "capitals": capitals,
+            "digits": digits,
+            "repeated": record["image_id"] in seen,
+            "leaks": words.names(tidy["context"], vision),
+            "absent": not words.names(tidy["context"], text),
+            "nested": words.names(vision, text) or words.names(text, vision),
+        }
+        rows.append({"sample": _name(place), "task": tidy["task"]} | edges | dirt)
         seen.add(record["image_id"])
     return pd.DataFrame(rows, columns=["sample", "task", *DIRT])
 
@@ -236,7 +235,7 @@ def report(flagged: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per kind, indexed by its column in `flagged`: what, samples (how many have it),
-        share (of all), done (what `load` does).
+        share (of all), done (what `load_mc2` does).
     """
     what, done = zip(*DIRT.values())
     counts = [int(flagged[kind].sum()) for kind in DIRT]
@@ -318,8 +317,7 @@ def _places(number: str, folder: Path) -> list[Path]:
 def _found(numbers: Iterable[str], folder: Path) -> dict[str, Path]:
     """The photographs in a folder, every one of them decoded once."""
     found = {
-        number: next((path for path in _places(number, folder) if path.is_file()), None)
-        for number in numbers
+        number: next(filter(Path.is_file, _places(number, folder)), None) for number in numbers
     }
     missing = [number for number, path in found.items() if path is None]
     if missing:
@@ -367,7 +365,7 @@ def _photograph(number: str, folder: Path, get: Callable[[str], bytes]) -> Path:
             return web.kept(
                 f"{COCO}/{path.parent.name}/{path.name}",
                 path,
-                lambda content: pictures.read(io.BytesIO(content)),
+                lambda content: pictures.read_picture(io.BytesIO(content)),
                 get,
             )
         except web.Absent as error:

@@ -56,7 +56,7 @@ REQUIRED = ("question", "context", "answer_vision", "answer_text", "image")
 NAMES = ("samples.jsonl", "samples.parquet")
 
 
-def load(path: str | Path, split: str | None) -> list[Sample]:
+def load_own(path: str | Path, split: str | None) -> list[Sample]:
     """The samples of a file, every one of them checked before the first is returned.
 
     Parameters
@@ -98,7 +98,7 @@ def load(path: str | Path, split: str | None) -> list[Sample]:
     )
 
 
-def picture_files(file: Path) -> list[Path]:
+def list_own_pictures(file: Path) -> list[Path]:
     """Where the pictures of a samples file should be, each once; nothing is checked."""
     records = [
         record
@@ -262,10 +262,8 @@ def _sample(name: str, record: Mapping, folder: Path) -> Sample:
 def _in_split(samples: list[Sample], split: str | None, file: Path) -> list[Sample]:
     chosen = [sample for sample in samples if split is None or sample.split in (split, WHOLE)]
     if not chosen:
-        known = ", ".join(
-            f"{name!r} ({count})"
-            for name, count in Counter(sample.split for sample in samples).items()
-        )
+        counted = Counter(sample.split for sample in samples)
+        known = ", ".join(f"{name!r} ({count})" for name, count in counted.items())
         why = (
             f"no sample of {file} is of the split {split!r}; its splits (and how many samples "
             f"each has): {known}"

@@ -22,7 +22,7 @@ WHITE = {
 }
 
 
-def read(source: Path | str | BinaryIO) -> Image.Image:
+def read_picture(source: Path | str | BinaryIO) -> Image.Image:
     """A picture as it is shown to a model: 8-bit RGB.
 
     Turned upright by its EXIF orientation; laid on white where it is transparent; 16-bit grey
@@ -50,7 +50,7 @@ def find_fault(path: Path) -> str | None:
     if not path.is_file():
         return f"there is no file {path}"
     try:
-        read(path)
+        read_picture(path)
     except ValueError as error:
         return f"{path} {error}"
     return None

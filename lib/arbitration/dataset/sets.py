@@ -43,9 +43,9 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
     # They need the prompts' wording, and the prompts need this module.
     file, dictionary = source(name), mark(name)
     if name == "mc2":
-        samples = mc2.load()
+        samples = mc2.load_mc2()
     else:
-        samples = mc2.load(file) if file.suffix == ".json" else own.load(file, split)
+        samples = mc2.load_mc2(file) if file.suffix == ".json" else own.load_own(file, split)
     return [replace(sample, dictionary=dictionary) for sample in samples]
 
 
@@ -78,12 +78,13 @@ def content(name: str | Path) -> str:
         return str(name)
     file = source(name)
     digest = hashlib.sha256(file.read_bytes() + mark(name).encode())
-    for path in mc2.picture_files(file) if file.suffix == ".json" else own.picture_files(file):
+    list_pictures = mc2.list_mc2_pictures if file.suffix == ".json" else own.list_own_pictures
+    for path in list_pictures(file):
         digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"none")
     return digest.hexdigest()[:12]
 
 
-def beside(name: str | Path, what: str) -> Path:
+def file_beside(name: str | Path, what: str) -> Path:
     """Where something that belongs to a data set lies: beside its samples, with their file's name
     before its own unless that is ``samples``.
     """
@@ -95,7 +96,7 @@ def mark(name: str | Path) -> str:
     """Hash of the entity dictionary beside a data set; nothing if there is none, or if it ships
     with the project.
     """
-    path = beside(name, "entities.json")
+    path = file_beside(name, "entities.json")
     return (
         hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         if name != "scenes" and path.exists()
@@ -111,11 +112,12 @@ def _scenes(split: str) -> list[Sample]:
     with open(folder / "samples.jsonl", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
     fields = [field for field in Sample.__dataclass_fields__ if field != "dictionary"]
-    return [
-        Sample(**{**{key: record[key] for key in fields}, "image": str(folder / record["image"])})
-        for record in records
-        if record["split"] == split
-    ]
+    samples = []
+    for record in records:
+        if record["split"] == split:
+            text = {key: record[key] for key in fields}
+            samples.append(Sample(**text | {"image": str(folder / record["image"])}))
+    return samples
 
 
 def shuffled(samples: list[Sample], seed: int) -> list[Sample]:

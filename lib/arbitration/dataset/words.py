@@ -103,10 +103,8 @@ def outcome(answer: str, forms_followed: Iterable[str], forms_competitor: Iterab
     'other'
     """
     given = find_words(answer)
-    followed, competing = (
-        {place for form in forms for place in _places(given, form)}
-        for forms in (forms_followed, forms_competitor)
-    )
+    followed = {place for form in forms_followed for place in _places(given, form)}
+    competing = {place for form in forms_competitor for place in _places(given, form)}
     followed, competing = _outside(followed, competing), _outside(competing, followed)
     if bool(followed) == bool(competing):
         return "other"
@@ -147,14 +145,15 @@ def _places(words: Sequence[Word], form: str) -> set[tuple[int, int]]:
     no hyphen or sign joins its ends.
     """
     ends = [not word.joined for word in words] + [True]
+    spoken = [word.text for word in words]
     found = set()
     for wanted in (find_words(form), _without_article(find_words(form))):
         texts = [word.text for word in wanted]
-        starts = range(len(words) - len(texts) + 1) if texts else ()
+        starts = range(len(spoken) - len(texts) + 1) if texts else ()
         places = (
             (start, start + len(texts))
             for start in starts
-            if [word.text for word in words[start : start + len(texts)]] == texts
+            if spoken[start : start + len(texts)] == texts
         )
         found |= {(start, end) for start, end in places if ends[start] and ends[end]}
     return found
@@ -162,13 +161,13 @@ def _places(words: Sequence[Word], form: str) -> set[tuple[int, int]]:
 
 def _outside(places: set[tuple[int, int]], others: set[tuple[int, int]]) -> set[tuple[int, int]]:
     """The places that do not lie inside a longer one of the others."""
-    return {
-        (start, end)
-        for start, end in places
-        if not any(
+
+    def inside(start: int, end: int) -> bool:
+        return any(
             low <= start and end <= high and end - start < high - low for low, high in others
         )
-    }
+
+    return {place for place in places if not inside(*place)}
 
 
 def _without_article(words: Sequence[Word]) -> Sequence[Word]:

@@ -28,9 +28,9 @@ import pandas as pd
 
 from arbitration import commands
 from arbitration.dataset import entities
-from arbitration.dataset.sets import beside
+from arbitration.dataset.sets import file_beside
 from arbitration.dictionary import ask, endpoint, sheet
-from arbitration.dictionary.make import draw, judge, write
+from arbitration.dictionary.make import draw_sheet, judge, write_dictionary
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,16 +54,16 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         if given.sheet is not None:
-            path = draw(given.data, given.sheet, given.seed)
+            path = draw_sheet(given.data, given.sheet, given.seed)
             print(
                 f"{path}: write yes or no into the column {sheet.JUDGED!r} of every line, "
                 f"then run this with --judged"
             )
         elif given.judged:
             print(judge(given.data).to_string())
-            print(f"{beside(given.data, entities.FILE)} is without the forms judged wrong")
+            print(f"{file_beside(given.data, entities.FILE)} is without the forms judged wrong")
         else:
-            _tell(*write(given.data, given.ask))
+            _tell(*write_dictionary(given.data, given.ask))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -75,13 +75,10 @@ def _tell(path: Path, record: pd.DataFrame | None) -> None:
         for group in json.loads(path.read_text(encoding="utf-8"))["entries"].values()
         for entry in group.values()
     ]
-    forms, alone = (
-        sum(len(entry["en"]) + len(entry["zh"]) for entry in found),
-        sum(len(entry["en"]) + len(entry["zh"]) == 1 for entry in found),
-    )
+    forms = [len(entry["en"]) + len(entry["zh"]) for entry in found]
     print(
-        f"{path}: {len(found)} answers with {forms / len(found):.1f} forms each on "
-        f"average; {alone} have no form but the answer itself"
+        f"{path}: {len(found)} answers with {sum(forms) / len(found):.1f} forms each on "
+        f"average; {forms.count(1)} have no form but the answer itself"
     )
     if record is None:
         return

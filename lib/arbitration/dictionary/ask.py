@@ -45,7 +45,7 @@ STEPS = ("synonyms", "chinese")
 
 
 @dataclass(frozen=True)
-class Word:
+class AskedAnswer:
     """An answer as the model is asked about it.
 
     Attributes
@@ -65,7 +65,7 @@ class Word:
     questions: tuple[str, ...]
 
 
-def prompt(word: Word, step: str) -> str:
+def write_request(word: AskedAnswer, step: str) -> str:
     """What is asked in one of the `STEPS`."""
     questions = "".join(f"Question: {question}\n" for question in word.questions[:SHOWN])
     filled = {
@@ -80,7 +80,7 @@ def prompt(word: Word, step: str) -> str:
 
 
 def judged(
-    words: Iterable[Word], where: Endpoint, kept: Path, pause: float = 1.0
+    words: Iterable[AskedAnswer], where: Endpoint, kept: Path, pause: float = 1.0
 ) -> tuple[dict, pd.DataFrame]:
     """Ask about every word.
 
@@ -89,7 +89,7 @@ def judged(
     words : iterable of Word
     where : Endpoint
     kept : Path
-        The file of answers, as in `endpoint.asked`.
+        The file of answers, as in `endpoint.ask_endpoint`.
 
     Returns
     -------
@@ -103,18 +103,18 @@ def judged(
     """
     words = list(words)
     asks = [
-        (word, step, prompt(word, step))
+        (word, step, write_request(word, step))
         for word in words
         for step in STEPS
         if step == "chinese" or word.offered
     ]
-    replies = endpoint.asked(where, (text for _, _, text in asks), kept, pause)
+    replies = endpoint.ask_endpoint(where, (text for _, _, text in asks), kept, pause)
     accepted = {word.kind: {} for word in words}
     for word in words:
         accepted[word.kind][word.answer] = {"en": [], "zh": []}
     rows = []
     for word, step, text in asks:
-        outcome, forms, dropped, why = read(word, step, replies[text])
+        outcome, forms, dropped, why = read_reply(word, step, replies[text])
         accepted[word.kind][word.answer]["en" if step == "synonyms" else "zh"] = forms
         rows.append((word.kind, word.answer, step, outcome, len(forms), dropped, why))
     return accepted, pd.DataFrame(
@@ -122,7 +122,7 @@ def judged(
     )
 
 
-def read(word: Word, step: str, reply: Reply) -> tuple[str, list[str], int, str]:
+def read_reply(word: AskedAnswer, step: str, reply: Reply) -> tuple[str, list[str], int, str]:
     """Outcome, accepted forms, the number of named forms that are not accepted, and why there is
     nothing to read.
     """

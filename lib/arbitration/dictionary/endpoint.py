@@ -94,7 +94,7 @@ def from_environment() -> Endpoint:
     return Endpoint(url.rstrip("/").removesuffix("/chat/completions"), model, key)
 
 
-def asked(
+def ask_endpoint(
     endpoint: Endpoint, prompts: Iterable[str], path: Path, pause: float = 1.0
 ) -> dict[str, Reply]:
     """The model's answers, from the file where they are there.

@@ -11,9 +11,9 @@ import pandas as pd
 from arbitration.dataset import entities, mc2, own, sets
 from arbitration.dataset.entities import OBJECTS, TASK_KINDS
 from arbitration.dataset.sample import MODALITIES
-from arbitration.dataset.sets import beside
+from arbitration.dataset.sets import file_beside
 from arbitration.dictionary import endpoint, sheet, wordnet
-from arbitration.dictionary.ask import Word, judged
+from arbitration.dictionary.ask import AskedAnswer, judged
 from arbitration.files import atomic
 from arbitration.files.folders import DATA
 
@@ -54,7 +54,7 @@ def answered(name: str | Path) -> list[tuple[str, str, str]]:
             for record in records
             for way in MODALITIES
         ]
-    samples = own.load(name, None)
+    samples = own.load_own(name, None)
     return [
         (sample.task, sample.question, answer)
         for sample in samples
@@ -62,17 +62,16 @@ def answered(name: str | Path) -> list[tuple[str, str, str]]:
     ]
 
 
-def words(name: str | Path) -> dict[str, dict[str, list[str]]]:
+def list_answers(name: str | Path) -> dict[str, dict[str, list[str]]]:
     """The answers of a set, by kind, each with the questions that it answers.
 
     Kinds of things are known of the scenes, for all words that they may ever have as an answer; of
     other sets the kind is the task.
     """
-    found = (
-        {kind: {word: [] for word in group} for kind, group in vocabulary().items()}
-        if name == "scenes"
-        else {}
-    )
+    found = {}
+    if name == "scenes":
+        for kind, group in vocabulary().items():
+            found[kind] = {word: [] for word in group}
     for task, question, answer in answered(name):
         kind = task or UNTOLD
         if name == "scenes":
@@ -123,18 +122,17 @@ def make(
             rejected = _of(review["rejected"], kind, word, [])
             english = [form for form in chosen["en"] if form.lower() != word.lower()]
             chinese = dict.fromkeys([*_of(review["zh"], kind, word, []), *chosen["zh"]])
-            entries[kind][word] = {
-                "sense": sense.name() if sense else None,
-                "en": [word, *(form for form in english if form not in rejected)],
-                "zh": [form for form in chinese if form not in rejected],
-            }
+            english = [form for form in english if form not in rejected]
+            chinese = [form for form in chinese if form not in rejected]
+            named = sense.name() if sense else None
+            entries[kind][word] = {"sense": named, "en": [word, *english], "zh": chinese}
     return {"source": source, "entries": entries}
 
 
-def offered(words: Mapping, reader) -> list[Word]:
+def offered(words: Mapping, reader) -> list[AskedAnswer]:
     """The answers as a language model is asked about them."""
     return [
-        Word(kind, word, tuple(wordnet.related(reader, word, kind)), tuple(questions))
+        AskedAnswer(kind, word, tuple(wordnet.related(reader, word, kind)), tuple(questions))
         for kind, group in words.items()
         for word, questions in group.items()
     ]
@@ -142,24 +140,19 @@ def offered(words: Mapping, reader) -> list[Word]:
 
 def without(entries: Mapping, rejected: Mapping) -> dict:
     """Entries without the forms of ``rejected[kind][word]``; the word itself stays."""
-    return {
-        kind: {
-            word: entry
-            | {
-                language: [
-                    form
-                    for form in entry.get(language, [])
-                    if form == word or form not in rejected.get(kind, {}).get(word, [])
-                ]
-                for language in sheet.LANGUAGES
-            }
-            for word, entry in group.items()
-        }
-        for kind, group in entries.items()
-    }
+    kept = {}
+    for kind, group in entries.items():
+        kept[kind] = {}
+        for word, entry in group.items():
+            wrong = {*_of(rejected, kind, word, [])} - {word}
+            forms = {}
+            for language in sheet.LANGUAGES:
+                forms[language] = [form for form in entry.get(language, []) if form not in wrong]
+            kept[kind][word] = entry | forms
+    return kept
 
 
-def write(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | None]:
+def write_dictionary(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | None]:
     """Make the dictionary of a set and write it beside its samples.
 
     Parameters
@@ -174,7 +167,7 @@ def write(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | Non
     Path, and the record of `ask.judged` or None
     """
     where = endpoint.from_environment() if ask else None
-    review, found = _review(name), words(name)
+    review, found = _review(name), list_answers(name)
     reader = wordnet.reader()
     accepted, record, source = (
         None,
@@ -182,10 +175,10 @@ def write(name: str | Path, ask: bool = False) -> tuple[Path, pd.DataFrame | Non
         wordnet.SOURCE if name == "scenes" else wordnet.UNREVIEWED,
     )
     if where:
-        accepted, record = judged(offered(found, reader), where, beside(name, "asked.jsonl"))
+        accepted, record = judged(offered(found, reader), where, file_beside(name, "asked.jsonl"))
         source = f"{wordnet.UNREVIEWED}; chosen, and Chinese forms added, by {where.model}"
-    path = beside(name, entities.FILE)
-    atomic.write(path, as_text(make(found, reader, review, accepted, source)).encode())
+    path = file_beside(name, entities.FILE)
+    atomic.write_whole(path, as_text(make(found, reader, review, accepted, source)).encode())
     return path, record
 
 
@@ -206,7 +199,7 @@ def as_text(made: Mapping) -> str:
     )
 
 
-def draw(name: str | Path, size: int, seed: int) -> Path:
+def draw_sheet(name: str | Path, size: int, seed: int) -> Path:
     """Write the table of forms to judge beside the samples.
 
     Raises
@@ -214,14 +207,14 @@ def draw(name: str | Path, size: int, seed: int) -> Path:
     ValueError
         If there is no dictionary, no form to judge, or a table already.
     """
-    path = beside(name, "sheet.csv")
+    path = file_beside(name, "sheet.csv")
     if path.exists():
         why = (
             f"{path} is there already, perhaps with judgements in it; read it with --judged, "
             f"or move it away"
         )
         raise ValueError(why)
-    sheet.write(path, _made(name)["entries"], words(name), size, seed)
+    sheet.write_sheet(path, _made(name)["entries"], list_answers(name), size, seed)
     return path
 
 
@@ -235,17 +228,20 @@ def judge(name: str | Path) -> pd.DataFrame:
         `sheet.agreement`.
     """
     made, review = _made(name), _review(name)
-    table = sheet.read(beside(name, "sheet.csv"), made["entries"], review["rejected"])
+    table = sheet.read_sheet(file_beside(name, "sheet.csv"), made["entries"], review["rejected"])
     for row in table[~table["right"]].itertuples():
         forms = review["rejected"].setdefault(row.kind, {}).setdefault(row.answer, [])
         if row.form not in forms:
             forms.append(row.form)
     if not table["right"].all():
-        atomic.write(
-            beside(name, "review.json"), json.dumps(review, ensure_ascii=False, indent=1).encode()
+        atomic.write_whole(
+            file_beside(name, "review.json"),
+            json.dumps(review, ensure_ascii=False, indent=1).encode(),
         )
         entries = without(made["entries"], review["rejected"])
-        atomic.write(beside(name, entities.FILE), as_text(made | {"entries": entries}).encode())
+        atomic.write_whole(
+            file_beside(name, entities.FILE), as_text(made | {"entries": entries}).encode()
+        )
     return sheet.agreement(table)
 
 
@@ -255,7 +251,7 @@ def _of(part: Mapping, kind: str, word: str, default):
 
 def _review(name) -> dict:
     """What a reader decided about a set's forms."""
-    path, empty = beside(name, "review.json"), {"senses": {}, "rejected": {}, "zh": {}}
+    path, empty = file_beside(name, "review.json"), {"senses": {}, "rejected": {}, "zh": {}}
     if not path.exists():
         return empty
     try:
@@ -267,9 +263,9 @@ def _review(name) -> dict:
 
 def _made(name) -> dict:
     """The dictionary's file as it is."""
-    path = beside(name, entities.FILE)
+    path = file_beside(name, entities.FILE)
     if not path.exists():
         why = f"there is no dictionary {path} yet; make it: python -m arbitration.dictionary {name}"
         raise ValueError(why)
-    entities.read(path)
+    entities.read_dictionary(path)
     return json.loads(path.read_text(encoding="utf-8"))

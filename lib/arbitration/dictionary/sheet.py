@@ -24,7 +24,7 @@ COLUMNS = ("kind", "answer", "question", "language", "form", JUDGED)
 VERDICTS = {"yes": True, "y": True, "no": False, "n": False}
 
 
-def write(path: Path, entries: Mapping, words: Mapping, size: int, seed: int) -> None:
+def write_sheet(path: Path, entries: Mapping, words: Mapping, size: int, seed: int) -> None:
     """Write a table of forms drawn at random, those of each language on their own; the answers
     themselves are not judged.
 
@@ -74,10 +74,10 @@ def write(path: Path, entries: Mapping, words: Mapping, size: int, seed: int) ->
         raise ValueError(why)
     text = io.StringIO(newline="")
     csv.writer(text).writerows([COLUMNS, *rows])
-    atomic.write(path, text.getvalue().encode("utf-8-sig"))
+    atomic.write_whole(path, text.getvalue().encode("utf-8-sig"))
 
 
-def read(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
+def read_sheet(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
     """The judgements of a filled table.
 
     Parameters
@@ -174,7 +174,7 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        From `read`.
+        From `read_sheet`.
 
     Returns
     -------

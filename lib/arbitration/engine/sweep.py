@@ -3,18 +3,17 @@ wherever it is exact.
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
-from arbitration.engine import plan, resume
+from arbitration.engine import exactness, plan, resume
 from arbitration.engine.plain import (
     Decision,
     blocked_plain,
     check_bites,
     decision,
+    join_decisions,
     next_token_logits,
 )
 from arbitration.equations import metrics
@@ -68,7 +67,7 @@ def knockout_sweep(
         unknown engine.
     RuntimeError
         If the model ignores the mask, or the engine disagrees with the plain way on the variant
-        that is checked (`resume.check_against_plain`).
+        that is checked (`exactness.check_against_plain`).
     """
     tables = knockout_tables(subject, prompts, pathways, width, engine, layers, workspace)
     return pd.concat(
@@ -114,7 +113,7 @@ def knockout_tables(
         else:
             decisions, workspace = resume.blocked(subject, some, pathways, windows, workspace)
             if start == 0:
-                resume.check_against_plain(
+                exactness.check_against_plain(
                     subject,
                     prompts[0],
                     pathways[-1],
@@ -134,9 +133,7 @@ def knockout_tables(
 def _plain(subject, prompt, pathways, windows) -> tuple[Decision, Decision]:
     clean = next_token_logits(subject, prompt)
     found = [blocked_plain(subject, prompt, pathway, windows, clean) for pathway in pathways]
-    return decision(clean, prompt), Decision(
-        *(torch.cat([getattr(one, part.name) for one in found]) for part in fields(Decision))
-    )
+    return decision(clean, prompt), join_decisions(found)
 
 
 def _table(prompt, pathways, centres, clean: Decision, blocked: Decision) -> pd.DataFrame:

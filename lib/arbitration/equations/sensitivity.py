@@ -154,16 +154,12 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
         gradients = torch.autograd.grad(torch.stack(values).sum(), gains)[0].double()
 
     def summed(gradient, prompt, positions):
-        place = (
-            prompt.groups.positions(positions) if isinstance(positions, str) else positions(prompt)
-        )
+        if isinstance(positions, tuple):
+            return torch.stack([summed(gradient, prompt, one) for one in positions])
+        named = isinstance(positions, str)
+        place = prompt.groups.positions(positions) if named else positions(prompt)
         return gradient[:, place.to(gradient.device)].sum(1)
 
-    if isinstance(positions, tuple):
-        return [
-            torch.stack([summed(gradient, prompt, one) for one in positions])
-            for gradient, prompt in zip(gradients, prompts)
-        ]
     return [summed(gradient, prompt, positions) for gradient, prompt in zip(gradients, prompts)]
 
 

@@ -27,14 +27,14 @@ def partial(path: Path) -> Iterator[Path]:
         free.unlink(missing_ok=True)
 
 
-def write(path: Path, content: bytes | str) -> None:
+def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all, text in UTF-8."""
     with partial(path) as free:
         free.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(free, path)
 
 
-def alone(name: str) -> FileLock:
+def take_lock(name: str) -> FileLock:
     """A lock in the cache: who holds it is the only process that makes `name`. It is free again
     when its holder ends, however that ends.
     """

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from arbitration.files.atomic import alone, partial, write
+from arbitration.files.atomic import partial, take_lock, write_whole
 
 
-def whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether a file is here and as it was when its checksum was recorded."""
-    return path.exists() and digest(path) == recorded(path)
+    return path.exists() and digest(path) == read_checksum(path)
 
 
 def digest(path: Path) -> str:
@@ -24,21 +24,21 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def beside(path: Path) -> Path:
+def checksum_file(path: Path) -> Path:
     """Where a file's checksum lies."""
     return path.with_name(path.name + ".sha256")
 
 
-def record(path: Path, checksum: str) -> None:
+def write_checksum(path: Path, checksum: str) -> None:
     """Write a checksum beside its file, before the file itself is there."""
-    write(beside(path), f"{checksum}  {path.name}\n")
+    write_whole(checksum_file(path), f"{checksum}  {path.name}\n")
 
 
-def recorded(path: Path) -> str | None:
+def read_checksum(path: Path) -> str | None:
     """The checksum beside a file; None without one, also if its file was left empty."""
-    if not beside(path).exists():
+    if not checksum_file(path).exists():
         return None
-    words = beside(path).read_text(encoding="utf-8", errors="replace").split()
+    words = checksum_file(path).read_text(encoding="utf-8", errors="replace").split()
     return words[0] if words else None
 
 
@@ -54,20 +54,22 @@ def make_once(paths: Sequence[Path], make: Callable[[dict[Path, Path]], object])
         Writes those that are lacking. It is given their paths, each with the name under which it is
         written before it counts.
     """
-    if all(map(whole, paths)):
+    if all(map(is_whole, paths)):
         return
-    with alone(paths[0].name), ExitStack() as names:
-        lacking = [path for path in paths if not whole(path)]  # others may have made them meanwhile
+    with take_lock(paths[0].name), ExitStack() as names:
+        # Others may have made them meanwhile; what is left half written, a process that was killed
+        # left: no other is here.
+        lacking = [path for path in paths if not is_whole(path)]
         free = {}
         for path in lacking:
             for left in path.parent.glob(f".{path.name}.*.partial"):
-                left.unlink()  # by a process that was killed: no other is here
+                left.unlink()
             free[path] = names.enter_context(partial(path))
         if free:
             make(free)
         for path, made in free.items():
             made.chmod(_mode(path))
-            record(path, digest(made))
+            write_checksum(path, digest(made))
             os.replace(made, path)
 
 

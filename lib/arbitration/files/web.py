@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from arbitration.files import checksums
-from arbitration.files.atomic import write
+from arbitration.files.atomic import write_whole
 
 SECONDS = 60
 
@@ -65,9 +65,9 @@ def kept(
     ValueError
         If the address now gives another file than at the first download, or one that is not sound.
     """
-    if checksums.whole(path):
+    if checksums.is_whole(path):
         return path
-    recorded = checksums.recorded(path)
+    recorded = checksums.read_checksum(path)
     by_hand = path.exists() and not recorded
     content = path.read_bytes() if by_hand else get(url)
     found = hashlib.sha256(content).hexdigest()
@@ -75,7 +75,7 @@ def kept(
         why = (
             f"{url} is not the file that it was when it was first downloaded (SHA-256 "
             f"{found[:12]}…, then {recorded[:12]}…), so results would not be"
-            f" comparable; to take the new one delete {checksums.beside(path)}"
+            f" comparable; to take the new one delete {checksums.checksum_file(path)}"
         )
         raise ValueError(why)
     try:
@@ -83,6 +83,6 @@ def kept(
     except ValueError as error:
         why = f"{path if by_hand else url} is not what it should be: {error}"
         raise ValueError(why) from error
-    checksums.record(path, found)
-    write(path, content)
+    checksums.write_checksum(path, found)
+    write_whole(path, content)
     return path

@@ -102,7 +102,7 @@ def fade(subject, sample: Sample, following: str, share: float) -> Prompt:
     return replace(own, inputs=inputs)
 
 
-def alone(subject, sample: Sample, modality: str) -> Prompt:
+def encode_alone(subject, sample: Sample, modality: str) -> Prompt:
     """A prompt without conflict: one modality has the answer, the other says nothing.
 
     With the picture alone, the context is `NEUTRAL`; with the text alone, each pixel has the

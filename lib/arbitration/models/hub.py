@@ -240,4 +240,4 @@ def pin(repository: str, revision: str) -> None:
     """Write down the revision of a first download."""
     known = pinned()  # read again: another process may have pinned its model meanwhile
     if repository not in known:
-        atomic.write(pins_file(), json.dumps({**known, repository: revision}, indent=1))
+        atomic.write_whole(pins_file(), json.dumps({**known, repository: revision}, indent=1))

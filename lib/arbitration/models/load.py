@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from arbitration.models import embedded, hub, memory, snapshots, true_size
-from arbitration.models.subject import Subject, checked
+from arbitration.models.subject import Subject, check_subject
 
 
 def load(
@@ -65,16 +65,18 @@ def load(
                 f"device: leave it out, or name one"
             )
             raise ValueError(why)
-        model, processor = embedded.build(name, weights=weights, dtype=dtype or torch.float32)
+        model, processor = embedded.build_embedded(
+            name, weights=weights, dtype=dtype or torch.float32
+        )
         revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
-        return checked(
+        return check_subject(
             Subject(name, model.to(device).eval(), processor, revision, images or {}, chat=False)
         )
     dtype = dtype or torch.bfloat16
     if weights == "random":
-        model, processor = true_size.build(name, entry.repository, dtype, device)
+        model, processor = true_size.build_true_size(name, entry.repository, dtype, device)
         images = hub.picture_settings(model.config) if images is None else images
-        return checked(Subject(name, model, processor, "random-0", images))
+        return check_subject(Subject(name, model, processor, "random-0", images))
     return _pretrained(hub.named(name), entry, dtype, device, images)
 
 
@@ -125,7 +127,7 @@ def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict
     if folder:
         hub.check_whole(folder, None if local else entry.repository)
     empty = _outline(name, config)
-    checked(Subject(name, empty, None, "none"))
+    check_subject(Subject(name, empty, None, "none"))
     return empty, revision, source, options
 
 
@@ -152,7 +154,7 @@ def _pretrained(
     local = Path(entry.repository).is_dir()
     revision = _content_hash(Path(source), "*.json") if local else revision
     images = hub.picture_settings(model.config) if images is None else images
-    subject = checked(Subject(name, model.eval(), processor, revision, images))
+    subject = check_subject(Subject(name, model.eval(), processor, revision, images))
     if not local:
         hub.pin(entry.repository, revision)
     return subject

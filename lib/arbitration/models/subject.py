@@ -145,7 +145,7 @@ class Subject:
         return encode(self, sample, following)
 
 
-def checked(subject: Subject) -> Subject:
+def check_subject(subject: Subject) -> Subject:
     """The subject itself if every part that the methods touch is where `Subject` looks for it.
 
     Raises

@@ -60,7 +60,7 @@ def facts(name: str) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def build(name: str, repository: str, dtype: torch.dtype, device: str, seed: int = 0):
+def build_true_size(name: str, repository: str, dtype: torch.dtype, device: str, seed: int = 0):
     """A model of true size with random weights, made where it will lie, and its processor.
 
     Parameters

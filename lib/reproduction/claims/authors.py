@@ -42,18 +42,14 @@ class Curve:
 
 
 @cache
-def curves() -> tuple[Curve, ...]:
+def published_curves() -> tuple[Curve, ...]:
     """Every published curve, the sign turned to that of Eq. 7."""
-    records = json.loads((folders.DATA / "authors_curves.json").read_text(encoding="utf-8"))[
-        "curves"
-    ]
-    return tuple(
-        Curve(
-            **{key: value for key, value in record.items() if key != "nssd_as_plotted"},
-            nssd=tuple(0.0 - value for value in record["nssd_as_plotted"]),
-        )
-        for record in records
-    )
+    text = (folders.DATA / "authors_curves.json").read_text(encoding="utf-8")
+    curves = []
+    for record in json.loads(text)["curves"]:
+        plotted = record.pop("nssd_as_plotted")
+        curves.append(Curve(**record, nssd=tuple(0.0 - value for value in plotted)))
+    return tuple(curves)
 
 
 def published(model: str = MAIN, share: float = 1.0) -> dict[tuple[str, str], Curve]:
@@ -61,7 +57,7 @@ def published(model: str = MAIN, share: float = 1.0) -> dict[tuple[str, str], Cu
     is that of Fig. 3.
     """
     found = {}
-    for curve in curves():
+    for curve in published_curves():
         if (curve.model, curve.share) == (model, share) and curve.paper_figure:
             found.setdefault((curve.following, curve.pathway), curve)
     return found

@@ -59,8 +59,8 @@ class Claim:
 
     `where` is its place in the paper, `reported` the paper's numbers as it gives them. `shown` are
     labels in this book: of figures, and of tables as they were called when the claims were
-    committed. Today a table has its claim's name (`reported.claims`). A claim without predictions
-    says in `why` what is missing.
+    committed. Today a table has its claim's name (`reported.reported_claims`). A claim without
+    predictions says in `why` what is missing.
     """
 
     id: str

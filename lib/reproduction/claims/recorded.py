@@ -22,7 +22,7 @@ def read_records(model: str) -> dict[str, dict]:
     without a rule of their own (`reported.Finer`) have their word translated. Those that no page
     shows are left out.
     """
-    shown = [*reported.claims(), *reported.questions()]
+    shown = [*reported.reported_claims(), *reported.questions()]
     found = {}
     for path in sorted((folders.DATA / "results" / model).glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -77,7 +77,7 @@ class Comparison:
 
 
 @cache
-def claims() -> tuple[Comparison, ...]:
+def reported_claims() -> tuple[Comparison, ...]:
     """What is measured of the paper's claims, in the paper's order, from
     ``data/paper_reported.json``.
     """
@@ -103,16 +103,15 @@ def _records(file, name):
 
 
 def _comparison(record, **claimed):
-    lists = {
-        "quantities": tuple(Quantity(**quantity) for quantity in record["quantities"]),
-        "verdicts": tuple(Finer(*finer) for finer in record.get("verdicts", ())),
-    }
+    quantities = tuple(Quantity(**quantity) for quantity in record["quantities"])
+    verdicts = tuple(Finer(*finer) for finer in record.get("verdicts", ()))
+    lists = {"quantities": quantities, "verdicts": verdicts}
     if "samples" in record:
         lists["samples"] = tuple(record["samples"])
     return Comparison(**record | lists, **claimed)
 
 
-def of_section(section, known=claims):
+def of_section(section, known=reported_claims):
     """Claims of one section, such as ``"3.1"`` with its subsections; or questions, with
     ``known=questions``.
 

@@ -131,5 +131,7 @@ def mark_mix(table: pd.DataFrame, failed: list) -> pd.DataFrame:
 
 def first(prompts: list, n: int, ways: tuple[str, ...] = MODALITIES) -> list:
     """The first `n` prompts of each direction, one direction after the other."""
-    chosen = [[one for one in prompts if one.following == way] for way in ways]
-    return [one for some in chosen for one in some[:n]]
+    found = []
+    for way in ways:
+        found += [one for one in prompts if one.following == way][:n]
+    return found

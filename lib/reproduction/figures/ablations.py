@@ -66,8 +66,8 @@ def fig14(interventions):
     Parameters
     ----------
     interventions : pandas.DataFrame
-        From `heads.scale_ranked`: one row per sample, following, setting, heads, draw, share and
-        factor; outcome is follow, competitor or other.
+        From `head_sets.scale_ranked`: one row per sample, following, setting, heads, draw, share
+        and factor; outcome is follow, competitor or other.
     """
     table = interventions.assign(
         followed=(interventions["outcome"] == "follow").astype(float),

@@ -43,9 +43,9 @@ def fig_authors(table):
     curves = published(theirs)
     check_pathways(table, sorted({pathway for _, pathway in curves}), "fig_authors")
     comparison = authors.compare_curves(table).set_index(["following", "pathway"])
-    paths = {
-        way: [pathway for following, pathway in curves if following == way] for way in DIRECTIONS
-    }
+    paths = {way: [] for way in DIRECTIONS}
+    for following, pathway in curves:
+        paths[following].append(pathway)
     what = f"with the authors' curves of {'the same model' if same else 'another model'}, {theirs}"
     aligned = table["layer"].nunique() == len(next(iter(curves.values())).nssd)
     figure, axes = panels("3, 4", what, table, rows=max(map(len, paths.values())), height=1.65)

@@ -42,7 +42,7 @@ def fig2(sample, groups_table, forms):
     figure, axes = panels(
         2, f"one conflict sample, {sample.id}{kind}", groups_table, rows=2, height=1.55
     )
-    shown = pictures.read(sample.image)
+    shown = pictures.read_picture(sample.image)
     width, height = (side / max(shown.size) for side in shown.size)
     answers = {"vision": sample.answer_vision, "text": sample.answer_text}
     for column, following in enumerate(DIRECTIONS):

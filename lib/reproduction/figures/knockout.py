@@ -32,7 +32,7 @@ PATHWAYS = {
 CURVES = ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd")
 
 
-def curves(panel, table, pathways):
+def draw_curves(panel, table, pathways):
     """One line for each pathway of one direction and width, its control in dashed grey; returns the
     number of samples.
     """
@@ -121,7 +121,7 @@ def _knockout(table, number, what, pathways):
     for panel, following in zip(axes[0], DIRECTIONS):
         here = table[table["following"] == following]
         zero(panel)
-        n = curves(panel, here, pathways)
+        n = draw_curves(panel, here, pathways)
         panel.set(
             xlabel="centre of the blocked window (layer, 0-based)",
             ylabel="NSSD (nats; positive: the path helped)",

@@ -24,7 +24,7 @@ from reproduction.figures.style import (
     zero,
 )
 from reproduction.measures.ability import FACTORS
-from reproduction.numbers.reviews import main_pathways, stability
+from reproduction.numbers.stability import main_pathways, stability
 
 ROLES = (
     ("into the instruction", RED, "o"),

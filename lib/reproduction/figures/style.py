@@ -319,9 +319,9 @@ def publish(figure, name, model, alt):
         why = f"figure {name!r} has no alternative text: say in a sentence what it shows."
         raise ValueError(why)
     target = folders.of_model(model) / "figures"
-    atomic.write(target / f"{name}-light.svg", svg(figure))
-    atomic.write(target / f"{name}-dark.svg", svg(figure, dark=True))
-    atomic.write(
+    atomic.write_whole(target / f"{name}-light.svg", svg(figure))
+    atomic.write_whole(target / f"{name}-dark.svg", svg(figure, dark=True))
+    atomic.write_whole(
         target / f"{name}.json", json.dumps({"alt": alt, "model": model}, ensure_ascii=False)
     )
     figure._repr_png_ = lambda: png(figure)  # Jupyter by itself draws only figures made with pyplot

@@ -2,7 +2,7 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from reproduction.figures.knockout import CURVES, curves
+from reproduction.figures.knockout import CURVES, draw_curves
 from reproduction.figures.style import DIRECTIONS, below, count, draws, panels, zero
 
 
@@ -30,7 +30,7 @@ def fig10(table):
         for panel, following in zip(row, DIRECTIONS):
             here = table[(table["following"] == following) & (table["width"] == width)]
             zero(panel)
-            count(panel, curves(panel, here, pathways))
+            count(panel, draw_curves(panel, here, pathways))
             panel.set(ylabel=f"{width} {'layer' if width == 1 else 'layers'}: NSSD (nats)")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in axes.flat:

@@ -7,6 +7,7 @@ from reproduction.measures import (
     answers,
     beliefs,
     components,
+    head_sets,
     heads,
     paths,
     readings,

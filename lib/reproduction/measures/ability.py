@@ -13,7 +13,7 @@ from torch import Tensor
 from arbitration.equations.heads import FACTOR, SHARE, Head, random_heads, scale_heads, share_count
 from arbitration.files.folders import DATA
 from arbitration.models import altered
-from reproduction.measures.heads import Case, list_paper_settings, scale_sets
+from reproduction.measures.head_sets import Case, list_paper_settings, scale_sets
 
 FACTORS = (0.0, FACTOR)  # blocked and amplified
 KINDS = ("conflict", "alone")
@@ -28,7 +28,7 @@ def measure_ability(
     Parameters
     ----------
     prompt : Prompt
-        A conflict; `altered.alone` makes the other prompt from its sample.
+        A conflict; `altered.encode_alone` makes the other prompt from its sample.
     rankings : dict of direction to list of Head
         Strongest first; from samples other than this one.
     draws, seed
@@ -37,8 +37,8 @@ def measure_ability(
     Returns
     -------
     DataFrame
-        As `heads.scale_sets`, with the column kind ("conflict", "alone"). An outcome of "follow" is
-        the right answer.
+        As `head_sets.scale_sets`, with the column kind ("conflict", "alone"). An outcome of
+        "follow" is the right answer.
     """
     cases = [Case(SHARE, factor, draws) for factor in FACTORS]
     sets = [
@@ -46,7 +46,7 @@ def measure_ability(
         for one in list_paper_settings(subject, cases, rankings, prompt.following, seed)
         if one.heads in ("target", "random")
     ]
-    both = zip(KINDS, (prompt, altered.alone(subject, prompt.sample, prompt.following)))
+    both = zip(KINDS, (prompt, altered.encode_alone(subject, prompt.sample, prompt.following)))
     return pd.concat(
         [
             scale_sets(subject, one, dictionary, sets, "ability", "instruction").assign(kind=kind)

@@ -85,9 +85,8 @@ def span_pathways(prompt, control: int | None = None) -> list[Pathway]:
     span to the last token.
     """
     spans = [span for span in SPANS if len(prompt.groups.positions(span))]
-    return [Pathway(SOURCE[prompt.following], span, control) for span in spans] + [
-        Pathway(span, "last", control) for span in spans
-    ]
+    into = [Pathway(SOURCE[prompt.following], span, control) for span in spans]
+    return into + [Pathway(span, "last", control) for span in spans]
 
 
 def sweep_spans(

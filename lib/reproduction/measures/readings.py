@@ -109,10 +109,9 @@ def reword(dictionary: EntityDictionary, words: str) -> EntityDictionary:
     if words == "all":
         return dictionary
     stop = 1 if words == "answer" else None
-    kept = {
-        kind: {word: {"en": entry["en"][:stop]} for word, entry in group.items()}
-        for kind, group in dictionary.entries.items()
-    }
+    kept = {}
+    for kind, group in dictionary.entries.items():
+        kept[kind] = {word: {"en": entry["en"][:stop]} for word, entry in group.items()}
     return EntityDictionary(kept)
 
 

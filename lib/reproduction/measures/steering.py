@@ -16,7 +16,7 @@ from arbitration.equations.heads import gain_table
 from arbitration.models.prompt import identity
 from reproduction.measures import beliefs
 from reproduction.measures.answers import outcome_of
-from reproduction.measures.heads import Case, list_settings
+from reproduction.measures.head_sets import Case, list_settings
 
 #: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's
 #: instruction tokens as in §4.2.2.
@@ -38,9 +38,8 @@ def trace_decision(
     """
     frames = []
     for draw, stranger in enumerate(borrowed or [None]):
-        table = beliefs.measure_beliefs(subject, prompt, dictionary, stranger, **options).assign(
-            draw=draw
-        )
+        table = beliefs.measure_beliefs(subject, prompt, dictionary, stranger, **options)
+        table = table.assign(draw=draw)
         frames.append(table if draw == 0 else table[table["dictionary"] == beliefs.SHUFFLED])
     return pd.concat(frames, ignore_index=True)
 
@@ -90,38 +89,21 @@ def measure_effects(
     cases = [Case(share, factor, draws) for factor in factors]
     # Rankings are known for the last position, the instruction, or both: both is what comes nearest
     # to everywhere.
-    sets = [
-        one
-        for one in list_settings(
-            subject,
-            cases,
-            orders,
-            "both" if everywhere else "instruction",
-            prompt.following,
-            seed=seed,
-        )
-        if one.heads != "random"
-    ]
+    ranked_at = "both" if everywhere else "instruction"
+    settings = list_settings(subject, cases, orders, ranked_at, prompt.following, seed=seed)
+    sets = [one for one in settings if one.heads != "random"]
     rows = [{"heads": "none", "draw": 0, "factor": 1.0, "count": 0}]
     rows += [
         {"heads": one.heads, "draw": one.draw, "factor": one.case.factor, "count": len(one.chosen)}
         for one in sets
     ]
-    gains = torch.stack(
-        [
-            gain_table(subject, [], 1.0),
-            *(gain_table(subject, one.chosen, one.case.factor) for one in sets),
-        ]
-    )
-    packs = [
-        generation.steered(subject, prompt, some, positions, everywhere)
-        for some in gains.split(TOGETHER)
-    ]
-    answers, leads = (
-        [answer for pack, _ in packs for answer in pack],
-        torch.cat([lead for _, lead in packs]),
-    )
-    table = pd.DataFrame([identity(subject, prompt) | row for row in rows]).assign(
-        lead=leads.double().numpy(), answer=answers
-    )
+    gains = [gain_table(subject, one.chosen, one.case.factor) for one in sets]
+    gains = torch.stack([gain_table(subject, [], 1.0), *gains])
+    answers, leads = [], []
+    for some in gains.split(TOGETHER):
+        said, lead = generation.steered(subject, prompt, some, positions, everywhere)
+        answers += said
+        leads.append(lead)
+    table = pd.DataFrame([identity(subject, prompt) | row for row in rows])
+    table = table.assign(lead=torch.cat(leads).double().numpy(), answer=answers)
     return table.assign(outcome=[outcome_of(answer, prompt, dictionary) for answer in answers])

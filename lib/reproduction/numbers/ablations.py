@@ -25,7 +25,7 @@ def summarise_ablations(beliefs, interventions, sensitivity, seed=0):
     beliefs : DataFrame
         From `readings.measure_readings`.
     interventions : DataFrame
-        From `heads.scale_ranked`, both settings.
+        From `head_sets.scale_ranked`, both settings.
     sensitivity : DataFrame
         From `sensitivity`: only how many of its lines moved is told.
     seed : int

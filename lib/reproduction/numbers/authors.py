@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from arbitration.uncertainty import resamples
-from reproduction.claims.authors import FLAT, MAIN, curves, nearest, published
+from reproduction.claims.authors import FLAT, MAIN, nearest, published, published_curves
 from reproduction.numbers.estimates import images, wide
 
 MEASURES = ("extreme", "correlation", "shift", "ratio")
@@ -140,11 +140,10 @@ def among_authors() -> pd.DataFrame:
         or another model), and the numbers of `likeness`. They have no interval, because single
         samples were not published.
     """
-    shares = sorted({curve.share for curve in curves() if curve.model == MAIN} - {1.0})
-    others = sorted({curve.model for curve in curves()} - {MAIN})
-    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares} | {
-        model: published(model) for model in others
-    }
+    shares = sorted({curve.share for curve in published_curves() if curve.model == MAIN} - {1.0})
+    others = sorted({curve.model for curve in published_curves()} - {MAIN})
+    runs = {f"{share:.0%}".replace("%", " %"): published(MAIN, share) for share in shares}
+    runs |= {model: published(model) for model in others}
     rows = []
     for (following, pathway), whole in published().items():
         for run, found in runs.items():

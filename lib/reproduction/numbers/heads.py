@@ -118,11 +118,11 @@ def _same_layers(text, vision, layers):
     for each row of resampled top sets.
     """
     names, of = np.unique(layers, return_inverse=True)
-    text, vision = (
-        np.stack([np.bincount(of[row], minlength=len(names)) for row in rows])
-        for rows in (text, vision)
-    )
-    return (text * vision / np.bincount(of)).sum(axis=1)
+
+    def count_heads(rows):
+        return np.stack([np.bincount(of[row], minlength=len(names)) for row in rows])
+
+    return (count_heads(text) * count_heads(vision) / np.bincount(of)).sum(axis=1)
 
 
 def _concentration(values, top, d, seed):

@@ -45,7 +45,7 @@ def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=
     effects : DataFrame
         From `heads.silence_heads`, on samples of the half "tested".
     blocking, amplification : DataFrame
-        From `heads.scale_sets`, on the half "tested" and on failures, the latter with a column
+        From `head_sets.scale_sets`, on the half "tested" and on failures, the latter with a column
         source.
     tried : DataFrame
         From `failures.seek_failures`.

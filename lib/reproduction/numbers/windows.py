@@ -79,10 +79,10 @@ def summarise_windows(table, seed=0):
         found |= _stability(f"{path}_{d}", own, seed)
     for width in widths:
         found |= _conclusions(curves, width, seed)
-    return found | {
-        f"same_{name}_verdict": same([found[f"{name}_w{width}_verdict"] for width in widths])
-        for name in CONCLUSIONS
-    }
+    for name in CONCLUSIONS:
+        verdicts = [found[f"{name}_w{width}_verdict"] for width in widths]
+        found[f"same_{name}_verdict"] = same(verdicts)
+    return found
 
 
 def plateau(mean, layer):

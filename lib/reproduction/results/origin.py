@@ -131,10 +131,9 @@ def content_of(prompt, borrowed=None, dictionaries: Mapping | None = None) -> st
     groups = {part.name: getattr(prompt.groups, part.name).tolist() for part in parts}
     lenders = borrowed if isinstance(borrowed, list | tuple) else [borrowed]
     samples = [prompt.sample, *(one for one in lenders if isinstance(one, Sample))]
-    known = {
-        name: [dictionary.of_sample(sample).entries for sample in samples]
-        for name, dictionary in (dictionaries or {}).items()
-    }
+    known = {}
+    for name, dictionary in (dictionaries or {}).items():
+        known[name] = [dictionary.of_sample(sample).entries for sample in samples]
     asked = (_bare(prompt.sample), prompt.y_p, prompt.y_c, prompt.room)
     digest = hashlib.sha256(repr((asked, groups, describe(borrowed), known)).encode())
     for name, value in sorted(prompt.inputs.items()):

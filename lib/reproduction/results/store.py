@@ -231,7 +231,7 @@ def _publish(table: pd.DataFrame, name: str, subject, origin: dict) -> Path:
     path = folder / f"{name}.parquet"
     write_table(table, path)
     about = json.dumps({**origin, "rows": len(table)}, indent=1, ensure_ascii=False)
-    atomic.write(folder / f"{name}.json", about)
+    atomic.write_whole(folder / f"{name}.json", about)
     return path
 
 
