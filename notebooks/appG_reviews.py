@@ -126,7 +126,7 @@ none = NO_ANSWERS.assign(kind="")  # if no more samples follow than those that r
 how = given | {"dictionary": dictionary}
 ability = results.collect("ability", able, subject, tested, none, **how)
 reading = measures.ability.measure_reading(subject, **given)
-results.save(reading, "reading", subject, **given, **origin)
+results.save(reading, "reading", subject, **origin | given)
 
 # %%
 alt = (
