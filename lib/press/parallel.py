@@ -15,10 +15,9 @@ ends the others; the same command then goes on where they stopped.
 
 import signal
 
+# Ctrl-C while the rest is imported ends this without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # Ctrl-C while the rest is imported ends this without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import gc
 import os

@@ -9,10 +9,9 @@ A run whose source, code, data and parameters are those of the published one is 
 
 import signal
 
+# Ctrl-C while the rest is imported ends this without a traceback.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # Ctrl-C while the rest is imported ends this without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
 import ast
@@ -176,8 +175,9 @@ def execute(run: Run, executed: Path) -> None:
                 # a cell that glues hundreds of numbers on a busy machine needs more than the
                 # default 4 s
                 iopub_timeout=300,
+                # each kernel would warn that it speaks TCP, on this machine only
                 extra_arguments=["--log-level=ERROR"],
-            )  # each kernel would warn that it speaks TCP, on this machine only
+            )
         finally:
             os.environ.clear()
             os.environ.update(environment)

@@ -65,14 +65,9 @@ class Switch:
         words = {"true": True, "false": False}
         if isinstance(value, str) and value.strip().lower() in words:
             return words[value.strip().lower()]
-        guess = {
-            "1": ": true",
-            "0": ": false",
-            "yes": ": true",
-            "no": ": false",
-            "on": ": true",
-            "off": ": false",
-        }.get(str(value).strip().lower(), "")
+        said = str(value).strip().lower()
+        guess = ": true" if said in ("1", "yes", "on") else ""
+        guess = ": false" if said in ("0", "no", "off") else guess
         why = f"true or false{f'; nearest{guess}' if guess else ''}"
         raise ValueError(why)
 
@@ -160,18 +155,7 @@ _PATHS = tuple(f"{source}→{target}" for source in TOKEN_GROUPS for target in T
 #: What each parameter of the notebooks may be, whichever notebook it belongs to.
 RULES = {
     **dict.fromkeys(
-        (
-            "n",
-            "n_controls",
-            "n_weights",
-            "few",
-            "tries",
-            "singles",
-            "draws",
-            "elsewhere",
-            "stride",
-            "top_k",
-        ),
+        "n n_controls n_weights few tries singles draws elsewhere stride top_k".split(),
         _COUNT,
     ),
     **dict.fromkeys(("model", "data", "split"), Text(wants="a name")),

@@ -18,18 +18,7 @@ from arbitration.dataset.sets import file_beside, mark
 from arbitration.dataset.words import normalised
 from arbitration.files.folders import DATA
 
-OBJECTS = (
-    "animal",
-    "food",
-    "vehicle",
-    "clothing",
-    "tool",
-    "instrument",
-    "thing",
-    "plant",
-    "building",
-    "sky",
-)
+OBJECTS = tuple("animal food vehicle clothing tool instrument thing plant building sky".split())
 #: Where a task's answers are looked up, in this order (a star is a shape before it is a thing in
 #: the sky).
 TASK_KINDS = {

@@ -194,9 +194,8 @@ def _plain(char: str) -> str:
     kind = unicodedata.category(char)
     if kind == "Pd" or char == "\N{MINUS SIGN}":
         return "-"
-    invisible = (
-        kind == "Cf" or "\ufe00" <= char <= "\ufe0f"
-    )  # joiners, and the choice of how an emoji is drawn
+    # Joiners, and the choice of how an emoji is drawn.
+    invisible = kind == "Cf" or "\ufe00" <= char <= "\ufe0f"
     return "" if invisible else char
 
 

@@ -101,6 +101,27 @@ def read_sheet(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
     FileNotFoundError
         If there is no table.
     """
+    table = _open_table(path)
+    known = _known_forms(entries, rejected)
+    rows, faults = [], []
+    for cells in table:
+        if not any(cells):
+            continue
+        fault = _find_fault(cells, known)
+        if fault:
+            faults.append((table.line_num, fault))
+        else:
+            kind, answer, _, language, form, said = cells
+            rows.append((kind, answer, language, form, VERDICTS[said.strip().lower()]))
+    refuse(f"{path.name}, line", faults, path)
+    if not rows:
+        why = f"{path} has no row; draw it anew: delete it and use --sheet 100"
+        raise ValueError(why)
+    return pd.DataFrame(rows, columns=["kind", "answer", "language", "form", "right"])
+
+
+def _open_table(path: Path):
+    """A reader of the table's rows below its columns, whichever separator it was saved with."""
     if not path.exists():
         why = f"there is no table {path}; draw one with --sheet 100"
         raise FileNotFoundError(why)
@@ -117,6 +138,11 @@ def read_sheet(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
             f"them back"
         )
         raise ValueError(why)
+    return table
+
+
+def _known_forms(entries: Mapping, rejected: Mapping) -> set[tuple[str, str, str, str]]:
+    """(kind, answer, language, form) of all that a table may judge."""
     known = {
         (kind, answer, language, form)
         for language in LANGUAGES
@@ -129,43 +155,27 @@ def read_sheet(path: Path, entries: Mapping, rejected: Mapping) -> pd.DataFrame:
         for form in forms
         for language in LANGUAGES
     }
-    rows, faults = [], []
-    for cells in table:
-        if not any(cells):
-            continue
-        if len(cells) != len(COLUMNS):
-            faults.append((table.line_num, f"has {len(cells)} cells and not {len(COLUMNS)}"))
-            continue
-        kind, answer, _, language, form, said = cells
-        verdict = said.strip().lower()
-        if not verdict:
-            faults.append((table.line_num, f"{JUDGED} is empty; write yes or no"))
-        elif verdict not in VERDICTS:
-            near = difflib.get_close_matches(verdict, VERDICTS, n=1)
-            faults.append(
-                (
-                    table.line_num,
-                    f"{JUDGED} is {said!r}; "
-                    + (f"did you mean {near[0]!r}?" if near else "write yes or no"),
-                )
-            )
-        elif (kind, answer, language, form) not in known:
-            faults.append(
-                (
-                    table.line_num,
-                    (
-                        f"{form!r} is no form ({language}) of {answer!r} ({kind}) in the "
-                        f"dictionary; leave those cells as they were drawn"
-                    ),
-                )
-            )
-        else:
-            rows.append((kind, answer, language, form, VERDICTS[verdict]))
-    refuse(f"{path.name}, line", faults, path)
-    if not rows:
-        why = f"{path} has no row; draw it anew: delete it and use --sheet 100"
-        raise ValueError(why)
-    return pd.DataFrame(rows, columns=["kind", "answer", "language", "form", "right"])
+    return known
+
+
+def _find_fault(cells: list[str], known: set) -> str | None:
+    """What is wrong with a row, or None."""
+    if len(cells) != len(COLUMNS):
+        return f"has {len(cells)} cells and not {len(COLUMNS)}"
+    kind, answer, _, language, form, said = cells
+    verdict = said.strip().lower()
+    if not verdict:
+        return f"{JUDGED} is empty; write yes or no"
+    if verdict not in VERDICTS:
+        near = difflib.get_close_matches(verdict, VERDICTS, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else "write yes or no"
+        return f"{JUDGED} is {said!r}; {advice}"
+    if (kind, answer, language, form) not in known:
+        return (
+            f"{form!r} is no form ({language}) of {answer!r} ({kind}) in the dictionary; "
+            f"leave those cells as they were drawn"
+        )
+    return None
 
 
 def agreement(table: pd.DataFrame) -> pd.DataFrame:

@@ -121,13 +121,8 @@ def knockout_tables(
                     decisions[0][1].log_probabilities[-len(windows) :],
                 )
         for prompt, (clean, blocked) in zip(some, decisions):
-            origin = {
-                "model": subject.name,
-                "width": width,
-                "engine": engine,
-                "workspace": workspace,
-            }
-            yield _table(prompt, pathways, centres, clean, blocked).assign(**origin)
+            table = _table(prompt, pathways, centres, clean, blocked)
+            yield table.assign(model=subject.name, width=width, engine=engine, workspace=workspace)
 
 
 def _plain(subject, prompt, pathways, windows) -> tuple[Decision, Decision]:

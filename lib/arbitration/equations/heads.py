@@ -187,11 +187,9 @@ def scale_heads_by(
     """
     gains = gains if gains.ndim == 3 else gains[None]
     touched = (gains != 1).any(0).any(-1).nonzero().flatten().tolist()
-    start, cached = (
-        {},
-        {},
-    )  # per layer: the position of this pass's first row, and whether there is a cache
-    length_of_prompt = {}  # outside of `generate`, per layer: that of the pass that began the cache
+    # Per layer: the position of this pass's first row, whether there is a cache, and (outside of
+    # `generate`) the length of the pass that began it.
+    start, cached, length_of_prompt = {}, {}, {}
 
     def find_start(layer):
         def hook(module, args, kwargs):

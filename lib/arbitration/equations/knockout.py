@@ -178,9 +178,8 @@ def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
     mask = mask.clone()
     shut = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
     n_queries, n_keys = mask.shape[-2:]
-    forgotten = max(
-        0, seen + n_queries - n_keys
-    )  # a layer with a sliding window keeps the last keys only
+    # A layer with a sliding window keeps the last keys only.
+    forgotten = max(0, seen + n_queries - n_keys)
     for source, target, generated in pairs:
         rows = target - seen
         if generated and seen + n_queries > prompt_length:

@@ -126,9 +126,8 @@ def _check_sum(
     """Eq. 1 must hold up to rounding of the model's dtype, and nothing may happen between layers
     but where it is declared.
     """
-    parts = zip(
-        before, attention, mlp, after
-    )  # layer by layer: a wide copy of all would be as large as the trace
+    # Layer by layer: a wide copy of all would be as large as the trace.
+    parts = zip(before, attention, mlp, after)
     off = torch.stack(
         [
             (widened(start) + widened(a) + widened(f) - widened(end)).abs().max()

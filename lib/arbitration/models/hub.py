@@ -64,13 +64,10 @@ def picture_settings(config) -> dict:
         return {"crop_to_patches": False}
     if config.model_type not in LEAST_TOKENS:
         return {}
-    token = (
-        config.vision_config.patch_size * config.vision_config.spatial_merge_size
-    ) ** 2  # in pixels
+    token = (config.vision_config.patch_size * config.vision_config.spatial_merge_size) ** 2
     least = LEAST_TOKENS[config.model_type]
-    return {
-        "size": {"shortest_edge": least * token, "longest_edge": MOST_TOKENS * token}
-    }  # “edges” are pixels
+    # A token, and what the settings call edges, in pixels.
+    return {"size": {"shortest_edge": least * token, "longest_edge": MOST_TOKENS * token}}
 
 
 NAMES = (*embedded.NAMES, *HUB)

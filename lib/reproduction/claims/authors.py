@@ -7,9 +7,8 @@ from functools import cache
 from arbitration.files import folders
 
 MAIN = "qwen2.5-vl-7b"
-NEAREST = {
-    "internvl3": "internvl3-14b"
-}  # the authors' model that is nearest to ours; it is their main one otherwise
+#: The authors' model that is nearest to ours; it is their main one otherwise.
+NEAREST = {"internvl3": "internvl3-14b"}
 SAME = ("qwen2.5-vl",)  # our names of models of which the authors published curves
 # nats: a curve that stays below is mostly rounding (four decimals), and has no shape to agree with
 FLAT = 0.005

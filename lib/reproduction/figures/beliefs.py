@@ -56,6 +56,40 @@ def draw_alignment(axes, table, **looks):
     count(axes, n)
 
 
+#: The answers of Fig. 5b, from below: outcome, colour (the direction's own if None), hatch, label.
+ANSWERS = (
+    ("follow", None, "", "follows (control in grey)"),
+    ("competitor", FAINT, "///", "the competitor's answer"),
+    ("other", FAINT, "", "another answer"),
+)
+
+
+def _stack_answers(panel, x, rows, color, control):
+    """One bar of shares of answers, with the interval of those that follow."""
+    floor = 0.0
+    for outcome, paint, hatch, label in ANSWERS:
+        said = rows.assign(said=(rows["outcome"] == outcome).astype(float))
+        values = said.groupby(per_sample(rows))["said"].mean()
+        mean, low, high = bootstrap(values, clusters=images(values))
+        panel.bar(
+            x,
+            mean,
+            bottom=floor,
+            width=0.62,
+            color=paint or (GREY if control else color),
+            hatch=hatch,
+            edgecolor=GREY if control else INK,
+            linewidth=0.8,
+            linestyle="--" if control else "-",
+            label=label if x == 0 else None,
+        )
+        floor += mean
+        if outcome == "follow":
+            error = [[mean - low], [high - mean]]
+            panel.errorbar(x, mean, error, color=INK, capsize=4, linewidth=1.3, zorder=5)
+            panel.text(x, 1.03, f"{mean:.2f}", ha="center", fontsize=8)
+
+
 @draws(paths=("model", "sample", "following", "blocked", "outcome"))
 def fig5b(paths):
     """Fig. 5b: what is answered when a direct path to the answer is closed in the critical layers.
@@ -77,7 +111,6 @@ def fig5b(paths):
         height=2.9,
         sharey=True,
     )
-    parts = [("follow", None, ""), ("competitor", FAINT, "///"), ("other", FAINT, "")]
     for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
         here = paths[paths["following"] == following]
         own = SOURCE[following]
@@ -95,45 +128,7 @@ def fig5b(paths):
                     f"it has {', '.join(sorted(here['blocked'].unique()))}."
                 )
                 raise ValueError(why)
-            floor = 0.0
-            for outcome, paint, hatch in parts:
-                values = (
-                    rows.assign(said=(rows["outcome"] == outcome).astype(float))
-                    .groupby(per_sample(rows))["said"]
-                    .mean()
-                )
-                mean, low, high = bootstrap(values, clusters=images(values))
-                control = name.startswith("random")
-                panel.bar(
-                    x,
-                    mean,
-                    bottom=floor,
-                    width=0.62,
-                    color=paint or (GREY if control else color),
-                    hatch=hatch,
-                    edgecolor=GREY if control else INK,
-                    linewidth=0.8,
-                    linestyle="--" if control else "-",
-                    label={
-                        "follow": "follows (control in grey)",
-                        "competitor": "the competitor's answer",
-                        "other": "another answer",
-                    }[outcome]
-                    if x == 0
-                    else None,
-                )
-                floor += mean
-                if outcome == "follow":
-                    panel.errorbar(
-                        x,
-                        mean,
-                        [[mean - low], [high - mean]],
-                        color=INK,
-                        capsize=4,
-                        linewidth=1.3,
-                        zorder=5,
-                    )
-                    panel.text(x, 1.03, f"{mean:.2f}", ha="center", fontsize=8)
+            _stack_answers(panel, x, rows, color, control=name.startswith("random"))
         panel.set_xticks(range(4), [label for _, label in blocked])
         panel.set(xlabel="tokens hidden from the answer", ylabel="share of samples", ylim=(0, 1.12))
         count(panel, here["sample"].nunique())

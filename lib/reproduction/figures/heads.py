@@ -34,17 +34,8 @@ HEAD_SETS = {
     "target": ("top heads", RED, "o", "-", 8),
 }
 
-INTERVENTIONS = (
-    "model",
-    "sample",
-    "following",
-    "setting",
-    "heads",
-    "share",
-    "count",
-    "factor",
-    "positions",
-    "outcome",
+INTERVENTIONS = tuple(
+    "model sample following setting heads share count factor positions outcome".split()
 )
 
 

@@ -37,10 +37,8 @@ PATHS = {
     "context→last": (0.42, (0.4, -0.12)),
 }
 WIDEST = 20  # points, the arrow of the largest effect
-HEADS = {
-    "instruction": 34,
-    "last": 20,
-}  # points that an arrow's head keeps from its target's centre
+#: Points that an arrow's head keeps from its target's centre.
+HEADS = {"instruction": 34, "last": 20}
 
 
 def extremes(table):
@@ -141,9 +139,8 @@ def fig1(table):
         ("interval reaches zero", {"facecolor": GREY}),
         (words, {"facecolor": "none", "edgecolor": INK, "linestyle": "--"}),
     ):
-        axes[0, 0].bar(
-            -9, 0, label=label, **style
-        )  # out of sight: a legend takes its patches from the panel
+        # Out of sight: a legend takes its patches from the panel.
+        axes[0, 0].bar(-9, 0, label=label, **style)
     below(figure, axes, 4)
     return figure
 
@@ -173,9 +170,8 @@ def _path(axes, pathway, effect, control, unit):
         zorder=2,
         **looks,
     )
-    size, low, high = (
-        round(effect[name], 2) + 0.0 for name in ("nssd", "low", "high")
-    )  # no minus before zero
+    # No minus before zero.
+    size, low, high = (round(effect[name], 2) + 0.0 for name in ("nssd", "low", "high"))
     words = f"{size:+.2f} [{low:.2f}, {high:.2f}]\nlayer {effect['layer']:.0f}"
     if control is not None:
         _arrow(

@@ -55,9 +55,8 @@ def fig_stability(table):
         for (label, color, marker), pathway, shift in zip(ROLES, main_pathways(way), (-1, 0, 1)):
             here = peaks[(peaks["following"] == way) & (peaks["pathway"] == pathway)]
             own = here[(here["part"] == "nested") & ~here["control"]]
-            error = np.maximum(
-                0, [own["nssd"] - own["low"], own["high"] - own["nssd"]]
-            )  # rounding, where all samples are equal
+            # Where all samples are equal, rounding may be below zero.
+            error = np.maximum(0, [own["nssd"] - own["low"], own["high"] - own["nssd"]])
             panel.errorbar(
                 100 * own["share"] + shift,
                 own["nssd"],

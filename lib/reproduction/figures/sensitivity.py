@@ -29,17 +29,8 @@ from reproduction.figures.style import (
 from reproduction.measures.heads import METHODS, PLACES
 from reproduction.numbers.estimates import images, per_sample
 
-INTERVENTIONS = (
-    "model",
-    "sample",
-    "following",
-    "positions",
-    "heads",
-    "ranked_on",
-    "draw",
-    "share",
-    "factor",
-    "outcome",
+INTERVENTIONS = tuple(
+    "model sample following positions heads ranked_on draw share factor outcome".split()
 )
 SCORES = {
     "eq12": ("eq12", "Eq. 12 (logits)"),

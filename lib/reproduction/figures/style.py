@@ -17,18 +17,11 @@ from reproduction.numbers.estimates import images, wide
 DIRECTIONS = ("text", "vision")
 # Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is
 # replaced by a lighter sister.
-BLUE, SKY, GREEN, ORANGE, RED, PINK = (
-    "#0072b2",
-    "#3aa0dc",
-    "#009e73",
-    "#e69f00",
-    "#d55e00",
-    "#cc79a7",
-)
+BLUE, SKY, GREEN = "#0072b2", "#3aa0dc", "#009e73"
+ORANGE, RED, PINK = "#e69f00", "#d55e00", "#cc79a7"
 INK, GREY, FAINT, PAPER = "#1f2328", "#767b81", "#d4d7db", "#ffffff"
-NO_XML = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
-)  # a picture with one of these, which a model may answer, is not shown by browsers
+#: A picture with one of these, which a model may answer, is not shown by browsers.
+NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 #: A panel in which only random heads are scaled.
 NO_RANKING = "no top heads: no other sample follows here"
 #: A legend where no sample has other answers than all others, as among yes/no questions.

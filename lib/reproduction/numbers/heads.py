@@ -81,9 +81,8 @@ def _sets(values, names, top, seed):
         weights = np.vstack([np.ones(len(table)), count])
         orders[d] = np.argsort(-(weights @ table.to_numpy()), axis=1, kind="stable")
 
-    measured = {
-        d: 1.0 if len(table) else math.nan for d, table in values.items()
-    }  # the order of no samples is none
+    # The order of no samples is none.
+    measured = {d: 1.0 if len(table) else math.nan for d, table in values.items()}
 
     def overlap(size):
         common = [

@@ -35,41 +35,45 @@ def summarise_knockout(table, seed=0):
     seed : int
         Of the bootstrap.
     """
-    found, curves = counts(table) | {"layers": float(table["layer"].nunique())}, {}
+    found = counts(table) | {"layers": float(table["layer"].nunique())}
     found["n_controls"] = least_controls(table)
-    table, places = (
-        table.assign(kept=(table["logp_p_blocked"] > table["logp_c_blocked"]).astype(float)),
-        {},
-    )
-    for pathway, d, control in itertools.product(
-        sorted(table["pathway"].unique()), DIRECTIONS, (False, True)
-    ):
+    extremes, curves, places = _find_extremes(table, seed)
+    found |= extremes | _contrast_paths(curves, places, seed)
+    return found | authors.summarise_authors(authors.compare_curves(table, seed))
+
+
+def _find_extremes(table, seed):
+    """The numbers of each pathway's peak and trough; the curves by pathway, direction and control,
+    and the layers of their extremes.
+    """
+    found, curves, places = {}, {}, {}
+    kept = (table["logp_p_blocked"] > table["logp_c_blocked"]).astype(float)
+    table = table.assign(kept=kept)
+    pathways = sorted(table["pathway"].unique())
+    for pathway, d, control in itertools.product(pathways, DIRECTIONS, (False, True)):
         here = {"pathway": pathway, "following": d, "control": control}
         path = pathway.replace("→", "_") + f"_{d}" + ("_control" if control else "")
         curves[path] = curve = wide(table, "nssd", **here)
         for name, layer in (("peak", extreme(curve)), ("trough", extreme(curve, np.negative))):
-            found |= chosen(f"{name}_{path}", curve, layer, seed) | {
-                f"{name}_{path}_layer": float(layer)
-            }
+            found |= chosen(f"{name}_{path}", curve, layer, seed)
+            found[f"{name}_{path}_layer"] = float(layer)
             places[path, name] = layer
         if not control:
-            found |= estimate(
-                f"keeps_{path}",
-                wide(table, "kept", **here)[places[path, "peak"]] if len(curve) else [],
-                seed,
-            )
+            values = wide(table, "kept", **here)[places[path, "peak"]] if len(curve) else []
+            found |= estimate(f"keeps_{path}", values, seed)
+    return found, curves, places
+
+
+def _contrast_paths(curves, places, seed):
+    """The numbers of what the paper contrasts."""
+    found = {}
 
     def at(path, kind="peak"):
         return places[path, kind]
 
     def contrast(name, more, less):
-        return chosen(
-            f"contrast_{name}",
-            differences(curves[more], curves[less]),
-            (at(more), at(less)),
-            seed,
-            above=MARGINAL,
-        )
+        both, layers = differences(curves[more], curves[less]), (at(more), at(less))
+        return chosen(f"contrast_{name}", both, layers, seed, above=MARGINAL)
 
     found |= contrast("relay_vision", "vision_text_vision", "vision_last_vision")
     found |= contrast("relay_control_vision", "vision_text_vision", "vision_text_vision_control")
@@ -78,21 +82,12 @@ def summarise_knockout(table, seed=0):
     found |= contrast("context_vision", "vision_instruction_vision", "vision_context_vision")
     for d, own in SOURCE.items():
         found |= contrast(f"textlast_{d}", f"text_last_{d}", f"text_last_{d}_control")
-        found |= contrast(
-            f"control_{d}", f"{own}_instruction_{d}", f"{own}_instruction_{d}_control"
-        )
+        into = f"{own}_instruction_{d}"
+        found |= contrast(f"control_{d}", into, f"{into}_control")
         direct = f"{own}_last_{d}"
         found |= chosen(f"size_direct_{d}", curves[direct], at(direct), seed, below=MARGINAL)
     lowest, control = "vision_text_text", "vision_text_text_control"
-    found |= chosen(
-        "size_compensation_text", curves[lowest], at(lowest, "trough"), seed, below=-MARGINAL
-    )
-    pair = at(lowest, "trough"), at(control, "trough")
-    found |= chosen(
-        "contrast_compensation_text",
-        differences(curves[lowest], curves[control]),
-        pair,
-        seed,
-        below=-MARGINAL,
-    )
-    return found | authors.summarise_authors(authors.compare_curves(table, seed))
+    low, name = at(lowest, "trough"), "compensation_text"
+    found |= chosen(f"size_{name}", curves[lowest], low, seed, below=-MARGINAL)
+    both, layers = differences(curves[lowest], curves[control]), (low, at(control, "trough"))
+    return found | chosen(f"contrast_{name}", both, layers, seed, below=-MARGINAL)

@@ -26,10 +26,8 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-PAPER_SIZE, SAME = (
-    0.5,
-    0.1,
-)  # of a change of the modality-following ratio: as in the paper; as good as none
+#: Of a change of the modality-following ratio: as in the paper; as good as none.
+PAPER_SIZE, SAME = 0.5, 0.1
 SHORT = {source: source.replace(" ", "_") for source in SOURCES}
 SHUFFLES = 20
 

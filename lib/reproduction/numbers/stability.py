@@ -78,33 +78,10 @@ def stability(table, seed=0):
                     if len(places):
                         own = whole.iloc[places]
                         layer = extreme(own)
-                        found.append(
-                            (
-                                d,
-                                pathway,
-                                control,
-                                part,
-                                share,
-                                len(own),
-                                layer,
-                                *chosen("peak", own, layer, seed).values(),
-                            )
-                        )
-    return pd.DataFrame(
-        found,
-        columns=[
-            "following",
-            "pathway",
-            "control",
-            "part",
-            "share",
-            "n",
-            "layer",
-            "nssd",
-            "low",
-            "high",
-        ],
-    )
+                        peak = chosen("peak", own, layer, seed).values()
+                        found.append((d, pathway, control, part, share, len(own), layer, *peak))
+    columns = "following pathway control part share n layer nssd low high".split()
+    return pd.DataFrame(found, columns=columns)
 
 
 def summarise_stability(table, seed=0):

@@ -22,13 +22,8 @@ from reproduction.numbers.estimates import (
     wide,
 )
 
-CONCLUSIONS = (
-    "relay",
-    "direct",
-    "compensation",
-    "hub_text",
-    "hub_vision",
-)  # of Section 3.1, on the pathways of Fig. 3
+#: Of Section 3.1, on the pathways of Fig. 3.
+CONCLUSIONS = ("relay", "direct", "compensation", "hub_text", "hub_vision")
 SLIGHTLY = (0.5, 2.0)  # what we call a slight change of size: less than a factor of two either way
 DRAWS = 500
 
