@@ -11,6 +11,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import jupytext
 import pytest
 
 import arbitration
@@ -161,3 +162,19 @@ def test_the_face_is_small_and_each_of_its_names_can_be_imported():
     for name, module in arbitration.FACE.items():
         written = importlib.import_module(f"arbitration.{module}")
         assert getattr(arbitration, name) is getattr(written, name, written)
+
+
+@pytest.mark.parametrize("notebook", listed())
+def test_a_notebook_is_what_a_reader_tweaks(notebook):
+    """Short cells that call the library, one preamble, and a word on every parameter."""
+    cells = jupytext.read(ROOT / "notebooks" / f"{notebook}.py").cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert max(len(line) for cell in cells for line in cell.source.splitlines()) <= 88
+    (parameters,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert [line for line in parameters.source.splitlines() if "  # " not in line] == []
+    others = [cell.source for cell in code if cell is not parameters]
+    assert max(len([line for line in source.splitlines() if line]) for source in others) <= 10
+    text = "\n".join(others)
+    assert text.count("cohorts.study(globals())") == 1
+    kinds = {type(node) for node in ast.walk(ast.parse(text))}
+    assert not kinds & {ast.FunctionDef, ast.Lambda, ast.ClassDef}

@@ -263,7 +263,7 @@ def images(values):
     return values.index.get_level_values("image") if known else None
 
 
-def scaled(table, positions, **level):
+def scaled_at(table, positions, **level):
     """The rows in which heads are scaled at some positions, at one level of share or factor."""
     ((column, value),) = level.items()
     same = np.isclose(table[column].astype(float), value)

@@ -17,7 +17,7 @@ from reproduction.numbers.estimates import (
     estimate,
     followed,
     images,
-    scaled,
+    scaled_at,
     short,
     wide,
 )
@@ -147,7 +147,7 @@ def _blocking(table, d, seed):
         f"block_original_{d}", original, seed
     )
     for positions, suffix in (("instruction", ""), ("last", "_last"), ("both", "_both")):
-        here = scaled(rows, positions, share=SHARE)
+        here = scaled_at(rows, positions, share=SHARE)
         sets = {name: here[here["heads"] == name] for name in SETS}
         follows = {name: followed(rows) for name, rows in sets.items()}
         for name, values in follows.items():
@@ -184,7 +184,7 @@ def _amplification(table, d, seed):
     }
     found |= estimate(f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed)
     rows = rows[rows["positions"] == "instruction"]
-    here = scaled(rows, "instruction", factor=FACTOR)
+    here = scaled_at(rows, "instruction", factor=FACTOR)
     sets = {name: here[here["heads"] == name] for name in SETS}
     follows = {name: followed(some) for name, some in sets.items()}
     for name, values in follows.items():

@@ -21,7 +21,7 @@ from reproduction.numbers.estimates import (
     estimate,
     followed,
     per_sample,
-    scaled,
+    scaled_at,
     short,
     wide,
 )
@@ -244,7 +244,7 @@ def _blocking(rows, d, seed):
     found = estimate(f"block_original_{d}", followed(_set(rows, "original")), seed)
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
-        here = scaled(rows, positions, share=SHARE)
+        here = scaled_at(rows, positions, share=SHARE)
         random = followed(_set(here, "random"))
         found |= estimate(f"block_random_{d}{suffix}", random, seed)
         top = {method: followed(_set(here, method, "other samples")) for method in METHODS}
@@ -276,7 +276,7 @@ def _blocking(rows, d, seed):
             seed,
             above=0.0,
         )
-    here = scaled(rows, "instruction", share=SHARE)
+    here = scaled_at(rows, "instruction", share=SHARE)
     found[f"draws_{d}"] = float(_set(here, "random")["draw"].nunique())
     for method in METHODS:
         own = followed(_set(here, method, "other samples"))
@@ -296,7 +296,7 @@ def _amplification(rows, name, seed):
     found = {f"failures_{name}": float(rows["sample"].nunique())}
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
-        here = scaled(rows, positions, factor=FACTOR)
+        here = scaled_at(rows, positions, factor=FACTOR)
         found |= estimate(f"amplify_random_{name}{suffix}", followed(_set(here, "random")), seed)
         for method in METHODS:
             follows = followed(_set(here, method, "other samples"))
@@ -312,7 +312,7 @@ def _amplification(rows, name, seed):
             found[f"amplify_among_{method}_{name}{suffix}"] = among(
                 _set(here, method, "other samples"), _set(here, f"{method} matched"), 1
             )
-    here = scaled(rows, "instruction", factor=FACTOR)
+    here = scaled_at(rows, "instruction", factor=FACTOR)
     for method in METHODS:
         found |= estimate(
             f"amplify_{method}_other_{name}", followed(_set(here, method, "other direction")), seed
