@@ -134,7 +134,7 @@ def spans(values):
 
 
 def numbers(plain, swapped, distanced=(1.0, 1.0, 0.0)):
-    """`summary.meaning` of (modality, question[, neutral]) under each layout."""
+    """`meaning.summarise_meaning` of (modality, question[, neutral]) under each layout."""
     layouts = {"plain": plain, "swapped": swapped, "distanced": distanced}
     values = {
         (layout, f"context→{span}"): value
