@@ -17,7 +17,7 @@ def measure_beliefs(subject, prompt, dictionary, borrowed: Sample, **options) ->
     Parameters
     ----------
     borrowed : Sample or None
-        Whose answers the control reads (see `borrowed`); no control for None.
+        Whose answers the control reads (`strangers.borrow_answers`); none for None.
     **options
         ``top_k``, ``pooling``, ``norm`` of `lens.phi`.
 
