@@ -5,6 +5,9 @@ number that goes into the book, except those that state the design (how many lay
 samples there are).
 """
 
+import json
+
+import pandas as pd
 import pytest
 
 import tiny
@@ -163,3 +166,30 @@ def test_fewer_samples_after_more_measure_nothing(notebook, tmp_path, monkeypatc
     kept.clear()
     run(notebook, tmp_path, monkeypatch, tiny_model, n=2, only_following=False)
     assert kept == []
+
+
+@pytest.mark.parametrize(
+    "notebook, scored, tried, name",
+    [
+        ("sec4_heads", "heads", "blocking", "rankings"),
+        ("sec4_sensitivity", "head_scores", "head_blocking", "orders"),
+    ],
+)
+def test_heads_are_ranked_on_other_samples_than_those_they_are_tried_on(
+    notebook, scored, tried, name, tmp_path, monkeypatch
+):
+    options = SMALL[notebook] | {"n": 3, "only_following": False}
+    run(notebook, tmp_path, monkeypatch, tiny_model, **options)
+    folder = tmp_path / "out" / "tiny-internvl" / "tables"
+    tested = set(pd.read_parquet(folder / f"{tried}.parquet")["sample"])
+    scores = pd.read_parquet(folder / f"{scored}.parquet")
+    ranking = scores[~scores["sample"].isin(tested)]
+    assert ranking["sample"].nunique() == 3 == len(tested)
+    told = json.loads((folder / f"{tried}.json").read_text(encoding="utf-8"))["parameters"][name]
+    column = "margin" if name == "rankings" else "eq12"
+    for way, rows in ranking.groupby("following"):
+        mean = rows.groupby(["layer", "head"])[column].mean()
+        best = sorted(mean.items(), key=lambda item: (-item[1], item[0]))
+        key = way if name == "rankings" else str(("eq12", "instruction", way))
+        used = [(head["layer"], head["index"]) for head in told[key]]
+        assert used == [place for place, _ in best[: len(used)]] and used
