@@ -249,12 +249,13 @@ def test_a_picture_is_drawn_in_both_directions_or_in_neither():
 @pytest.mark.parametrize(
     ("values", "rule", "words"),
     [
-        # Mean 2, standard deviation 1 (of 1, 2, 3, with n − 1): d against 0 is 2, against the bound
-        # 1.5 it is 0.5.
+        # Mean 2, standard deviation 1 (of 1, 2, 3, with n − 1): d is 2. Against another bound than 0
+        # there is none.
         ([1, 2, 3], {"above": 0.0}, "d = 2.00, n = 3"),
-        ([1, 2, 3], {"above": 1.5}, "d = 0.50, n = 3"),
-        ([1, 2, 3], {"below": 1.5}, "d = -0.50, n = 3"),
+        ([1, 2, 3], {"below": 0.0}, "d = -2.00, n = 3"),
+        ([1, 2, 3], {"above": 1.5}, "n = 3"),
         ([1, 2, 3], {"within": (0, 5)}, "n = 3"),
+        ([0.95, 0.95, 0.95 + 1e-9], {"below": 0.5}, "n = 3"),
         ([0.1, 0.1, 0.1], {"above": 0.0}, "no spread, n = 3"),
         ([4], {"above": 0.0}, "n = 1"),
         ([], {"above": 0.0}, "n = 0"),

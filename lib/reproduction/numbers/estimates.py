@@ -163,27 +163,27 @@ def _judged(name, found, values, rule):
 
 
 def size(values, above=None, below=None, within=None) -> str:
-    """The size of an effect in words, with its n: how far the mean is beyond its bound, in standard
-    deviations over samples.
+    """The size of an effect in words, with its n: of a contrast with 0 Cohen's d of paired values,
+    d_z, the mean in standard deviations over samples.
 
-    With the bound 0 this is Cohen's d of a paired contrast, d_z. Positive is the side on which the
-    rule is met.
+    Positive is the side on which the rule is met. Against a bound that is not 0, such as a share of
+    0.95, the distance in standard deviations is the size of no effect, and n stands alone.
 
     Parameters
     ----------
     values : array_like, (n_samples,)
     above, below, within
-        The rule, as in `rules.verdict`; inside a range there is no d.
+        The rule, as in `rules.verdict`.
     """
     values = np.asarray(values, float)
     words = f"n = {len(values)}"
-    if within is not None or len(values) < 2:
+    bound = above if above is not None else below
+    if bound != 0 or len(values) < 2:
         return words
-    spread, bound = values.std(ddof=1), above if above is not None else below
+    spread = values.std(ddof=1)
     if spread <= 1e-12 * np.abs(values).max():
         return f"no spread, {words}"
-    distance = (values.mean() - bound) * (1 if above is not None else -1)
-    return f"d = {distance / spread:.2f}, {words}"
+    return f"d = {values.mean() / spread * (1 if above is not None else -1):.2f}, {words}"
 
 
 def drawn(name, draws, **rule):
