@@ -12,7 +12,7 @@ PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/*
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
-.PHONY: help book html check test exact-test slow-test browser-test conformance notebook dictionary pair lab clean
+.PHONY: help book html check test exact-test slow-test browser-test mutation-test conformance notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
@@ -25,6 +25,7 @@ help:
 	@echo 'make lab                                     open the notebooks in Jupyter'
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
+	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
 	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
 	@echo 'make clean                                   remove the book and every executed notebook'
 
@@ -64,6 +65,10 @@ exact-test: $(INSTALLED)
 
 slow-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow </dev/null
+
+# Off CI: each error runs tests of its own, so the whole takes a quarter of an hour.
+mutation-test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/helpers/mutate.py </dev/null
 
 browser-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser </dev/null

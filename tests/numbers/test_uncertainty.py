@@ -249,8 +249,8 @@ def test_a_picture_is_drawn_in_both_directions_or_in_neither():
 @pytest.mark.parametrize(
     ("values", "rule", "words"),
     [
-        # Mean 2, standard deviation 1 (of 1, 2, 3, with n − 1): d is 2. Against another bound than 0
-        # there is none.
+        # Mean 2, standard deviation 1 (of 1, 2, 3, with n − 1): d is 2, and none against another
+        # bound than 0.
         ([1, 2, 3], {"above": 0.0}, "d = 2.00, n = 3"),
         ([1, 2, 3], {"below": 0.0}, "d = -2.00, n = 3"),
         ([1, 2, 3], {"above": 1.5}, "n = 3"),
