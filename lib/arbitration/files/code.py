@@ -9,6 +9,7 @@ and a changed constant does not.
 
 import ast
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -88,13 +89,13 @@ def reach(module: str) -> dict[str, Path]:
         if name in found or path is None:
             continue
         found[name] = path
-        todo += find_imports(_text(path)) + [f"{name}.{home}" for home in find_face(_text(path))]
+        todo += [*_look(path).imports, *(f"{name}.{home}" for home in _look(path).face)]
     return found
 
 
 def look_again() -> None:
     """Forget what files held, so that what was edited since counts as it is now."""
-    for known in (reach, _text, _meaning):
+    for known in (reach, _look):
         known.cache_clear()
 
 
@@ -116,23 +117,39 @@ def hash_modules(names) -> str:
     """Hash of what some modules mean, 12 hexadecimal digits."""
     digest = hashlib.sha256()
     for name in sorted(names):
-        digest.update(f"{name} {_meaning(find_module(name))}\n".encode())
+        digest.update(f"{name} {_look(find_module(name)).meaning}\n".encode())
     return digest.hexdigest()[:12]
 
 
 def data_files(names) -> list[Path]:
     """The files below ``data/`` that some modules name, sorted."""
-    named = set().union(*(find_data(_text(find_module(name))) for name in names))
+    named = set().union(*(_look(find_module(name)).data for name in names))
     places = [DATA / name for name in sorted(named)]
     files = [[place] if place.is_file() else sorted(place.rglob("*")) for place in places]
     return [path for some in files for path in some if path.is_file()]
 
 
-@cache
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class _Contents:
+    """What is asked of a file: `find_imports`, `find_face`, `find_data` and `hash_meaning`."""
+
+    imports: list[str]
+    face: list[str]
+    data: set[str]
+    meaning: str
 
 
 @cache
-def _meaning(path: Path) -> str:
-    return hash_meaning(_text(path))
+def _look(path: Path) -> _Contents:
+    """A file as it was when this process first looked, or last looked again."""
+    state = path.stat()
+    return _parse(path, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _parse(path: Path, modified: int, size: int) -> _Contents:
+    """A file's contents in one of its states: a runner looks again for every notebook, and few
+    files change meanwhile.
+    """
+    text = path.read_text(encoding="utf-8")
+    return _Contents(find_imports(text), find_face(text), find_data(text), hash_meaning(text))
