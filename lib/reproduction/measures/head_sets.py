@@ -220,11 +220,12 @@ def scale_paper_sets(
     """Answers of one prompt while the sets of Fig. 9 are scaled (`list_paper_settings`), each case
     at its positions.
     """
-    frames = []
-    for place, cases in places.items():
-        sets = list_paper_settings(subject, cases, rankings, prompt.following, seed)
-        frames.append(scale_sets(subject, prompt, dictionary, sets, setting, place))
-    return pd.concat(frames)
+    way = prompt.following
+    sets = {
+        place: list_paper_settings(subject, cases, rankings, way, seed)
+        for place, cases in places.items()
+    }
+    return _scale_places(subject, prompt, dictionary, sets, setting)
 
 
 def scale_rankings(
@@ -240,10 +241,19 @@ def scale_rankings(
     """Answers of one prompt while the top heads of both rankings and their controls are scaled
     (`list_settings`), each case at its positions.
     """
-    frames = []
-    for place, cases in places.items():
-        sets = list_settings(subject, cases, orders, place, prompt.following, same, seed)
-        frames.append(scale_sets(subject, prompt, dictionary, sets, setting, place))
+    way = prompt.following
+    sets = {
+        place: list_settings(subject, cases, orders, place, way, same, seed)
+        for place, cases in places.items()
+    }
+    return _scale_places(subject, prompt, dictionary, sets, setting)
+
+
+def _scale_places(subject, prompt, dictionary, sets, setting: str) -> pd.DataFrame:
+    """`scale_sets` at several positions, each with sets of its own."""
+    frames = [
+        scale_sets(subject, prompt, dictionary, own, setting, place) for place, own in sets.items()
+    ]
     return pd.concat(frames)
 
 
