@@ -124,8 +124,7 @@ results.save(paths, "anchor_paths", subject, stride=stride, **origin)
 
 # %%
 said = cohorts.ask_samples(subject, samples, dictionary)
-decidable = set(said["sample"])
-some = [sample for sample in samples[: 2 * n] if sample.id in decidable]
+some = cohorts.keep_asked(said, samples[: 2 * n])
 asked = [subject.encode(sample, way) for way in ("text", "vision") for sample in some]
 begin = measures.each(measures.answers.read_first_token)
 first = results.collect("first_token", begin, subject, asked)

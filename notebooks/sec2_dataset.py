@@ -73,7 +73,7 @@ by_outcome.unstack(["following", "outcome"], fill_value=0)
 # ## What the dictionary covers
 
 # %%
-asked = [sample for sample in samples if sample.id in set(answers["sample"])]
+asked = cohorts.keep_asked(answers, samples)
 coverage = dictionary.coverage(asked, subject.tokenizer)
 results.save(coverage, "coverage", subject, **origin)
 found = coverage.groupby("following")[["forms", "ids", "fallback"]]

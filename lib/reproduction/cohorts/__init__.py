@@ -3,7 +3,7 @@ computes no number.
 """
 
 from reproduction.cohorts import answered, failures, layouts, strangers
-from reproduction.cohorts.answered import ask_samples, encode_decidable, last_usable
+from reproduction.cohorts.answered import ask_samples, encode_decidable, keep_asked, last_usable
 from reproduction.cohorts.layouts import ask_layouts, choose_by_layout
 from reproduction.cohorts.strangers import draw_strangers
 from reproduction.cohorts.studies import (

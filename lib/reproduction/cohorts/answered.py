@@ -162,11 +162,19 @@ def choose_prompts(
     random weights).
     """
     prompts = []
-    decidable = [sample for sample in samples if sample.id in set(answers["sample"])]
+    decidable = keep_asked(answers, samples)
     for direction in ("text", "vision"):
         kept = keep_outcome(answers, samples, direction) if only_following else decidable
         prompts += [subject.encode(sample, direction) for sample in kept[skip : skip + n]]
     return prompts
+
+
+def keep_asked(table, samples) -> list:
+    """The samples that have an answer in a table (column sample), in the samples' order: those that
+    could be put to the model.
+    """
+    asked = set(table["sample"])
+    return [sample for sample in samples if sample.id in asked]
 
 
 def keep_outcome(table, samples, direction: str, wanted: str = "follow") -> list:

@@ -149,7 +149,7 @@ def seek_all_sources(
         From `answered.ask_samples`: instruction and evidence are weakened only where the model
         follows the plain prompt.
     """
-    decidable = [sample for sample in samples if sample.id in set(answers["sample"])]
+    decidable = answered.keep_asked(answers, samples)
     found, tried = {source: [] for source in SOURCES}, []
     for direction in ("text", "vision"):
         others = draw_wordings(samples, direction, seed)

@@ -8,7 +8,7 @@ from arbitration.dataset.sample import MODALITIES
 from arbitration.models import encode
 from arbitration.models.encode import LAYOUTS
 from arbitration.models.prompt import Unusable
-from reproduction.cohorts.answered import ask_prompts, keep_outcome, tell_dropped
+from reproduction.cohorts.answered import ask_prompts, keep_asked, keep_outcome, tell_dropped
 
 #: Fewer samples that follow than this are not swept: an interval from them would say nothing.
 LEAST = 3
@@ -66,7 +66,7 @@ def choose_by_layout(
     for layout, rows in answers.groupby("layout", sort=False):
         found[layout] = []
         for way in MODALITIES:
-            decidable = [sample for sample in samples if sample.id in set(rows["sample"])]
+            decidable = keep_asked(rows, samples)
             kept = keep_outcome(rows, samples, way) if only_following else decidable
             if not only_following or len(kept) >= LEAST:
                 found[layout] += [
