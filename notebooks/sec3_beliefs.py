@@ -11,6 +11,7 @@ model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
+n_place = 16  # other samples per direction, on which the layers of Fig. 5b are found
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 top_k = 1  # positions averaged in Φ
@@ -20,7 +21,7 @@ only_following = True  # False keeps samples that are not answered as told
 
 # %%
 from press.glued import glue_all
-from reproduction import cohorts, figures, measures, numbers, results
+from reproduction import cohorts, figures, measures, numbers, results, tables
 
 study = cohorts.study(globals())
 subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
@@ -49,18 +50,29 @@ figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 # %% [markdown]
 # ## Fig. 5b: closing the way out of the instruction
 #
-# The paths into the last prompt token and every generated one are closed in the layers
-# that the paper calls critical (20–25 of 28, here as the same part of the model's
-# depth), and the model answers.
+# The paths into the last prompt token and every generated one are closed in a few
+# layers, and the model answers. Which layers: the paper's are those that its Fig. 3
+# shows; so for each direction as many neighbouring ones in which closing
+# instruction→last costs this model most, found on other samples. Beside them the
+# paper's own, 20–25 of 28, as the same part of the model's depth.
 
 # %%
-layers = measures.paths.critical_layers(subject.n_layers)
+scaled = measures.paths.critical_layers(subject.n_layers)
+curve = tables.gather_way_out(subject, study.others(n_place), collect=results.collect)
+own = {}
+for way, rows in curve.groupby("following"):
+    own[way] = measures.paths.find_own_layers(rows, len(scaled))
+places = {"own": own, "scaled": dict.fromkeys(("text", "vision"), scaled)}
+places
+
+# %%
 blocked = measures.each(measures.paths.measure_paths)
-given = {"dictionary": dictionary, "layers": layers, "seed": seed}
+given = {"dictionary": dictionary, "places": places, "seed": seed}
 paths = results.collect("paths", blocked, subject, prompts, **given)
 alt = (
     "Share of answers that follow the instruction with no path closed, instruction "
-    "to last, own modality to last, and random tokens to last"
+    "to last, own modality to last, and random tokens to last, in the layers found on "
+    "other samples and in those that the paper names"
 )
 figures.publish(figures.fig5b(paths), "fig5b", subject.name, alt=alt)
 

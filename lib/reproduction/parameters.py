@@ -155,7 +155,7 @@ _PATHS = tuple(f"{source}→{target}" for source in TOKEN_GROUPS for target in T
 #: What each parameter of the notebooks may be, whichever notebook it belongs to.
 RULES = {
     **dict.fromkeys(
-        "n n_controls n_weights few tries singles draws elsewhere stride top_k".split(),
+        "n n_controls n_place n_weights few tries singles draws elsewhere stride top_k".split(),
         _COUNT,
     ),
     **dict.fromkeys(("model", "data", "split"), Text(wants="a name")),

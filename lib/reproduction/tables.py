@@ -16,6 +16,7 @@ from reproduction.results import store
 #: Those of Figs. 3 and 4 and the way out of the instruction; and the template's words after the
 #: question, which could relay to the last token too.
 PATHWAYS = (*STANDARD_PATHWAYS, Pathway("template", "last"))
+NO_WAY_OUT = pd.DataFrame(columns=["sample", "following", "layer"])
 #: How Φ is taken unless a notebook says otherwise.
 PHI = {"top_k": 1, "pooling": "max", "norm": False}
 
@@ -45,6 +46,12 @@ def gather_pathways(
         "knockout_controls", knockout_tables, subject, compared, pathways=control, width=width
     )
     return pd.concat([own, random], ignore_index=True)
+
+
+def gather_way_out(subject, prompts, collect=store.gather) -> pd.DataFrame:
+    """NSSD (Eq. 7) and leads with instruction→last closed in each layer; no row without prompts."""
+    given = {"pathways": [Pathway("instruction", "last")], "width": 1}
+    return collect("way_out", knockout_tables, subject, prompts, NO_WAY_OUT, **given)
 
 
 def gather_heads(subject, prompts, dictionary, collect=store.gather, **phi) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 same numbers.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -19,6 +21,7 @@ from arbitration import (
 )
 from arbitration.engine import plan, resume
 from arbitration.engine.plain import check_bites, next_token_logits
+from arbitration.equations.knockout import count_edges, draw_sources
 from arbitration.equations.trace import hooks
 from arbitration.models import embedded
 
@@ -193,29 +196,55 @@ def test_a_pathway_without_edges_is_refused_before_any_pass(monkeypatch):
 
 @every_architecture
 def test_a_token_always_sees_itself(architecture):
-    """A control's sources may be targets too; edges from a token to itself stay open, the others
-    between them close.
+    """Sources may be targets too; edges from a token to itself stay open. With all others closed
+    each target sees itself alone.
     """
     subject, prompt = case(architecture)
-    pathway = Pathway("vision", "text", control=1)
-    source, target = pathway.edges(prompt)
-    both = source[torch.isin(source, target)]
-    assert len(both) > 1
-    weights = weights_of(subject, prompt, [pathway], [2])[2][:, both][:, :, both]
-    assert (weights.diagonal(dim1=-2, dim2=-1) > 0).all()
-    assert (weights.tril(-1) == 0).all()
+    everything = [Pathway(name, "instruction") for name in ("vision", "text", "template")]
+    both = prompt.groups.instruction
+    weights = weights_of(subject, prompt, everything, [2])[2][:, both]
+    assert len(both) > 1 and (weights[:, range(len(both)), both] == 1).all()
+    assert (weights.sum(-1) == 1).all()
 
 
-def test_control_has_the_size_of_the_source_and_its_own_seed():
-    _, prompt = case("llava")
-    pathway = Pathway("context", "instruction")
-    source, target = pathway.edges(prompt)
-    controls = [Pathway("context", "instruction", control=seed).edges(prompt) for seed in (0, 0, 1)]
-    assert all(len(drawn) == len(source) and torch.equal(rows, target) for drawn, rows in controls)
-    assert torch.equal(controls[0][0], controls[1][0]) and not torch.equal(
-        controls[0][0], controls[2][0]
-    )
-    assert all(drawn.min() >= 1 and drawn.max() < target.max() for drawn, _ in controls)
+def test_a_control_s_sources_are_drawn_outside_the_path_as_far_as_the_prompt_reaches():
+    """Six sources before two targets: twelve edges, as any six of the 13 other tokens close. With
+    three others only, these and three of the path's own.
+    """
+    target = torch.tensor([20, 21])
+    for source, free in ((range(1, 7), range(7, 20)), (range(1, 17), range(17, 20))):
+        source, free = torch.tensor(source), set(free)
+        drawn = draw_sources(source, target, [3, 4])
+        assert len(drawn) == len(source) and torch.equal(drawn, drawn.unique())
+        assert set(drawn.tolist()) & free == (set(drawn.tolist()) if len(free) > 6 else free)
+        assert 0 not in drawn and abs(count_edges(drawn, target).sum() - 2 * len(source)) <= 1
+
+
+def test_a_control_closes_as_many_edges_where_its_tokens_have_fewer():
+    """The source precedes all four targets, and closes four edges; only 3 and 5 are left to draw,
+    which close three and two: 3 alone is as near to four as both, and 5 alone is not.
+    """
+    source, target = torch.tensor([1]), torch.tensor([2, 4, 6, 7])
+    assert count_edges(torch.tensor([1, 3, 5]), target).tolist() == [4, 3, 2]
+    drawn = {tuple(draw_sources(source, target, [seed]).tolist()) for seed in range(20)}
+    assert drawn == {(3,), (3, 5)}
+
+
+def test_every_prompt_and_every_seed_has_a_draw_of_its_own():
+    subject = tiny.subject("llava")
+    prompts = [subject.encode(sample, "text") for sample in tiny.samples()[:2]]
+    same = replace(prompts[0], sample=replace(prompts[0].sample, id="another"))
+    controls = [Pathway("vision", "last", control=seed) for seed in (0, 1)]
+
+    def sources(pathway, prompt):
+        return pathway.edges(prompt)[0].tolist()
+
+    assert sources(controls[0], prompts[0]) == sources(controls[0], prompts[0])
+    assert sources(controls[0], prompts[0]) != sources(controls[1], prompts[0])
+    assert sources(controls[0], prompts[0]) != sources(controls[0], same)
+    source, target = controls[0].edges(prompts[0])
+    assert torch.equal(target, prompts[0].groups.last)
+    assert not torch.isin(source, prompts[0].groups.vision).any()
 
 
 @every_architecture

@@ -9,6 +9,10 @@ on each model.
 ``questions`` does the same for what is asked in this book beside the paper's claims
 (`reproduction.claims.reported.questions`).
 
+Beside an extreme of NSSD stand the median sample and the lead lost, in nats, from the same table; a
+line says what NSSD would be if every sample gained or lost 10 nats of lead, and the share of sure
+samples. *Seen from* is the size from which an effect would have been seen (`rules.seen_from`).
+
 It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed
 notebook, and one that is missing is a warning like any other; the claims themselves are
 `reproduction.claims.reported.reported_claims`.
@@ -18,6 +22,7 @@ from arbitration.files import folders
 from directives.base import MODELS, ONLY, Directive, glued, heading, listed
 from press.markdown import markdown
 from reproduction.claims import recorded, reported
+from reproduction.numbers.estimates import DIRECTIONS
 
 
 def cell(quantity, model, notebook):
@@ -31,7 +36,30 @@ def cell(quantity, model, notebook):
     if quantity.layer:
         layer = glued(model, notebook, f"{quantity.key}_layer", ".0f")
         text += f" at\N{NO-BREAK SPACE}layer\N{NO-BREAK SPACE}{layer}"
+    kind = next((kind for kind in LEADS if quantity.key.startswith(kind)), None)
+    if notebook == "sec3_knockout" and kind:
+        lead = quantity.key.replace(kind, LEADS[kind], 1)
+        median, lost, low, high = (
+            glued(model, notebook, key, quantity.format)
+            for key in (f"{quantity.key}_median", lead, f"{lead}_low", f"{lead}_high")
+        )
+        text += f"; median {median}; lead {lost} [{low},\N{NO-BREAK SPACE}{high}]"
     return text
+
+
+#: Extremes of NSSD, and those of the lead lost that stand beside them.
+LEADS = {"peak_": "lead_", "trough_": "lead_trough_"}
+
+
+def room_cell(model, notebook):
+    """What NSSD could have shown in each direction, whatever a path does."""
+    told = []
+    for way in DIRECTIONS:
+        sure, least, most = (
+            glued(model, notebook, f"{name}_{way}", ".2f") for name in ("sure", "least", "most")
+        )
+        told.append(f"{way}: {least} to {most}, sure {sure}")
+    return "; ".join(told)
 
 
 def verdict_cell(key, model, notebook):
@@ -39,7 +67,10 @@ def verdict_cell(key, model, notebook):
     word = f"**{glued(model, notebook, key, 's')}**"
     if key.startswith(recorded.NUMBERLESS):
         return word
-    return f"{word}, {glued(model, notebook, key.removesuffix('_verdict') + '_size', 's')}"
+    name = key.removesuffix("_verdict")
+    size = glued(model, notebook, f"{name}_size", "s")
+    seen = glued(model, notebook, f"{name}_seen", ".2f")
+    return f"{word}, {size}, seen from {seen}"
 
 
 def samples_cell(claim, model):
@@ -56,6 +87,9 @@ def write_claim(claim, models):
     sides = " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples)
     cells = [samples_cell(claim, model) for model in models]
     rows.append([f"samples, {sides} following", "–", *cells])
+    if claim.notebook == "sec3_knockout":
+        cells = [room_cell(model, claim.notebook) for model in models]
+        rows.append(["*what NSSD could have shown*", "–", *cells])
     for finer in claim.verdicts:
         cells = [verdict_cell(finer.key, model, claim.notebook) for model in models]
         rows.append([f"*{finer.what}?*", "", *cells])

@@ -11,7 +11,7 @@ The records are ``data/results/<model>/<notebook>.json``; this machine's numbers
 ``glue:text`` from the executed notebooks, and a missing one is a warning like any other.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from arbitration.files import folders
@@ -61,8 +61,8 @@ def compare_runs(
 
 
 def judge_claims(records: dict[str, dict[str, dict]]) -> list[str]:
-    """A table of the verdicts on the paper's claims, by `rules.verdict`, from recorded full
-    runs alone.
+    """A table of the verdicts on the paper's claims from recorded full runs alone: by rule 2 and,
+    in brackets, by rule 1 (`predicted`).
 
     Parameters
     ----------
@@ -76,24 +76,26 @@ def judge_claims(records: dict[str, dict[str, dict]]) -> list[str]:
         recorded" where the records of a model lack a number that the claim needs.
     """
     rows = [["claim", *records]]
-    for claim in predicted.predicted_claims():
-        rows.append(
-            [
-                f"[{claim.statement}](#verdict-{claim.id})",
-                *(_word(claim, found) for found in records.values()),
-            ]
-        )
+    for claims in zip(predicted.predicted_claims(), predicted.predicted_claims(1), strict=True):
+        cells = [_word(claims, found) for found in records.values()]
+        rows.append([f"[{claims[0].statement}](#verdict-{claims[0].id})", *cells])
     return markdown(rows)
 
 
-def _word(claim: predicted.Claim, records: dict[str, dict]) -> str:
+def _word(claims: Sequence[predicted.Claim], records: dict[str, dict]) -> str:
+    """The verdict of rule 2 and, in brackets, that of rule 1."""
+    second, first = (_worst(claim, records, rule) for claim, rule in zip(claims, (2, 1)))
+    return f"**{second}** ({first})"
+
+
+def _worst(claim: predicted.Claim, records: dict[str, dict], rule: int) -> str:
     words = []
     for test in claim.predictions:
         numbers = records.get(test.notebook, {"numbers": {}})["numbers"]
         if not numbers.keys() >= set(test.keys):
             return "not recorded"
-        words.append(rules.verdict(*(numbers[key] for key in test.keys), **test.rule))
-    return f"**{rules.worst(words)}**"
+        words.append(rules.judge(test, [numbers[key] for key in test.keys], rule))
+    return rules.worst(words)
 
 
 def list_origins(records: dict[str, dict]) -> list[str]:

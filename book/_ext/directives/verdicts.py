@@ -7,9 +7,10 @@ each model.
 
 With ``:only:`` and some claims' ids it is a short table of those, each with a link to its tests.
 
-Claims and rule are those of `reproduction.claims.predicted`. The measured numbers are read from the
-executed notebooks, where they are glued; a notebook or a number that is missing is a warning, and
-the book is built with warnings as errors.
+Claims and both rules are those of `reproduction.claims.predicted`: what is shown is rule 2, and
+beside it the verdict that rule 1 gives. The measured numbers are read from the executed notebooks,
+where they are glued; a notebook or a number that is missing is a warning, and the book is built
+with warnings as errors.
 """
 
 import json
@@ -21,9 +22,9 @@ from arbitration.files import folders
 from directives.base import MODELS, ONLY, Directive, heading, listed
 from press.glued import read_glued
 from press.markdown import markdown
-from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.predicted import predicted_claims, rule_changes
 from reproduction.claims.reported import reported_claims
-from reproduction.claims.rules import VERDICTS, verdict, worst
+from reproduction.claims.rules import VERDICTS, judge, seen_from, worst
 
 LOG = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ def plain(number):
 
 def expected(prediction):
     """A prediction in a table's cell."""
+    if prediction.several:
+        return "one answer"
     unit = f" {prediction.unit}" if prediction.unit else ""
     if prediction.within:
         return "{:g} to {:g}".format(*prediction.within) + unit
@@ -58,7 +61,8 @@ class Verdicts(Directive):
             if "only" in self.options
             else predicted_claims()
         )
-        self.env.note_dependency(str(folders.DATA / "paper_claims.json"))
+        for file in ("paper_claims.json", "paper_claims_2.json"):
+            self.env.note_dependency(str(folders.DATA / file))
         self.numbers = {}
         found = {
             (claim.id, model): [
@@ -68,53 +72,61 @@ class Verdicts(Directive):
             for model in models
         }
         words = {place: worst(word for _, word in tests) for place, tests in found.items()}
-        names = [heading(model) for model in models]
-
-        short = [["claim", "the paper", *names]]
-        short += [
-            [
-                f"[{claim.statement}](#verdict-{claim.id})",
-                self.escaped(claim.reported),
-                *(f"**{words[claim.id, model]}**" for model in models),
-            ]
-            for claim in chosen
-        ]
+        first = self.first_words([claim.id for claim in chosen], models)
+        short = self.list_claims(chosen, models, words, first)
         if "only" in self.options:
             return [self.box(markdown(short), "claim")]
+        lines = [*self.count(chosen, models, found, words), "", *markdown(short)]
+        return [
+            self.box(lines, "claim", label="claims-verdicts", title="the verdicts on all claims"),
+            *(self.claim(claim, models, found, words, first) for claim in chosen),
+        ]
 
-        counts = {
-            model: (
+    def first_words(self, chosen, models):
+        """The verdicts of rule 1 by claim and model."""
+        return {
+            (claim.id, model): worst(
+                self.measured(prediction, model, rule=1)[1] for prediction in claim.predictions
+            )
+            for claim in predicted_claims(1)
+            if claim.id in chosen
+            for model in models
+        }
+
+    def list_claims(self, chosen, models, words, first):
+        """One line a claim: the verdict by rule 2 and, in brackets, that by rule 1."""
+        rows = [["claim", "the paper", *(f"{heading(model)} (rule 1)" for model in models)]]
+        for claim in chosen:
+            cells = [f"**{words[claim.id, one]}** ({first[claim.id, one]})" for one in models]
+            link = f"[{claim.statement}](#verdict-{claim.id})"
+            rows.append([link, self.escaped(claim.reported), *cells])
+        return rows
+
+    def count(self, chosen, models, found, words):
+        """How many claims and tests have which verdict, and how many would mislead by chance."""
+        names = [heading(model) for model in models]
+        counts = [
+            (
                 Counter(words[claim.id, model] for claim in chosen),
                 Counter(word for claim in chosen for _, word in found[claim.id, model]),
             )
             for model in models
-        }
-        lines = markdown(
-            [
-                ["verdict", *(f"{name}: claims (tests)" for name in names)],
-                *(
-                    [
-                        f"*{word}*",
-                        *(f"{whole[word]} ({single[word]})" for whole, single in counts.values()),
-                    ]
-                    for word in reversed(VERDICTS)
-                ),
-            ]
-        )
-        tests = [prediction for claim in chosen for prediction in claim.predictions]
-        effects = sum(prediction.within is None for prediction in tests)
-        chance = (
-            f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an "
-            f"effect, {len(tests) - effects} of next to nothing. Were there no "
-            f"effect at all, about {effects / 40:.1f} of the {effects} intervals, one in "
-            f"forty, would still lie wholly on the predicted side, and as many on the "
-            f"other."
-        )
-        lines += ["", chance, "", *markdown(short)]
-        return [
-            self.box(lines, "claim", label="claims-verdicts", title="the verdicts on all claims"),
-            *(self.claim(claim, models, found, words) for claim in chosen),
         ]
+        rows = [["verdict", *(f"{name}: claims (tests)" for name in names)]]
+        for word in reversed(VERDICTS):
+            cells = [f"{whole[word]} ({single[word]})" for whole, single in counts]
+            rows.append([f"*{word}*", *cells])
+        tests = [prediction for claim in chosen for prediction in claim.predictions]
+        several = sum(prediction.several for prediction in tests)
+        nothing = sum(prediction.within is not None for prediction in tests)
+        effects = len(tests) - several - nothing
+        chance = (
+            f"{len(chosen)} claims rest on {len(tests)} tests a model: {effects} of an effect, "
+            f"{nothing} of next to nothing, {several} of whether several answers are one. Were "
+            f"there no effect at all, about {effects / 40:.1f} of the {effects} intervals, one in "
+            f"forty, would still lie wholly on the predicted side, and as many on the other."
+        )
+        return [*markdown(rows), "", chance]
 
     def known(self, name):
         """The claim of that id."""
@@ -127,39 +139,39 @@ class Verdicts(Directive):
             raise self.error(why)
         return found[0]
 
-    def claim(self, claim, models, found, words):
-        """One claim's box: where it stands, its verdicts, and a line for each test."""
+    def claim(self, claim, models, found, words, first):
+        """One claim's box: where it stands, its verdicts, why rule 2 differs, and a line for each
+        test.
+        """
         labels = [
             *claim.figures,
             *(f"claim-{one.id}" for one in reported_claims() if one.id == claim.id),
         ]
         said = ", ".join([claim.where, *(f"[](#{label})" for label in labels)])
-        verdicts = "; ".join(f"{heading(model)} **{words[claim.id, model]}**" for model in models)
+        verdicts = "; ".join(
+            f"{heading(one)} **{words[claim.id, one]}** (rule 1: {first[claim.id, one]})"
+            for one in models
+        )
         lines = [
             f"**{claim.statement}** ({said})",
             "",
             f"The paper: {self.escaped(claim.reported)}. Here: {verdicts}. {claim.why}",
             "",
         ]
+        for change in rule_changes():
+            if change.claim == claim.id:
+                lines += [f"*Why rule 2 differs.* {change.why}", ""]
         if claim.predictions:
-            rows = zip(claim.predictions, *(found[claim.id, model] for model in models))
-            lines += markdown(
-                [
-                    ["test", "predicted", *map(heading, models)],
-                    *(
-                        [
-                            prediction.what,
-                            expected(prediction),
-                            *(f"{cell}: **{word}**" for cell, word in cells),
-                        ]
-                        for prediction, *cells in rows
-                    ),
-                ]
-            )
+            rows = [["test", "predicted", *map(heading, models)]]
+            tests = zip(claim.predictions, *(found[claim.id, model] for model in models))
+            for prediction, *cells in tests:
+                told = [f"{cell}: **{word}**" for cell, word in cells]
+                rows.append([prediction.what, expected(prediction), *told])
+            lines += markdown(rows)
         label, title = f"verdict-{claim.id}", f"verdict on {claim.id}"
         return self.box(lines, "claim", label=label, title=title)
 
-    def measured(self, prediction, model):
+    def measured(self, prediction, model, rule=2):
         """What a model's notebook measured for one prediction, as a cell, and the verdict."""
         path = self.executed(model) / f"{prediction.notebook}.ipynb"
         if path not in self.numbers:
@@ -173,26 +185,26 @@ class Verdicts(Directive):
             self.warn(
                 f"{prediction.notebook} of model {model!r} glues no number {', '.join(missing)}"
             )
-        value, low, high, *n = (numbers.get(key) for key in keys)
-        word = "not measured" if missing else verdict(value, low, high, **prediction.rule)
+        if missing:
+            return "–", "not measured"
+        told = [numbers[key] for key in prediction.keys]
+        word = judge(prediction, told, rule)
         if word == "not measured":
             return "–", word
-        counted = " / ".join(f"{number:.0f}" for number in n)
-        return (
-            (
-                f"{plain(value)} [{plain(low)},\N{NO-BREAK SPACE}{plain(high)}], "
-                f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{counted}"
-            ),
-            word,
-        )
+        counted = " / ".join(f"{numbers[key]:.0f}" for key in prediction.n)
+        n = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{counted}"
+        if prediction.several:
+            return n, word
+        value, low, high = told
+        interval = f"{plain(value)} [{plain(low)},\N{NO-BREAK SPACE}{plain(high)}]"
+        return f"{interval}, {n}, seen from {plain(seen_from(low, high))}", word
 
     def read(self, path):
-        """The numbers of an executed notebook, without its words; none where it is not there."""
+        """The numbers and words of an executed notebook; none where it is not there."""
         if not path.is_file():
             return {}
         self.env.note_dependency(str(path))
-        glued = read_glued(json.loads(path.read_text(encoding="utf-8")))
-        return {name: one for name, one in glued.items() if isinstance(one, float)}
+        return read_glued(json.loads(path.read_text(encoding="utf-8")))
 
     def warn(self, text):
         LOG.warning(text, location=self.get_location(), type="verdicts")

@@ -29,6 +29,9 @@ class Sample:
         What the image and what the text support.
     instruction_vision, instruction_text : str
         I_v and I_t.
+    wording_vision, wording_text : str
+        Which sentence each instruction is, whatever names of the modalities stand in it: samples of
+        one wording are no independent ones. Empty in a set that has one wording alone.
     dictionary : str
         Which entity dictionary, ℰ, lies beside the set: a hash, or nothing for the shipped one or
         none. With it what was measured with one dictionary is never taken for another's.
@@ -44,10 +47,15 @@ class Sample:
     answer_text: str
     instruction_vision: str
     instruction_text: str
+    wording_vision: str = ""
+    wording_text: str = ""
     dictionary: str = ""
 
     def instruction(self, following: str) -> str:
         return {"vision": self.instruction_vision, "text": self.instruction_text}[following]
+
+    def wording(self, following: str) -> str:
+        return {"vision": self.wording_vision, "text": self.wording_text}[following]
 
     def answers(self, following: str) -> tuple[str, str]:
         """The compliant answer and its competitor under the instruction to follow `following`."""

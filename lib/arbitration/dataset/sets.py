@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from arbitration.dataset import mc2, own
-from arbitration.dataset.sample import Sample
+from arbitration.dataset.sample import MODALITIES, Sample
 from arbitration.files.folders import DATA, cache
 
 SPLITS = ("iid", "held", "held_style")
@@ -46,7 +46,19 @@ def load(name: str | Path = "scenes", split: str = "held") -> list[Sample]:
         samples = mc2.load_mc2()
     else:
         samples = mc2.load_mc2(file) if file.suffix == ".json" else own.load_own(file, split)
-    return [replace(sample, dictionary=dictionary) for sample in samples]
+    return _tell_wordings([replace(sample, dictionary=dictionary) for sample in samples])
+
+
+def _tell_wordings(samples: list[Sample]) -> list[Sample]:
+    """The samples of a set, each with its instructions as their wordings where the set has several
+    of that direction.
+    """
+    for way in MODALITIES:
+        if len({sample.instruction(way) for sample in samples}) > 1:
+            samples = [
+                replace(sample, **{f"wording_{way}": sample.instruction(way)}) for sample in samples
+            ]
+    return samples
 
 
 def source(name: str | Path) -> Path:

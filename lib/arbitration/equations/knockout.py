@@ -1,8 +1,9 @@
 """Causal attention knockout: closing chosen attention edges in chosen layers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -21,10 +22,8 @@ class Pathway:
     source, target : str
         Names of token groups (`TokenGroups`).
     control : int, optional
-        If given, the source is replaced by as many tokens drawn at random (this is the draw's seed)
-        from all before the target's last token, except the first token of the prompt, on which
-        attention rests by default. Tokens of source and target are among those drawn; a token's
-        edge to itself is never closed.
+        If given, the source is replaced by tokens drawn at random (`draw_sources`; this is the
+        draw's seed). A token's edge to itself is never closed.
     """
 
     source: str
@@ -51,11 +50,55 @@ class Pathway:
             )
             raise ValueError(why)
         if self.control is not None:
-            pool = torch.arange(1, int(target.max()))
-            rng = np.random.default_rng([self.control, prompt.groups.length, len(source)])
-            chosen = rng.choice(len(pool), size=min(len(source), len(pool)), replace=False)
-            source = pool[torch.from_numpy(chosen)].sort().values
+            source = draw_sources(source, target, [self.control, crc32(prompt.id.encode())])
         return source, target
+
+
+def count_edges(source: Tensor, target: Tensor) -> Tensor:
+    """Edges from each source token to the targets behind it, (n_sources,): attention looks back,
+    and a token's edge to itself stays.
+
+    Examples
+    --------
+    Of tokens 0 and 2 the first is seen by 2 and 3, the second by 3 alone:
+
+    >>> count_edges(torch.tensor([0, 2]), torch.tensor([2, 3])).tolist()
+    [2, 1]
+    """
+    return (target[None, :] > source[:, None]).sum(1)
+
+
+def draw_sources(source: Tensor, target: Tensor, seed: Sequence[int]) -> Tensor:
+    """Other sources for the same targets, drawn at random, which close as many edges as a pathway.
+
+    Drawn are tokens of neither source nor target; where the prompt has too few of them, all of
+    them, and then tokens of source and target too. The prompt's first token, on which attention
+    rests by default, is never drawn. The number of edges is the nearest that whole tokens give.
+
+    Parameters
+    ----------
+    source, target : Tensor, (n_sources,), (n_targets,)
+        Positions of the pathway.
+    seed : sequence of int
+        Of the draw. `Pathway.edges` gives that of the control and one of the prompt, so that every
+        prompt has a draw of its own.
+
+    Returns
+    -------
+    Tensor, sorted
+        Positions; empty where nothing but the first token precedes the targets.
+    """
+    rng = np.random.default_rng(seed)
+    pool = torch.arange(1, int(target.max()))
+    own = torch.isin(pool, torch.cat([source, target]))
+    order = []
+    for some in (pool[~own], pool[own]):
+        order.append(some[torch.from_numpy(rng.permutation(len(some)))])
+    drawn = torch.cat(order)
+    drawn = drawn[count_edges(drawn, target) > 0]
+    edges = torch.cat([torch.zeros(1, dtype=torch.long), count_edges(drawn, target).cumsum(0)])
+    wanted = int(count_edges(source, target).sum())
+    return drawn[: int((edges - wanted).abs().argmin())].sort().values
 
 
 @dataclass(frozen=True)

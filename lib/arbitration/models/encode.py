@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from arbitration.dataset import pictures
-from arbitration.dataset.sample import Sample
+from arbitration.dataset.sample import PAPER_INSTRUCTION, Sample
 from arbitration.models.prompt import MARGIN, NoDecision, Prompt, TokenGroups, Unusable
 
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
@@ -59,6 +59,7 @@ def encode(
     if layout not in LAYOUTS:
         why = f"unknown layout {layout!r}; known layouts: {', '.join(LAYOUTS)}"
         raise ValueError(why)
+    wording = _wording(sample, following, instruction)
     instruction = instruction or sample.instruction(following)
     _refuse_special_tokens(subject, sample, instruction)
     pieces = _pieces(subject, sample, instruction, layout)
@@ -75,7 +76,16 @@ def encode(
     room = max(map(len, answers)) + MARGIN
     _refuse_beyond_positions(subject, sample, len(ids) + room)
     inputs = {key: value.to(subject.device) for key, value in inputs.items()}
-    return Prompt(inputs, groups, y_p, y_c, sample, following, text, room)
+    return Prompt(inputs, groups, y_p, y_c, sample, following, text, room, wording)
+
+
+def _wording(sample: Sample, following: str, instruction: str | None) -> str:
+    """`Prompt.wording`: another's sentence by itself; none for the paper's, which all share that
+    are given it.
+    """
+    if instruction in (None, sample.instruction(following)):
+        return sample.wording(following)
+    return "" if instruction == PAPER_INSTRUCTION[following] else instruction
 
 
 def _pieces(subject, sample: Sample, instruction: str, layout: str) -> list[tuple[str, str]]:

@@ -97,6 +97,9 @@ class Prompt:
     room : int
         Tokens that an answer may take: as many as the longer of the two answers has, and `MARGIN`
         more.
+    wording : str
+        Which sentence the instruction is (`Sample.wording`); empty where all samples of a set have
+        the same one, or this prompt was given the paper's.
     """
 
     inputs: dict[str, Tensor] = field(repr=False)
@@ -107,6 +110,7 @@ class Prompt:
     following: str
     text: str = field(repr=False)
     room: int = 1 + MARGIN
+    wording: str = ""
 
     @property
     def id(self) -> str:

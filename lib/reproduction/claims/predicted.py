@@ -1,10 +1,13 @@
-"""What decides each claim of the paper; claims and rule were committed before any of the numbers
-was looked at.
+"""What decides each claim of the paper, by two rules.
+
+Rule 1 (``data/paper_claims.json``, `rules.first_verdict`) was committed before any of the numbers
+was looked at, and stays as it was. Rule 2 (``data/paper_claims_2.json``, `rules.verdict`) corrects
+it, with the reason for each difference; it is the one that pages show.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from arbitration.files import folders
@@ -30,6 +33,8 @@ class Prediction:
     paper : float, optional
         The paper's number for an effect, only where it is on the same scale in every model: nats
         and logits are not.
+    several : bool
+        The prediction is on several numbers at once, and what is glued is the word.
     """
 
     what: str
@@ -41,10 +46,13 @@ class Prediction:
     below: float | None = None
     within: tuple[float, float] | None = None
     paper: float | None = None
+    several: bool = False
 
     @property
     def keys(self):
-        """Where the number and its interval are glued: value, low, high."""
+        """Where what decides it is glued: value, low and high; or the word alone."""
+        if self.several:
+            return (f"{self.key}_verdict",)
         return self.key, f"{self.key}_low", f"{self.key}_high"
 
     @property
@@ -83,9 +91,74 @@ class Claim:
         return ", ".join(found[1] for found in numbers if found) or "–"
 
 
+@dataclass(frozen=True)
+class Change:
+    """How rule 2 differs from rule 1 on one claim.
+
+    Attributes
+    ----------
+    claim : str
+        Its id.
+    why : str
+        The reason.
+    drop : tuple of str
+        Keys of the predictions that no longer decide it.
+    add : tuple of Prediction
+        Those that do beside the rest.
+    """
+
+    claim: str
+    why: str
+    drop: tuple[str, ...]
+    add: tuple[Prediction, ...]
+
+
 @cache
-def predicted_claims():
-    """All claims, in the paper's order, from ``data/paper_claims.json``."""
+def rule_changes() -> tuple[Change, ...]:
+    """The differences of rule 2, in the order of its file."""
+    text = (folders.DATA / "paper_claims_2.json").read_text(encoding="utf-8")
+    return tuple(
+        Change(
+            record["claim"],
+            record["why"],
+            tuple(record["drop"]),
+            tuple(map(_prediction, record["add"])),
+        )
+        for record in json.loads(text)["changes"]
+    )
+
+
+@cache
+def predicted_claims(rule: int = 2) -> tuple[Claim, ...]:
+    """All claims, in the paper's order, with the predictions of one rule.
+
+    Raises
+    ------
+    ValueError
+        If a change of rule 2 names a claim or a key that rule 1 does not have.
+    """
+    claims = _first_claims()
+    for change in rule_changes() if rule == 2 else ():
+        claims = tuple(
+            _changed(claim, change) if claim.id == change.claim else claim for claim in claims
+        )
+    unknown = {change.claim for change in rule_changes()} - {claim.id for claim in claims}
+    if unknown:
+        why = f"rule 2 changes claims that there are not: {', '.join(sorted(unknown))}"
+        raise ValueError(why)
+    return claims
+
+
+def _changed(claim: Claim, change: Change) -> Claim:
+    keys = {prediction.key for prediction in claim.predictions}
+    if not set(change.drop) <= keys:
+        why = f"rule 2 drops predictions that {claim.id!r} has not: {set(change.drop) - keys}"
+        raise ValueError(why)
+    kept = [one for one in claim.predictions if one.key not in change.drop]
+    return replace(claim, predictions=(*kept, *change.add))
+
+
+def _first_claims() -> tuple[Claim, ...]:
     records = json.loads((folders.DATA / "paper_claims.json").read_text(encoding="utf-8"))["claims"]
     return tuple(
         Claim(

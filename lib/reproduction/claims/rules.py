@@ -1,12 +1,63 @@
 """The rule that makes a word of a measured interval: the only vocabulary of verdicts."""
 
 from math import isnan
+from statistics import NormalDist
 
 VERDICTS = ("contradicted", "not seen", "not measured", "weaker", "holds")  # the worst first
 
 
+#: Next to nothing is found only where something as large as the margin would have been seen, by an
+#: interval of 95 %, in this share of runs.
+POWER = 0.8
+
+
 def verdict(value, low, high, above=None, below=None, within=None, paper=None):
-    """The verdict on one prediction.
+    """The verdict on one prediction (rule 2): that of `first_verdict`, unless the samples cannot
+    tell.
+
+    They cannot where the interval has no width, which says only that the samples at hand agree; and
+    of next to nothing where an effect as large as the margin would have been missed too often
+    (`can_tell`): then *holds* is *not seen*. And an effect that holds must itself, not only by the
+    far end of its interval, reach half of the paper's: else it is *weaker*.
+
+    Parameters, words and errors are those of `first_verdict`.
+    """
+    word = first_verdict(value, low, high, above, below, within, paper)
+    if word == "not measured":
+        return word
+    if low == high or (within and word == "holds" and not can_tell(low, high, within)):
+        return "not seen"
+    if word == "holds" and paper is not None:
+        null = above if below is None else below
+        return word if abs(value - null) >= abs(paper - null) / 2 else "weaker"
+    return word
+
+
+def can_tell(low, high, within) -> bool:
+    """Whether an interval is narrow enough that an effect as large as the margin would have been
+    seen with a power of `POWER`.
+
+    An interval reaches 1.96 standard errors to either side; an effect of 1.96 + 0.84 of them is
+    seen in 80 %. So half of the margin's width must be 1.43 times half of the interval's.
+
+    Examples
+    --------
+    >>> can_tell(-0.06, 0.06, (-0.1, 0.1)), can_tell(-0.08, 0.08, (-0.1, 0.1))
+    (True, False)
+    """
+    return within[1] - within[0] >= 2 * seen_from(low, high)
+
+
+def seen_from(low, high) -> float:
+    """The size of an effect from which an interval of this width would have shown it with a power
+    of `POWER`.
+    """
+    reach = NormalDist().inv_cdf(0.975)
+    return (reach + NormalDist().inv_cdf(POWER)) / reach * (high - low) / 2
+
+
+def first_verdict(value, low, high, above=None, below=None, within=None, paper=None):
+    """The verdict on one prediction by the rule that was committed before any number (rule 1).
 
     Parameters
     ----------
@@ -71,6 +122,22 @@ def verdict(value, low, high, above=None, below=None, within=None, paper=None):
     if low <= above:
         return "not seen"
     return "weaker" if paper is not None and high < above + (paper - above) / 2 else "holds"
+
+
+def judge(test, numbers, rule: int = 2) -> str:
+    """The verdict on one prediction by one of the two rules.
+
+    Parameters
+    ----------
+    test : predicted.Prediction
+    numbers : sequence
+        What its `keys` name: value, low and high; or, of a prediction on several numbers, the word
+        that was glued.
+    rule : {1, 2}
+    """
+    if test.several:
+        return numbers[0]
+    return (verdict if rule == 2 else first_verdict)(*numbers, **test.rule)
 
 
 def worst(verdicts):

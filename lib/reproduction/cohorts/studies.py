@@ -58,6 +58,14 @@ class Study:
         """The first `n` of each direction that are answered as told (`answered.choose_prompts`)."""
         return choose(self, self.samples, self.answers)
 
+    def others(self, n: int) -> list:
+        """Prompts of `n` other samples of each direction, none of which is asked for `prompts`: on
+        them a layer or a set is chosen that is tried on `prompts`.
+        """
+        samples = self.everything[2 * self.n : 2 * self.n + 2 * n]
+        answers = answered.ask_samples(self.subject, samples, self.dictionary)
+        return choose(self, samples, answers, n)
+
 
 def study(names: MutableMapping) -> Study:
     """Settle a notebook's parameters, load its model and its set.

@@ -1,7 +1,7 @@
 """Figs. 5a and 5b: latent decision alignment, and answers with a path closed."""
 
 from arbitration.dataset.sample import SOURCE
-from arbitration.uncertainty import bootstrap
+from arbitration.uncertainty import share
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -16,7 +16,7 @@ from reproduction.figures.style import (
     panels,
     strangers,
 )
-from reproduction.numbers.estimates import images, per_sample
+from reproduction.numbers.estimates import clusters, per_sample
 
 
 @draws(
@@ -70,7 +70,7 @@ def _stack_answers(panel, x, rows, color, control):
     for outcome, paint, hatch, label in ANSWERS:
         said = rows.assign(said=(rows["outcome"] == outcome).astype(float))
         values = said.groupby(per_sample(rows))["said"].mean()
-        mean, low, high = bootstrap(values, clusters=images(values))
+        mean, low, high = share(values, clusters=clusters(values))
         panel.bar(
             x,
             mean,
@@ -90,47 +90,64 @@ def _stack_answers(panel, x, rows, color, control):
             panel.text(x, 1.03, f"{mean:.2f}", ha="center", fontsize=8)
 
 
-@draws(paths=("model", "sample", "following", "blocked", "outcome"))
+@draws(paths=("model", "sample", "following", "place", "layers", "blocked", "outcome"))
 def fig5b(paths):
-    """Fig. 5b: what is answered when a direct path to the answer is closed in the critical layers.
+    """Fig. 5b: what is answered when a direct path to the answer is closed in a few layers; above
+    in those found on other samples, below in those that the paper names.
 
     Parameters
     ----------
     paths : pandas.DataFrame
-        One row per sample, following and blocked path; outcome is follow, competitor or other.
+        One row per sample, following, place and blocked path; outcome is follow, competitor or
+        other.
 
     Raises
     ------
     ValueError
         When a path is missing.
     """
+    known = set(paths["place"])
+    places = [(place, words) for place, words in PLACES.items() if place in known]
     figure, axes = panels(
         "5b",
         "answers with a direct path to the generated tokens closed",
         paths,
-        height=2.9,
+        rows=max(1, len(places)),
+        height=2.7,
         sharey=True,
     )
-    for panel, following, color in zip(axes[0], DIRECTIONS, (RED, BLUE)):
-        here = paths[paths["following"] == following]
-        own = SOURCE[following]
-        blocked = [
-            ("none", "nothing"),
-            ("instruction→last", "instruction"),
-            (f"{own}→last", own),
-            ("random→last", "random\n(control)"),
-        ]
-        for x, (name, _) in enumerate(blocked if len(here) else ()):
-            rows = here[here["blocked"] == name]
-            if not len(rows):
-                why = (
-                    f"fig5b has no {following}-following rows with blocked={name!r}; "
-                    f"it has {', '.join(sorted(here['blocked'].unique()))}."
-                )
-                raise ValueError(why)
-            _stack_answers(panel, x, rows, color, control=name.startswith("random"))
-        panel.set_xticks(range(4), [label for _, label in blocked])
-        panel.set(xlabel="tokens hidden from the answer", ylabel="share of samples", ylim=(0, 1.12))
-        count(panel, here["sample"].nunique())
+    for row, (place, words) in zip(axes, places):
+        for panel, following, color in zip(row, DIRECTIONS, (RED, BLUE)):
+            here = paths[(paths["following"] == following) & (paths["place"] == place)]
+            _draw_answers(panel, here, following, color)
+            told = ", ".join(sorted(here["layers"].unique())) if len(here) else "none"
+            panel.set_xlabel(f"hidden from the answer in layers {told}\n({words})")
     below(figure, axes, 3)
     return figure
+
+
+#: The places of Fig. 5b, and what is said of them.
+PLACES = {"own": "found on other samples", "scaled": "the paper's, scaled to the model"}
+
+
+def _draw_answers(panel, here, following, color):
+    """A bar for each path of one direction at one place."""
+    own = SOURCE[following]
+    blocked = [
+        ("none", "nothing"),
+        ("instruction→last", "instruction"),
+        (f"{own}→last", own),
+        ("random→last", "random\n(control)"),
+    ]
+    for x, (name, _) in enumerate(blocked if len(here) else ()):
+        rows = here[here["blocked"] == name]
+        if not len(rows):
+            why = (
+                f"fig5b has no {following}-following rows with blocked={name!r}; "
+                f"it has {', '.join(sorted(here['blocked'].unique()))}."
+            )
+            raise ValueError(why)
+        _stack_answers(panel, x, rows, color, control=name.startswith("random"))
+    panel.set_xticks(range(4), [label for _, label in blocked])
+    panel.set(ylabel="share of samples", ylim=(0, 1.12))
+    count(panel, here["sample"].nunique())

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.ticker import LogFormatter
 
 from arbitration.equations.heads import share_count
-from arbitration.uncertainty import bootstrap, simultaneous
+from arbitration.uncertainty import simultaneous
 from reproduction.figures.style import (
     ALWAYS_DARK,
     BLUE,
@@ -24,7 +24,7 @@ from reproduction.figures.style import (
     say,
     zero,
 )
-from reproduction.numbers.estimates import images
+from reproduction.numbers.estimates import clusters
 
 # Drawn in this order; the rings of the top heads stay visible where curves coincide.
 HEAD_SETS = {
@@ -88,14 +88,14 @@ def fig8(heads):
 def _sorted_heads(axes, values, top):
     """Means of held-out samples in the order that the other samples give."""
     first, second = values.iloc[::2].to_numpy(), values.iloc[1::2]
-    clusters, second = images(second), second.to_numpy()
+    together, second = clusters(second), second.to_numpy()
     count(axes, f"{len(first)} ranking + {len(second)} shown", "")
     if not len(second):
         say(axes, "one sample ranks, none is left to show")
         return
     rank = 1 + np.arange(values.shape[1])
     zero(axes)
-    mean, low, high = bootstrap(second.mean(axis=1), clusters=clusters)
+    mean, low, high = simultaneous(second.mean(axis=1), clusters=together)
     axes.axhspan(low, high, color=GREY, alpha=0.2, linewidth=0)
     axes.axhline(
         mean,
@@ -104,7 +104,7 @@ def _sorted_heads(axes, values, top):
         linewidth=1.2,
         label="control: a head drawn at random (expected)",
     )
-    mean, low, high = simultaneous(second[:, np.argsort(-first.mean(axis=0))], clusters=clusters)
+    mean, low, high = simultaneous(second[:, np.argsort(-first.mean(axis=0))], clusters=together)
     axes.fill_between(rank, low, high, color=BLUE, alpha=0.25, linewidth=0)
     axes.plot(
         rank,

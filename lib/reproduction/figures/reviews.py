@@ -5,7 +5,7 @@ show.
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from arbitration.uncertainty import bootstrap
+from arbitration.uncertainty import share, simultaneous
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -14,6 +14,7 @@ from reproduction.figures.style import (
     INK,
     ORANGE,
     PINK,
+    RATES,
     RED,
     band,
     below,
@@ -24,6 +25,7 @@ from reproduction.figures.style import (
     zero,
 )
 from reproduction.measures.ability import FACTORS
+from reproduction.numbers.estimates import clusters, per_sample
 from reproduction.numbers.stability import main_pathways, stability
 
 ROLES = (
@@ -325,14 +327,12 @@ def _points(panel, rows, value, cases, shift, label, color, marker, dashes):
     sample.
     """
     for factor, at in cases.items():
-        values = (
-            rows.loc[np.isclose(rows["factor"].astype(float), factor)]
-            .groupby("sample")[value]
-            .mean()
-        )
+        here = rows.loc[np.isclose(rows["factor"].astype(float), factor)]
+        values = here.groupby(per_sample(here))[value].mean()
         if not len(values):
             continue
-        mean, low, high = bootstrap(values)
+        kind = share if value in RATES else simultaneous
+        mean, low, high = kind(values, clusters=clusters(values))
         error = np.maximum(0, [[mean - low], [high - mean]])
         bars = panel.errorbar(
             at + shift,

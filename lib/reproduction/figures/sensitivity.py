@@ -5,7 +5,7 @@ top heads do together.
 import numpy as np
 
 from arbitration.equations.heads import SHARE, share_count
-from arbitration.uncertainty import bootstrap, rank_correlation
+from arbitration.uncertainty import rank_correlation, share, simultaneous
 from reproduction.cohorts.failures import SOURCES
 from reproduction.figures.style import (
     BLUE,
@@ -27,7 +27,7 @@ from reproduction.figures.style import (
     zero,
 )
 from reproduction.measures.heads import METHODS, PLACES
-from reproduction.numbers.estimates import images, per_sample
+from reproduction.numbers.estimates import clusters, per_sample
 
 INTERVENTIONS = tuple(
     "model sample following positions heads ranked_on draw share factor outcome".split()
@@ -110,7 +110,7 @@ def _scatter(axes, score, truth, label):
     each = truth.apply(lambda row: rank_correlation(score, row), axis=1).dropna()
     words = "no rank correlation: all equal"
     if len(each):
-        middle, low, high = bootstrap(each, clusters=images(each))
+        middle, low, high = simultaneous(each, clusters=clusters(each))
         words = f"rank correlation with a sample {middle:.2f} [{low:.2f}, {high:.2f}]".replace(
             "-", "−"
         )
@@ -261,7 +261,7 @@ def _case(axes, rows, line, color, marker, control):
             label="control: one random draw",
         )
     followed = rows.groupby(per_sample(rows))["followed"].mean()
-    middle, low, high = bootstrap(followed, clusters=images(followed))
+    middle, low, high = share(followed, clusters=clusters(followed))
     axes.plot(
         [low, high], [line, line], color=color, linewidth=1.4, linestyle="--" if control else "-"
     )

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from arbitration.files import atomic, folders
-from arbitration.uncertainty import simultaneous
-from reproduction.numbers.estimates import images, wide
+from arbitration.uncertainty import share, simultaneous
+from reproduction.numbers.estimates import clusters, wide
 
 DIRECTIONS = ("text", "vision")
 # Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is
@@ -170,18 +170,23 @@ def samples_by(table, columns, value):
     return values
 
 
+#: Columns whose values are shares of answers or of samples.
+RATES = ("aligned", "followed", "right")
+
+
 def band(
     axes, table, column, x="layer", label=None, color=INK, marker="", dashes="-", fill=0.18, **line
 ):
     """Mean over samples along `x`, with the band that covers the whole curve in 95 %
-    (`uncertainty.simultaneous`); returns the number of samples.
+    (`uncertainty.simultaneous`, or `uncertainty.share` of `RATES`); returns the number of samples.
 
     Nothing is drawn of a table without rows.
     """
     values = samples_by(table, x, column)
     if not len(values):
         return 0
-    mean, low, high = simultaneous(values, clusters=images(values))
+    kind = share if column in RATES else simultaneous
+    mean, low, high = kind(values, clusters=clusters(values))
     axes.fill_between(values.columns, low, high, color=color, alpha=fill, linewidth=0)
     axes.plot(
         values.columns,

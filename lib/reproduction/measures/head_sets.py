@@ -28,10 +28,10 @@ from reproduction.measures.heads import METHODS, positions_of
 #: The table of `scale_sets` where there is no prompt to ask: every column, no row (see
 #: `results.collect`).
 NO_ANSWERS = pd.DataFrame(
-    [("", "", "", "", "", "", "", 0, 0.0, 0, 0.0, 1.0, "", "", "")],
+    [("", "", "", "", "", "", "", 0, 0.0, 0, 0.0, 1.0, "", "", "", "")],
     columns=(
         "model sample following setting positions heads ranked_on draw share count own factor "
-        "answer outcome image"
+        "answer outcome image wording"
     ).split(),
 )[:0]
 

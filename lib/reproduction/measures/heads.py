@@ -80,8 +80,8 @@ def score_heads(subject, prompt, dictionary, **options) -> pd.DataFrame:
 #: The table of `silence_heads` where there is no prompt to ask: every column, no row (see
 #: `results.collect`).
 NO_EFFECTS = pd.DataFrame(
-    [("", "", "", "", 0, 0, 0.0, 0.0, False, "")],
-    columns="model sample following positions layer head clean effect turned image".split(),
+    [("", "", "", "", 0, 0, 0.0, 0.0, False, "", "")],
+    columns="model sample following positions layer head clean effect turned image wording".split(),
 )[:0]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 
 from arbitration.dataset.sample import SOURCE
@@ -12,6 +13,25 @@ from arbitration.equations.knockout import Pathway
 from arbitration.models.prompt import identity
 from reproduction.measures.answers import outcome_of
 from reproduction.measures.readings import WIDENED, widen
+
+
+def lead_lost(table: pd.DataFrame) -> pd.Series:
+    """By how much closing a path lowers the decision's lead ln P(y_p) − ln P(y_c), in nats.
+
+    Where a model is sure, the renormalised probability of y_p (Eq. 6) is at its ceiling, and NSSD
+    (Eq. 7) hardly moves; the lead has none.
+
+    Examples
+    --------
+    From four to one to even odds costs ln 4:
+
+    >>> log = np.log([[0.4, 0.1, 0.2, 0.2]])
+    >>> names = ["logp_p", "logp_c", "logp_p_blocked", "logp_c_blocked"]
+    >>> lead_lost(pd.DataFrame(log, columns=names)).round(4).tolist()
+    [1.3863]
+    """
+    before = table["logp_p"] - table["logp_c"]
+    return before - (table["logp_p_blocked"] - table["logp_c_blocked"])
 
 
 def critical_layers(n_layers: int) -> range:
@@ -25,15 +45,66 @@ def critical_layers(n_layers: int) -> range:
     return range(20 * n_layers // 28, 25 * n_layers // 28 + 1)
 
 
-def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.DataFrame:
+def find_own_layers(table: pd.DataFrame, count: int) -> range:
+    """The neighbouring layers in which a path carries most: where closing it costs most lead, the
+    lead lost being summed over them and averaged over samples.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of one pathway and one direction, as `knockout_tables` gives it with windows of one layer
+        around each centre or more: sample, layer, logp_p, logp_c, logp_p_blocked, logp_c_blocked.
+    count : int
+        How many layers.
+
+    Returns
+    -------
+    range
+        The first such place among equals.
+
+    Raises
+    ------
+    ValueError
+        If the model has fewer layers.
+    """
+    curve = table.assign(lost=lead_lost(table)).groupby("layer")["lost"].mean().sort_index()
+    if len(curve) < count:
+        why = f"{count} neighbouring layers were asked for; the curve has {len(curve)}"
+        raise ValueError(why)
+    sums = np.convolve(curve.to_numpy(), np.ones(count), "valid")
+    first = int(curve.index[int(sums.argmax())])
+    return range(first, first + count)
+
+
+def measure_paths(subject, prompt, dictionary, places: dict, seed: int) -> pd.DataFrame:
     """Answers with the paths into the generated tokens closed across the deep layers (Fig. 5b).
+
+    Parameters
+    ----------
+    places : dict of str to (dict of str to range)
+        For the name of each place the layers under each direction's instruction, or of the
+        directions for which it is known.
+    seed : int
+        Of the random sources.
 
     Returns
     -------
     DataFrame
-        blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with
-        as many random sources as the instruction has tokens), answer, outcome.
+        place, layers ("21–26"), blocked ("none", "instruction→last", the instructed modality's own
+        path, "random→last" with random sources that close as many edges as the instruction),
+        answer, outcome.
     """
+    tables = []
+    for place, layers in places.items():
+        if prompt.following not in layers:
+            continue
+        own = layers[prompt.following]
+        table = _measure_place(subject, prompt, dictionary, own, seed)
+        tables.append(table.assign(place=place, layers=f"{own[0]}–{own[-1]}"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _measure_place(subject, prompt, dictionary, layers: range, seed: int) -> pd.DataFrame:
     own = SOURCE[prompt.following]
     cases = {
         "none": [],

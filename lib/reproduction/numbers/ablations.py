@@ -4,7 +4,9 @@ answer's forms; see `estimates`.
 
 from arbitration.equations.heads import FACTOR, SHARE
 from reproduction.numbers.estimates import (
+    CHANGE,
     DIRECTIONS,
+    RATE,
     counts,
     depth,
     estimate,
@@ -51,14 +53,15 @@ def summarise_ablations(beliefs, interventions, sensitivity, seed=0):
             for kind in ("own", "shuffled")
         }
         for key in KEYS.values():
-            found |= estimate(f"ldar_deep_{key}_{d}", values[key, "own"], seed) | estimate(
-                f"ldar_deep_{key}_{d}_shuffled", values[key, "shuffled"], seed
+            found |= estimate(f"ldar_deep_{key}_{d}", values[key, "own"], seed, RATE) | estimate(
+                f"ldar_deep_{key}_{d}_shuffled", values[key, "shuffled"], seed, RATE
             )
             if key != "default":
                 found |= estimate(
                     f"ldar_change_{key}_{d}",
                     paired(values[key, "own"], values["default", "own"]),
                     seed,
+                    CHANGE,
                     within=(-NEGLIGIBLE, NEGLIGIBLE),
                 )
         here = interventions[interventions["following"] == d]
@@ -85,19 +88,25 @@ def _following(rows, **at):
 def _blocking(rows, d, seed):
     follows = _following(rows, share=SHARE)
     found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(
-        f"block_original_{d}", follows["original"], seed
+        f"block_original_{d}", follows["original"], seed, RATE
     )
     for name, key in (("random", "random"), *KEYS.items()):
-        found |= estimate(f"block_{key}_{d}", follows[name], seed) | estimate(
-            f"drop_{key}_{d}", paired(follows["original"], follows[name]), seed
+        found |= estimate(f"block_{key}_{d}", follows[name], seed, RATE) | estimate(
+            f"drop_{key}_{d}", paired(follows["original"], follows[name]), seed, CHANGE
         )
     for name, key in KEYS.items():
         found |= estimate(
-            f"localises_block_{key}_{d}", paired(follows["random"], follows[name]), seed, above=0.0
+            f"localises_block_{key}_{d}",
+            paired(follows["random"], follows[name]),
+            seed,
+            CHANGE,
+            above=0.0,
         )
     more = {key: paired(follows[name], follows["default"]) for name, key in KEYS.items()}
-    found |= estimate(f"contrast_block_k2_{d}", more["k2"], seed, within=(-NEGLIGIBLE, NEGLIGIBLE))
-    return found | estimate(f"contrast_block_average_{d}", more["average"], seed, above=0.0)
+    found |= estimate(
+        f"contrast_block_k2_{d}", more["k2"], seed, CHANGE, within=(-NEGLIGIBLE, NEGLIGIBLE)
+    )
+    return found | estimate(f"contrast_block_average_{d}", more["average"], seed, CHANGE, above=0.0)
 
 
 def _amplification(rows, d, seed):
@@ -107,18 +116,21 @@ def _amplification(rows, d, seed):
         f"weakened_{d}": float(rows.loc[rows["mix"] > 0, "sample"].nunique()),
     }
     for name, key in (("random", "random"), *KEYS.items()):
-        found |= estimate(f"amplify_{key}_{d}", follows[name], seed) | estimate(
-            f"rise_{key}_{d}", paired(follows[name], follows["original"]), seed
+        found |= estimate(f"amplify_{key}_{d}", follows[name], seed, RATE) | estimate(
+            f"rise_{key}_{d}", paired(follows[name], follows["original"]), seed, CHANGE
         )
     for name, key in KEYS.items():
         found |= estimate(
             f"localises_amplify_{key}_{d}",
             paired(follows[name], follows["random"]),
             seed,
+            CHANGE,
             above=0.0,
         )
     less = {key: paired(follows["default"], follows[name]) for name, key in KEYS.items()}
     found |= estimate(
-        f"contrast_amplify_k2_{d}", less["k2"], seed, within=(-NEGLIGIBLE, NEGLIGIBLE)
+        f"contrast_amplify_k2_{d}", less["k2"], seed, CHANGE, within=(-NEGLIGIBLE, NEGLIGIBLE)
     )
-    return found | estimate(f"contrast_amplify_average_{d}", less["average"], seed, above=0.0)
+    return found | estimate(
+        f"contrast_amplify_average_{d}", less["average"], seed, CHANGE, above=0.0
+    )

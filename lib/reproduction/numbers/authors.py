@@ -7,7 +7,7 @@ import pandas as pd
 
 from arbitration.uncertainty import resamples
 from reproduction.claims.authors import FLAT, MAIN, nearest, published, published_curves
-from reproduction.numbers.estimates import images, wide
+from reproduction.numbers.estimates import clusters, wide
 
 MEASURES = ("extreme", "correlation", "shift", "ratio")
 
@@ -77,7 +77,7 @@ def compare_curve(values, theirs, seed: int = 0, draws: int = 2000) -> dict[str,
     """
     if not len(values):
         return {f"{name}{end}": math.nan for name in MEASURES for end in ("", "_low", "_high")}
-    counts = resamples(len(values), seed, draws, images(values))
+    counts = resamples(len(values), seed, draws, clusters(values))
     values = np.asarray(values, float)
     run, resampled = (
         likeness(values.mean(axis=0)[None], theirs),

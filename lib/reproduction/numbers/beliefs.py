@@ -5,7 +5,9 @@ import numpy as np
 from arbitration.dataset.sample import SOURCE
 from arbitration.equations.metrics import beyond_chance
 from reproduction.numbers.estimates import (
+    CHANGE,
     DIRECTIONS,
+    RATE,
     chosen,
     counts,
     depth,
@@ -15,6 +17,12 @@ from reproduction.numbers.estimates import (
     per_sample,
     wide,
 )
+
+#: Where the paths of Fig. 5b are closed, and how the numbers' names end: in the layers that the
+#: paper names, as the same part of the model's depth, and in the model's own.
+PLACES = {"scaled": "", "own": "_own"}
+COLLAPSED = 0.5  # what we call a collapse: fewer than half still follow
+WEAK = 0.7  # alignment below which the paper still finds both sites synchronised
 
 
 def summarise_beliefs(beliefs, paths, seed=0, critical=None):
@@ -43,12 +51,15 @@ def summarise_beliefs(beliefs, paths, seed=0, critical=None):
             pieces |= {"final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
             rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "rise": {"above": 0.0}}
             for name, values in pieces.items():
-                found |= estimate(f"ldar_{name}_{d}{suffix}", values, seed, **rules.get(name, {}))
+                found |= estimate(
+                    f"ldar_{name}_{d}{suffix}", values, seed, RATE, **rules.get(name, {})
+                )
             found |= chosen(
                 f"ldar_max_{d}{suffix}",
                 aligned.drop(columns=-1),
                 best,
                 seed,
+                RATE,
                 **({} if suffix else {"above": 0.95}),
             )
             found[f"ldar_max_{d}{suffix}_layer"], highest[kind] = (
@@ -61,9 +72,17 @@ def summarise_beliefs(beliefs, paths, seed=0, critical=None):
                 )
         pair = tuple(extreme(highest[kind]) for kind in ("own", "shuffled"))
         found |= chosen(
-            f"over_ldar_max_{d}", differences(highest["own"], highest["shuffled"]), pair, seed
+            f"over_ldar_max_{d}",
+            differences(highest["own"], highest["shuffled"]),
+            pair,
+            seed,
+            CHANGE,
         )
-        found |= _closed_paths(paths[paths["following"] == d], d, seed)
+        for place, suffix in PLACES.items():
+            here = paths[(paths["following"] == d) & (paths["place"] == place)]
+            found |= _closed_paths(here, f"{d}{suffix}", SOURCE[d], seed)
+            told = sorted(here["layers"].unique()) if len(here) else ["not measured"]
+            found[f"place_{d}{suffix}"] = ", ".join(told)
     return found
 
 
@@ -85,7 +104,7 @@ def _synchronisation(table, aligned, critical, d, seed):
     more = beyond_chance(
         signs["instruction"][critical].to_numpy(), signs["last"][critical].to_numpy()
     )
-    weak = [layer for layer in critical if aligned[layer].mean() < 0.7]
+    weak = [layer for layer in critical if aligned[layer].mean() < WEAK]
     said = (
         f"{same[weak].to_numpy().mean():.2f} in {len(weak)} layers"
         if weak
@@ -93,37 +112,35 @@ def _synchronisation(table, aligned, critical, d, seed):
         if len(aligned)
         else "not measured"
     )
+    there = same[weak].mean(axis=1) if weak else []
     return (
-        estimate(f"sync_critical_{d}", same.mean(axis=1), seed, above=0.9)
-        | estimate(f"over_sync_{d}", more, seed)
+        estimate(f"sync_critical_{d}", same.mean(axis=1), seed, RATE, above=0.9)
+        | estimate(f"over_sync_{d}", more, seed, CHANGE)
+        | estimate(f"sync_below_{d}", there, seed, RATE, above=0.9)
         | {f"sync_weak_{d}": said}
     )
 
 
-def _closed_paths(rows, d, seed):
+def _closed_paths(rows, name, source, seed):
+    """Answers with a path closed at one place; `source`: the tokens of the instructed modality."""
     found, follows = {}, {}
-    for name, blocked in (
+    for path, blocked in (
         ("none", "none"),
         ("instruction_last", "instruction→last"),
-        ("modality_last", f"{SOURCE[d]}→last"),
+        ("modality_last", f"{source}→last"),
         ("random_last", "random→last"),
     ):
         here = rows[rows["blocked"] == blocked]
         for outcome, word in (("follow", "follow"), ("competitor", "compete"), ("other", "other")):
-            values = (
-                here.assign(said=(here["outcome"] == outcome).astype(float))
-                .groupby(per_sample(here))["said"]
-                .mean()
-            )
-            found |= estimate(f"{word}_{name}_{d}", values, seed)
-            follows[word, name] = values
-    kept = {name: values for (word, name), values in follows.items() if word == "follow"}
-    found |= estimate(
-        f"contrast_collapse_{d}", kept["modality_last"] - kept["instruction_last"], seed, above=0.0
-    )
-    found |= estimate(
-        f"contrast_random_{d}", kept["random_last"] - kept["instruction_last"], seed, above=0.0
-    )
-    return found | estimate(
-        f"contrast_spared_{d}", kept["none"] - kept["modality_last"], seed, below=0.1
-    )
+            said = here.assign(said=(here["outcome"] == outcome).astype(float))
+            values = said.groupby(per_sample(here))["said"].mean()
+            found |= estimate(f"{word}_{path}_{name}", values, seed, RATE)
+            follows[word, path] = values
+    kept = {path: values for (word, path), values in follows.items() if word == "follow"}
+    collapse = kept["instruction_last"]
+    found |= estimate(f"collapse_{name}", collapse, seed, RATE, below=COLLAPSED)
+    for contrast, more in (("collapse", "modality_last"), ("random", "random_last")):
+        lost = kept[more] - collapse
+        found |= estimate(f"contrast_{contrast}_{name}", lost, seed, CHANGE, above=0.0)
+    spared = kept["none"] - kept["modality_last"]
+    return found | estimate(f"contrast_spared_{name}", spared, seed, CHANGE, below=0.1)

@@ -11,7 +11,7 @@ import torch
 
 from arbitration.dataset.sample import opposite
 from arbitration.equations.metrics import nssd
-from reproduction.numbers.estimates import DIRECTIONS, chosen, depth, estimate, extreme, wide
+from reproduction.numbers.estimates import DIRECTIONS, RATE, chosen, depth, estimate, extreme, wide
 
 #: Columns that change places when y_p and y_c do, and those that change their sign.
 SWAPPED = (
@@ -158,7 +158,7 @@ def _measured(direction, paths, components, heads, seed):
         aligned = _deep(
             rows.assign(aligned=(rows["signal_f"] > rows["signal_c"]).astype(float)), "aligned"
         ).mean(axis=1)
-        yield LDAR, 0.5, len(aligned), estimate("value", aligned, seed)
+        yield LDAR, 0.5, len(aligned), estimate("value", aligned, seed, RATE)
         for measure, name in ((ATTENTION, "attention_margin"), (MLP, "mlp_margin")):
             values = _deep(rows, name).sum(axis=1)
             yield measure, 0.0, len(values), estimate("value", values, seed)

@@ -9,12 +9,16 @@ from arbitration.equations.heads import share_count
 from arbitration.uncertainty import resamples
 from reproduction.measures.readings import WIDENED
 from reproduction.numbers.estimates import (
+    CHANGE,
     DIRECTIONS,
+    MEAN,
+    RATE,
+    clusters,
+    count_groups,
     depth,
     drawn,
     estimate,
     extreme,
-    images,
     per_sample,
     wide,
 )
@@ -83,8 +87,10 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
             ("synchronisation", _synchronised(beliefs, own, d)),
             ("size of the largest NSSD (nats)", _sizes(paths, d)),
         ):
+            kinds = (MEAN, MEAN) if "NSSD" in measure else (RATE, CHANGE)
             rows += [
-                {"following": d, "measure": measure, **row} for row in _compared(choices, seed)
+                {"following": d, "measure": measure, **row}
+                for row in _compared(choices, seed, *kinds)
             ]
         rows += [
             {"following": d, "measure": "top 5 % of heads, share that the default finds", **row}
@@ -93,13 +99,15 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
     return pd.DataFrame(rows)
 
 
-def _compared(choices, seed):
-    """Rows of one measure from per-sample values by (convention, choice), the default first."""
+def _compared(choices, seed, kind, kind_of_difference):
+    """Rows of one measure from per-sample values by (convention, choice), the default first; `kind`
+    as in `estimate`.
+    """
     default = next(iter(choices.values()))
     for number, ((convention, choice), values) in enumerate(choices.items()):
-        found = estimate("value", values, seed) | estimate(
-            "difference", (values - default).dropna(), seed
-        )
+        less = (values - default).dropna()
+        found = estimate("value", values, seed, kind)
+        found |= estimate("difference", less, seed, kind_of_difference)
         yield {
             "convention": convention,
             "choice": choice,
@@ -238,7 +246,7 @@ def _overlaps(scores, d, seed):
     }
     n, total = values["default"].shape
     top = share_count(total)
-    weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, images(values["default"]))])
+    weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, clusters(values["default"]))])
     means = {name: weights @ table.to_numpy() for name, table in values.items()}
     lines = {READINGS[name]: mean for name, mean in means.items()} | {
         ("ranking of heads", "by size, the sign dropped"): np.abs(means["default"])
@@ -255,7 +263,8 @@ def _overlaps(scores, d, seed):
             )
             / top
         )
-        found = drawn("value", shares) | drawn("difference", shares - 1.0)
+        groups = count_groups(values["default"])
+        found = drawn("value", shares, groups) | drawn("difference", shares - 1.0, groups)
         yield {
             "convention": convention,
             "choice": choice,

@@ -7,7 +7,7 @@ import pandas as pd
 from arbitration.dataset.sample import Sample
 from arbitration.dataset.sets import SPLITS, load
 from arbitration.files.folders import DATA
-from reproduction.numbers.estimates import DIRECTIONS, counts, estimate, per_sample
+from reproduction.numbers.estimates import DIRECTIONS, RATE, counts, estimate, per_sample
 
 
 def summarise_answers(answers, coverage, seed=0):
@@ -32,9 +32,11 @@ def summarise_answers(answers, coverage, seed=0):
         rows = answers[answers["following"] == d]
         for name, outcome in (("follow", "follow"), ("compete", "competitor"), ("other", "other")):
             found |= estimate(
-                f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed
+                f"{name}_{d}", rows.set_index(per_sample(rows))["outcome"] == outcome, seed, RATE
             )
-        found |= estimate(f"first_{d}", rows.set_index(per_sample(rows))["first"] != "other", seed)
+        found |= estimate(
+            f"first_{d}", rows.set_index(per_sample(rows))["first"] != "other", seed, RATE
+        )
         found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
 

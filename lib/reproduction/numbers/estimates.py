@@ -1,9 +1,9 @@
 """Means with intervals as named numbers, and what the summaries share: thirds of the layers, tables
 as samples × layers.
 
-Samples that show the same picture are resampled together wherever a table has the column image
-(`store.gather` gives it). Where a direction, a control or a set of heads has no sample, its table
-here has no row, and its number is NaN with n = 0: not measured.
+Samples that show one picture, or are asked in one wording, are drawn together wherever a table has
+the columns image and wording (`store.gather` gives them). Where a direction, a control or a set of
+heads has no sample, its table here has no row, and its number is NaN with n = 0: not measured.
 """
 
 import math
@@ -12,13 +12,26 @@ import numpy as np
 import pandas as pd
 
 from arbitration.equations.metrics import mfr
-from arbitration.uncertainty import at_least_as_strong, bootstrap, resamples, simultaneous
-from reproduction.claims.rules import verdict
+from arbitration.uncertainty import (
+    CONFIDENCE,
+    at_least_as_strong,
+    join_clusters,
+    resamples,
+    share,
+    share_difference,
+    simultaneous,
+    student,
+)
+from reproduction.claims.rules import seen_from, verdict
 from reproduction.measures.paths import critical_layers
 
 DIRECTIONS = ("text", "vision")
 RESAMPLES = 1000  # of a ratio
 MARGINAL = 0.1  # nats: on the authors' own curves no direct path reaches it
+LEVEL = 0.1  # of the samples: what we call no change
+#: What kind of number a sample has, and the interval that knows it: any; between 0 and 1, as an
+#: answer that follows or not; between −1 and 1, as the difference of two such.
+MEAN, RATE, CHANGE = simultaneous, share, share_difference
 
 
 def depth(layers):
@@ -30,16 +43,18 @@ def depth(layers):
     }
 
 
-def estimate(name, values, seed=0, **rule):
+def estimate(name, values, seed=0, kind=MEAN, **rule):
     """Mean and interval of per-sample values as dictionary entries.
 
     Parameters
     ----------
     name : str
     values : array_like, (n_samples,)
-        A Series whose index has a level image is resampled by it.
+        A Series whose index has the levels image and wording is resampled by them (`clusters`).
     seed : int
         Of the bootstrap.
+    kind : {MEAN, RATE, CHANGE}
+        What the values are.
     **rule
         A prediction as in `rules.verdict`, such as ``above=0.1``.
 
@@ -47,15 +62,16 @@ def estimate(name, values, seed=0, **rule):
     -------
     dict
         ``name``, ``name_low`` and ``name_high`` as plain floats, NaN without samples;
-        ``name_verdict`` and ``name_size`` (see `size`) when there is a rule.
+        ``name_verdict``, ``name_size`` (see `size`) and ``name_seen`` (`rules.seen_from`) when
+        there is a rule.
     """
     found = dict.fromkeys((name, f"{name}_low", f"{name}_high"), math.nan)
     if len(values):
-        found = _named(name, *bootstrap(values, seed=seed, clusters=images(values)))
+        found = _named(name, *kind(values, seed=seed, clusters=clusters(values)))
     return found | _judged(name, found, values, rule)
 
 
-def chosen(name, values, at, seed=0, **rule):
+def chosen(name, values, at, seed=0, kind=MEAN, **rule):
     """As `estimate`, of one column that was chosen by looking at all of them, such as the layer of
     an extreme.
 
@@ -65,18 +81,20 @@ def chosen(name, values, at, seed=0, **rule):
         All columns that could have been chosen.
     at : label
         The one that was, such as that of `extreme`.
+    kind
+        As in `estimate`.
 
     Returns
     -------
     dict
-        The interval is that of the band that covers all columns together
-        (`uncertainty.simultaneous`): it holds whichever was chosen. The mean itself stays flattered
+        The interval is that of the band that covers all columns together: it holds whichever was
+        chosen. The mean itself stays flattered
         by the choice. NaN without samples.
     """
     if not len(values):
-        return estimate(name, [], seed, **rule)
+        return estimate(name, [], seed, kind, **rule)
     place = values.columns.get_loc(at)
-    mean, low, high = simultaneous(values, seed=seed, clusters=images(values))
+    mean, low, high = kind(values, seed=seed, clusters=clusters(values))
     found = _named(name, mean[place], low[place], high[place])
     return found | _judged(name, found, values[at], rule)
 
@@ -111,21 +129,29 @@ def best(name, curve, seed=0, **rule):
     -------
     dict
         ``amplify_best_<name>``, with an interval that knows that the factor was chosen,
-        ``…_factor``, and ``plateau_<name>``: the largest factor's ratio minus the best one's, with
-        the verdict of `rule`. Where nothing is restored there is no best factor and no plateau.
+        ``…_factor``; ``plateau_<name>``: the largest factor's ratio minus the best one's, with the
+        verdict of `rule`, which is 0 where the largest is the best; and, which no choice flatters,
+        ``rise_<name>``, the largest factor's ratio minus the smallest's, and ``level_<name>``, the
+        largest's minus the next to it. Where nothing is restored there is none of these.
     """
     values = pd.DataFrame(curve)
     restored = len(values) > 0 and values.mean().max() > 0
     at = values.mean().idxmax() if len(values) else math.nan
     found = (
-        chosen(f"amplify_best_{name}", values, at, seed)
+        chosen(f"amplify_best_{name}", values, at, seed, RATE)
         if len(values)
         else estimate(f"amplify_best_{name}", [])
     )
     found[f"amplify_best_{name}_factor"] = float(at) if restored else math.nan
-    return found | estimate(
-        f"plateau_{name}", values[max(values)] - values[at] if restored else [], seed, **rule
-    )
+    order = sorted(values)
+    kept = values[order[-1]] - values[at] if restored else []
+    found |= estimate(f"plateau_{name}", kept, seed, CHANGE, **rule)
+    several = restored and len(order) > 1
+    same = {"within": (-LEVEL, LEVEL)}
+    for what, low, wanted in (("rise", 0, {"above": 0.0}), ("level", -2, same)):
+        grown = values[order[-1]] - values[order[low]] if several else []
+        found |= estimate(f"{what}_{name}", grown, seed, CHANGE, **wanted)
+    return found
 
 
 def differences(more, less):
@@ -159,7 +185,11 @@ def _judged(name, found, values, rule):
         return {}
     measured = (found[f"{name}{end}"] for end in ("", "_low", "_high"))
     words = "resampled" if values is None else size(values, **rule)
-    return {f"{name}_verdict": verdict(*measured, **rule), f"{name}_size": words}
+    return {
+        f"{name}_verdict": verdict(*measured, **rule),
+        f"{name}_size": words,
+        f"{name}_seen": seen_from(found[f"{name}_low"], found[f"{name}_high"]),
+    }
 
 
 def size(values, above=None, below=None, within=None) -> str:
@@ -175,8 +205,11 @@ def size(values, above=None, below=None, within=None) -> str:
     above, below, within
         The rule, as in `rules.verdict`.
     """
-    values = np.asarray(values, float)
     words = f"n = {len(values)}"
+    if len(values) and isinstance(values, pd.Series) and "wording" in values.index.names:
+        told = values.index.get_level_values("wording")
+        words += f" in {told.nunique()} wording" + "s" * (told.nunique() > 1) if any(told) else ""
+    values = np.asarray(values, float)
     bound = above if above is not None else below
     if bound != 0 or len(values) < 2:
         return words
@@ -186,17 +219,31 @@ def size(values, above=None, below=None, within=None) -> str:
     return f"d = {values.mean() / spread * (1 if above is not None else -1):.2f}, {words}"
 
 
-def drawn(name, draws, **rule):
+def drawn(name, draws, groups, **rule):
     """An estimate from its resamples: the first entry is the estimate, the others are what
     resampled samples give.
+
+    Parameters
+    ----------
+    name : str
+    draws : array_like, (1 + n_resamples,)
+    groups : int or None
+        How many clusters were resampled: few spread less than they should, and the interval's ends
+        are moved away from the estimate as Student's t is from the normal. None for draws that are
+        no resamples.
 
     Returns
     -------
     dict
-        As `estimate`; the interval is that of the resamples, NaN if one of them is. The size is
-        "resampled": there are no values of samples.
+        As `estimate`; the interval is that of the resamples, NaN if one of them is or there is one
+        cluster. The size is "resampled": there are no values of samples.
     """
-    found = _named(name, draws[0], *np.quantile(draws[1:], [0.025, 0.975]))
+    few = 1.0 if groups is None else math.nan
+    if groups is not None and groups > 1:
+        few = student(CONFIDENCE, groups - 1) / student(CONFIDENCE, 10**6)
+        few *= math.sqrt(groups / (groups - 1))
+    ends = np.quantile(draws[1:], [0.025, 0.975])
+    found = _named(name, draws[0], *(draws[0] + few * (ends - draws[0])))
     return found | _judged(name, found, None, rule)
 
 
@@ -216,11 +263,18 @@ def ratio(name, part, whole, seed=0):
     """
     if not len(part):
         return estimate(name, part)
-    random = resamples(len(part), seed, RESAMPLES, images(part))
+    random = resamples(len(part), seed, RESAMPLES, clusters(part))
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     weights = np.vstack([np.ones(len(part)), random])
     parts, wholes = weights @ part, weights @ whole
-    return drawn(name, parts / wholes if (wholes > 0).all() else np.full(len(weights), math.nan))
+    shares = parts / wholes if (wholes > 0).all() else np.full(len(weights), math.nan)
+    return drawn(name, shares, count_groups(part))
+
+
+def count_groups(values) -> int:
+    """How many clusters some samples are."""
+    labels = clusters(values)
+    return len(values) if labels is None else len(np.unique(labels))
 
 
 def wide(table, value, along="layer", **levels):
@@ -251,16 +305,28 @@ def wide(table, value, along="layer", **levels):
 
 
 def per_sample(table):
-    """The columns that tell samples apart: with the image, where the table has it."""
-    return ["sample", "image"] if "image" in table else ["sample"]
+    """The columns that tell samples apart: with image and wording, where the table has them."""
+    return ["sample", *(name for name in ("image", "wording") if name in table)]
 
 
-def images(values):
-    """The image of each sample, as clusters of `uncertainty.resamples`; None where only samples are
-    known.
+def clusters(values):
+    """Which samples belong together, as labels for `uncertainty.resamples`; None where only samples
+    are known.
+
+    Samples of one wording are one cluster, and so are samples that show one picture; where that
+    would leave a single cluster of several wordings, the wordings alone count. A sample whose set
+    has one wording (`Prompt.wording` is empty) is told by its picture.
     """
     known = isinstance(values, (pd.Series, pd.DataFrame)) and "image" in values.index.names
-    return values.index.get_level_values("image") if known else None
+    if not known:
+        return None
+    image = values.index.get_level_values("image").astype(str)
+    if "wording" not in values.index.names:
+        return np.asarray(image)
+    wording = values.index.get_level_values("wording").astype(str)
+    said = np.where(wording == "", "picture " + image, wording).astype(object)
+    joined = said[join_clusters(said, image)]
+    return said if len(np.unique(joined)) == 1 else joined
 
 
 def scaled_at(table, positions, **level):
@@ -298,10 +364,16 @@ def short(name, found, wanted):
 
 
 def counts(table):
-    """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``."""
-    return {
-        f"n_{d}": float(table.loc[table["following"] == d, "sample"].nunique()) for d in DIRECTIONS
-    }
+    """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``, and of the
+    wordings in which they are asked, as ``wordings_text`` and ``wordings_vision``.
+    """
+    found = {}
+    for d in DIRECTIONS:
+        own = table[table["following"] == d]
+        found[f"n_{d}"] = float(own["sample"].nunique())
+        known = own["wording"].nunique() if "wording" in own else min(1, len(own))
+        found[f"wordings_{d}"] = float(known)
+    return found
 
 
 def least_controls(table):

@@ -9,14 +9,16 @@ import numpy as np
 from arbitration.equations.heads import FACTOR, SHARE, share_count
 from arbitration.uncertainty import resamples
 from reproduction.numbers.estimates import (
+    CHANGE,
     DIRECTIONS,
+    RATE,
     among,
     best,
+    clusters,
     counts,
     drawn,
     estimate,
     followed,
-    images,
     scaled_at,
     short,
     wide,
@@ -65,17 +67,17 @@ def _sets(values, names, top, seed):
     """Where the top heads lie and how many are the same in both directions, with intervals from
     resampled samples.
 
-    A sample, and whatever shows the same picture, is drawn in both directions or in neither.
+    Samples of one wording, or one picture, are drawn together, in both directions or in neither.
     """
     layers = np.array([layer for layer, _ in names])
     last_third = layers >= 2 * (layers.max() + 1) // 3
-    pictures = [
-        table.index if images(table) is None else images(table) for table in values.values()
+    labels = [
+        table.index if clusters(table) is None else clusters(table) for table in values.values()
     ]
+    labels = np.concatenate(labels)
+    groups = len(np.unique(labels))
     sizes = [len(table) for table in values.values()]
-    counts = np.split(
-        resamples(sum(sizes), seed, DRAWS, np.concatenate(pictures)), np.cumsum(sizes)[:-1], axis=1
-    )
+    counts = np.split(resamples(sum(sizes), seed, DRAWS, labels), np.cumsum(sizes)[:-1], axis=1)
     orders = {}
     for (d, table), count in zip(values.items(), counts):
         weights = np.vstack([np.ones(len(table)), count])
@@ -92,17 +94,22 @@ def _sets(values, names, top, seed):
         return np.array(common, float) * measured["text"] * measured["vision"]
 
     found = {"overlap_top_chance": top**2 / len(names), "overlap_ten_chance": 100 / len(names)}
-    found |= drawn("overlap_top", overlap(top), above=top**2 / len(names))
-    found |= drawn("overlap_ten", overlap(10), above=100 / len(names))
+    found |= drawn("overlap_top", overlap(top), groups, above=top**2 / len(names))
+    found |= drawn("overlap_ten", overlap(10), groups, above=100 / len(names))
     for name, size in (("top", top), ("ten", 10)):
         found |= drawn(
             f"over_overlap_{name}",
             overlap(size)
             - _same_layers(orders["text"][:, :size], orders["vision"][:, :size], layers),
+            groups,
         )
+    found |= drawn("overlap_fall", overlap(10) / 10 - overlap(top) / top, groups, above=0.0)
     for d in DIRECTIONS:
         found |= drawn(
-            f"deep_share_{d}", last_third[orders[d][:, :top]].mean(axis=1) * measured[d], above=0.5
+            f"deep_share_{d}",
+            last_third[orders[d][:, :top]].mean(axis=1) * measured[d],
+            groups,
+            above=0.5,
         )
     if not all(sizes):
         return found | {"shared_heads": "not measured"}
@@ -144,26 +151,34 @@ def _blocking(table, d, seed):
     rows = table[table["setting"] == "blocking"]
     original = followed(rows[rows["heads"] == "original"])
     found = {f"n_blocked_{d}": float(rows["sample"].nunique())} | estimate(
-        f"block_original_{d}", original, seed
+        f"block_original_{d}", original, seed, RATE
     )
     for positions, suffix in (("instruction", ""), ("last", "_last"), ("both", "_both")):
         here = scaled_at(rows, positions, share=SHARE)
         sets = {name: here[here["heads"] == name] for name in SETS}
         follows = {name: followed(rows) for name, rows in sets.items()}
         for name, values in follows.items():
-            found |= estimate(f"block_{name}_{d}{suffix}", values, seed)
+            found |= estimate(f"block_{name}_{d}{suffix}", values, seed, RATE)
         for name, end in (("random", ""), ("matched", "_matched")):
             found |= estimate(
                 f"contrast_necessity{end}_{d}{suffix}",
                 (follows[name] - follows["target"]).dropna(),
                 seed,
+                CHANGE,
                 above=0.0,
             )
             found[f"among_{name}_{d}{suffix}"] = among(sets["target"], sets[name], -1)
         found[f"draws_{d}{suffix}"] = float(sets["random"]["draw"].nunique())
         for name in ("target", "random"):
-            found |= estimate(f"drop_{name}_{d}{suffix}", (original - follows[name]).dropna(), seed)
+            found |= estimate(
+                f"drop_{name}_{d}{suffix}", (original - follows[name]).dropna(), seed, CHANGE
+            )
     return found
+
+
+#: Kinds of failures, as the column source has them, and how the numbers' names end.
+NATURAL = "natural"
+KINDS = {"": None, "natural_": NATURAL}
 
 
 def _amplification(table, d, seed):
@@ -173,35 +188,50 @@ def _amplification(table, d, seed):
         if "source" in rows
         else []
     )
-    found = {
-        f"failures_{d}": float(rows["sample"].nunique()),
-        f"failures_source_{d}": ", ".join(sources) or "none",
-    }
+    found = {f"failures_source_{d}": ", ".join(sources) or "none"}
     mixed = rows.loc[rows["mix"] > 0] if "mix" in rows else rows[:0]
     found |= {
         f"weakened_{d}": float(mixed["sample"].nunique()),
         f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan,
+        f"failures_wordings_{d}": _tell_wordings(rows),
     }
-    found |= estimate(f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed)
+    found |= estimate(
+        f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed, RATE
+    )
+    for kind, source in KINDS.items():
+        own = rows if source is None else rows[rows["source"] == source] if sources else rows[:0]
+        found |= _restored(own, f"{kind}{d}", seed)
+    return found
+
+
+def _tell_wordings(rows):
+    """How many failures each source and wording gives, the most frequent first."""
+    if not len(rows) or not {"source", "wording"} <= set(rows):
+        return "not told"
+    each = rows.drop_duplicates("sample").groupby(["source", "wording"]).size()
+    told = [
+        f"{count} {source}, {wording or 'in the wording of the paper'}"
+        for (source, wording), count in each.sort_values(ascending=False, kind="stable").items()
+    ]
+    return "; ".join(told)
+
+
+def _restored(rows, name, seed):
+    """What amplification restores of some failures; all of them, or one kind."""
+    found = {f"failures_{name}": float(rows["sample"].nunique())}
     rows = rows[rows["positions"] == "instruction"]
     here = scaled_at(rows, "instruction", factor=FACTOR)
-    sets = {name: here[here["heads"] == name] for name in SETS}
-    follows = {name: followed(some) for name, some in sets.items()}
-    for name, values in follows.items():
-        found |= estimate(f"amplify_{name}_{d}", values, seed)
-    for name, end in (("random", ""), ("matched", "_matched")):
-        found |= estimate(
-            f"contrast_sufficiency{end}_{d}",
-            (follows["target"] - follows[name]).dropna(),
-            seed,
-            above=0.0,
-        )
-        found[f"amplify_among_{name}_{d}"] = among(sets["target"], sets[name], 1)
-    found[f"amplify_draws_{d}"] = float(sets["random"]["draw"].nunique())
-    found |= estimate(
-        f"contrast_hubs_{d}", (follows["target"] - follows["shared"]).dropna(), seed, above=0.0
-    )
+    sets = {kind: here[here["heads"] == kind] for kind in SETS}
+    follows = {kind: followed(some) for kind, some in sets.items()}
+    for kind, values in follows.items():
+        found |= estimate(f"amplify_{kind}_{name}", values, seed, RATE)
+    for kind, end in (("random", ""), ("matched", "_matched")):
+        more = (follows["target"] - follows[kind]).dropna()
+        found |= estimate(f"contrast_sufficiency{end}_{name}", more, seed, CHANGE, above=0.0)
+        found[f"amplify_among_{kind}_{name}"] = among(sets["target"], sets[kind], 1)
+    found[f"amplify_draws_{name}"] = float(sets["random"]["draw"].nunique())
+    more = (follows["target"] - follows["shared"]).dropna()
+    found |= estimate(f"contrast_hubs_{name}", more, seed, CHANGE, above=0.0)
     target = rows[rows["heads"] == "target"]
-    return found | best(
-        d, {factor: followed(part) for factor, part in target.groupby("factor")}, seed, above=-0.1
-    )
+    curve = {factor: followed(part) for factor, part in target.groupby("factor")}
+    return found | best(name, curve, seed, above=-0.1)

@@ -7,7 +7,15 @@ import pandas as pd
 from arbitration.dataset.sample import SOURCE
 from arbitration.models.encode import LAYOUTS
 from reproduction.measures.paths import SPANS
-from reproduction.numbers.estimates import DIRECTIONS, MARGINAL, estimate, extreme, paired, wide
+from reproduction.numbers.estimates import (
+    DIRECTIONS,
+    MARGINAL,
+    RATE,
+    estimate,
+    extreme,
+    paired,
+    wide,
+)
 
 WAYS = ("into", "out")
 
@@ -43,7 +51,7 @@ def summarise_meaning(table, answers, seed=0):
         for layout in LAYOUTS:
             own = answers[(answers["following"] == d) & (answers["layout"] == layout)]
             found |= {f"n_asked_{layout}_{d}": float(len(own))} | estimate(
-                f"follow_{layout}_{d}", own["outcome"] == "follow", seed
+                f"follow_{layout}_{d}", own["outcome"] == "follow", seed, RATE
             )
             rows = table[(table["following"] == d) & (table["layout"] == layout)]
             found[f"n_{layout}_{d}"] = float(rows["sample"].nunique())

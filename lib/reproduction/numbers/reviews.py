@@ -11,12 +11,18 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
+from arbitration.uncertainty import resamples
 from reproduction.measures.ability import FACTORS, KINDS
 from reproduction.numbers.estimates import (
+    CHANGE,
     DIRECTIONS,
+    RATE,
+    clusters,
+    count_groups,
     depth,
     drawn,
     estimate,
+    followed,
     paired,
     wide,
 )
@@ -103,12 +109,13 @@ def between(name, ones, others, seed=0, **rule):
     """
     if not (len(ones) and len(others)):
         return estimate(name, [], seed, **rule)
-    random = np.random.default_rng(seed)
-    means = [
-        np.append(np.mean(values), random.choice(np.asarray(values), (2000, len(values))).mean(1))
-        for values in (ones, others)
-    ]
-    return drawn(name, means[0] - means[1], **rule)
+    means = []
+    for number, values in enumerate((ones, others)):
+        counts = resamples(len(values), seed + number, clusters=clusters(values))
+        weights = np.vstack([np.ones(len(values)), counts])
+        means.append(weights @ np.asarray(values) / weights.sum(axis=1))
+    groups = min(map(count_groups, (ones, others)))
+    return drawn(name, means[0] - means[1], groups, **rule)
 
 
 def summarise_last(components, last, seed=0):
@@ -168,23 +175,28 @@ def summarise_ability(answers, reading, seed=0):
         here = answers[answers["following"] == d]
         found[f"n_able_{d}"] = float(here["sample"].nunique())
         right = defaultdict(lambda: none)
-        right |= {
-            key: (rows["outcome"] == "follow").groupby(rows["sample"]).mean()
-            for key, rows in here.groupby(["kind", "heads", "factor"])
-        }
+        right |= {key: followed(rows) for key, rows in here.groupby(["kind", "heads", "factor"])}
         for kind in KINDS:
-            found |= estimate(f"right_{kind}_original_{d}", right[kind, "original", 1.0], seed)
+            found |= estimate(
+                f"right_{kind}_original_{d}", right[kind, "original", 1.0], seed, RATE
+            )
         for factor in FACTORS:
             case, lost = CASES[factor], {}
             for kind in KINDS:
-                found |= estimate(f"right_{kind}_{case}_{d}", right[kind, "target", factor], seed)
                 found |= estimate(
-                    f"right_{kind}_{case}_{d}_random", right[kind, "random", factor], seed
+                    f"right_{kind}_{case}_{d}", right[kind, "target", factor], seed, RATE
+                )
+                found |= estimate(
+                    f"right_{kind}_{case}_{d}_random", right[kind, "random", factor], seed, RATE
                 )
                 lost[kind] = paired(right[kind, "original", 1.0], right[kind, "target", factor])
-            found |= estimate(f"spared_{case}_{d}", lost["alone"], seed, below=0.1)
+            found |= estimate(f"spared_{case}_{d}", lost["alone"], seed, CHANGE, below=0.1)
             found |= estimate(
-                f"special_{case}_{d}", paired(lost["conflict"], lost["alone"]), seed, above=0.0
+                f"special_{case}_{d}",
+                paired(lost["conflict"], lost["alone"]),
+                seed,
+                CHANGE,
+                above=0.0,
             )
             found |= estimate(f"loss_{case}_{d}", nats[d, factor], seed) | estimate(
                 f"loss_{case}_random", nats["random", factor], seed

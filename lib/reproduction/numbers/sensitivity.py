@@ -15,7 +15,9 @@ from arbitration.uncertainty import rank_correlation
 from reproduction.cohorts.failures import SOURCES, WEAKENED
 from reproduction.measures.heads import METHODS, PLACES
 from reproduction.numbers.estimates import (
+    CHANGE,
     DIRECTIONS,
+    RATE,
     among,
     best,
     estimate,
@@ -201,16 +203,16 @@ def _together(effects, blocking, d, seed):
         wide(effects, "effect", ["layer", "head"]).mean(),
     )
     if not len(turned):
-        return estimate(f"strongest_{d}", [], seed) | estimate(
-            f"contrast_several_{d}", [], seed, above=0.0
+        return estimate(f"strongest_{d}", [], seed, RATE) | estimate(
+            f"contrast_several_{d}", [], seed, CHANGE, above=0.0
         )
     alone = turned[
         max(turned.columns, key=lambda head: (turned[head].mean(), strength[head]))
     ].astype(float)
     rows = _set(blocking, "eq12", "other samples")
     lost = 1.0 - followed(rows[np.isclose(rows["share"].astype(float), SHARE)])
-    return estimate(f"strongest_{d}", alone, seed) | estimate(
-        f"contrast_several_{d}", (lost - alone).dropna(), seed, above=0.0
+    return estimate(f"strongest_{d}", alone, seed, RATE) | estimate(
+        f"contrast_several_{d}", (lost - alone).dropna(), seed, CHANGE, above=0.0
     )
 
 
@@ -241,27 +243,29 @@ def _set(rows, heads, ranked_on=None):
 
 
 def _blocking(rows, d, seed):
-    found = estimate(f"block_original_{d}", followed(_set(rows, "original")), seed)
+    found = estimate(f"block_original_{d}", followed(_set(rows, "original")), seed, RATE)
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
         here = scaled_at(rows, positions, share=SHARE)
         random = followed(_set(here, "random"))
-        found |= estimate(f"block_random_{d}{suffix}", random, seed)
+        found |= estimate(f"block_random_{d}{suffix}", random, seed, RATE)
         top = {method: followed(_set(here, method, "other samples")) for method in METHODS}
         for method, follows in top.items():
             matched = followed(_set(here, f"{method} matched"))
-            found |= estimate(f"block_{method}_{d}{suffix}", follows, seed)
-            found |= estimate(f"block_{method}_matched_{d}{suffix}", matched, seed)
+            found |= estimate(f"block_{method}_{d}{suffix}", follows, seed, RATE)
+            found |= estimate(f"block_{method}_matched_{d}{suffix}", matched, seed, RATE)
             found |= estimate(
                 f"drop_{method}_{d}{suffix}",
                 (followed(_set(rows, "original")) - follows).dropna(),
                 seed,
+                CHANGE,
                 above=PAPER_SIZE,
             )
             found |= estimate(
                 f"contrast_block_{method}_{d}{suffix}",
                 (matched - follows).dropna(),
                 seed,
+                CHANGE,
                 above=0.0,
             )
             found[f"among_{method}_{d}{suffix}"] = among(
@@ -274,6 +278,7 @@ def _blocking(rows, d, seed):
             f"contrast_block_methods_{d}{suffix}",
             (top["eq12"] - top["sensitivity"]).dropna(),
             seed,
+            CHANGE,
             above=0.0,
         )
     here = scaled_at(rows, "instruction", share=SHARE)
@@ -283,12 +288,12 @@ def _blocking(rows, d, seed):
         same = followed(_set(here, method, "same samples"))
         other = followed(_set(here, method, "other direction"))
         found[f"own_{method}_{d}"] = float(_set(here, f"{method} matched")["own"].mean())
-        found |= estimate(f"block_{method}_same_{d}", same, seed)
-        found |= estimate(f"block_{method}_other_{d}", other, seed)
+        found |= estimate(f"block_{method}_same_{d}", same, seed, RATE)
+        found |= estimate(f"block_{method}_other_{d}", other, seed, RATE)
         found |= estimate(
-            f"selection_{method}_{d}", (own - same).dropna(), seed, within=(-SAME, SAME)
+            f"selection_{method}_{d}", (own - same).dropna(), seed, CHANGE, within=(-SAME, SAME)
         )
-        found |= estimate(f"specific_{method}_{d}", (other - own).dropna(), seed, above=0.0)
+        found |= estimate(f"specific_{method}_{d}", (other - own).dropna(), seed, CHANGE, above=0.0)
     return found
 
 
@@ -297,16 +302,21 @@ def _amplification(rows, name, seed):
     for positions in PLACES:
         suffix = "" if positions == "instruction" else f"_{positions}"
         here = scaled_at(rows, positions, factor=FACTOR)
-        found |= estimate(f"amplify_random_{name}{suffix}", followed(_set(here, "random")), seed)
+        found |= estimate(
+            f"amplify_random_{name}{suffix}", followed(_set(here, "random")), seed, RATE
+        )
         for method in METHODS:
             follows = followed(_set(here, method, "other samples"))
             matched = followed(_set(here, f"{method} matched"))
-            found |= estimate(f"amplify_{method}_{name}{suffix}", follows, seed, above=PAPER_SIZE)
-            found |= estimate(f"amplify_{method}_matched_{name}{suffix}", matched, seed)
+            found |= estimate(
+                f"amplify_{method}_{name}{suffix}", follows, seed, RATE, above=PAPER_SIZE
+            )
+            found |= estimate(f"amplify_{method}_matched_{name}{suffix}", matched, seed, RATE)
             found |= estimate(
                 f"contrast_amplify_{method}_{name}{suffix}",
                 (follows - matched).dropna(),
                 seed,
+                CHANGE,
                 above=0.0,
             )
             found[f"amplify_among_{method}_{name}{suffix}"] = among(
@@ -315,7 +325,10 @@ def _amplification(rows, name, seed):
     here = scaled_at(rows, "instruction", factor=FACTOR)
     for method in METHODS:
         found |= estimate(
-            f"amplify_{method}_other_{name}", followed(_set(here, method, "other direction")), seed
+            f"amplify_{method}_other_{name}",
+            followed(_set(here, method, "other direction")),
+            seed,
+            SHARE,
         )
     return found
 

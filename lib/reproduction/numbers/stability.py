@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 
 from arbitration.dataset.sample import SOURCE
+from arbitration.uncertainty import resamples
 from reproduction.numbers.estimates import (
     DIRECTIONS,
+    RATE,
     chosen,
+    clusters,
+    count_groups,
     drawn,
     estimate,
     extreme,
@@ -141,7 +145,7 @@ def _shift(one, other):
 
 
 def _middle(name, draws, **rule):
-    return drawn(name, np.append(draws.mean(), draws), **rule)
+    return drawn(name, np.append(draws.mean(), draws), None, **rule)
 
 
 def _correlation(one, other):
@@ -178,11 +182,12 @@ def summarise_whole(table, seed=0):
             }
             found |= chosen(f"whole_{name}_control", control, extreme(control), seed)
             means = _means(narrow, broad, seed)
-            found |= drawn(f"whole_corr_{name}", _correlation(*means), above=0.9)
-            found |= drawn(f"whole_shift_{name}", _shift(*means), within=NEAR)
+            groups = count_groups(narrow)
+            found |= drawn(f"whole_corr_{name}", _correlation(*means), groups, above=0.9)
+            found |= drawn(f"whole_shift_{name}", _shift(*means), groups, within=NEAR)
             at = extreme(narrow)
             alike = np.sign(narrow[at]) == np.sign(broad[at]) if len(narrow) else []
-            found |= estimate(f"whole_sign_{name}", alike, seed, above=0.9)
+            found |= estimate(f"whole_sign_{name}", alike, seed, RATE, above=0.9)
     return found
 
 
@@ -193,10 +198,6 @@ def _means(narrow, broad, seed):
     n = len(narrow)
     if not n:
         return [np.full((1 + DRAWS, values.shape[1]), math.nan) for values in (narrow, broad)]
-    weights = (
-        np.vstack(
-            [np.ones(n), np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)]
-        )
-        / n
-    )
+    weights = np.vstack([np.ones(n), resamples(n, seed, DRAWS, clusters(narrow))])
+    weights = weights / weights.sum(axis=1, keepdims=True)
     return [weights @ values.to_numpy() for values in (narrow, broad)]

@@ -142,5 +142,7 @@ def content_of(prompt, borrowed=None, dictionaries: Mapping | None = None) -> st
 
 
 def _bare(sample: Sample) -> Sample:
-    """A sample without where its picture lies and which dictionary lies beside its set."""
-    return replace(sample, image="", dictionary="")
+    """A sample without where its picture lies, which dictionary lies beside its set, and what its
+    wording is called.
+    """
+    return replace(sample, image="", dictionary="", wording_vision="", wording_text="")

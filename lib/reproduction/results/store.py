@@ -64,8 +64,9 @@ def collect(
     Returns
     -------
     DataFrame
-        With the column image: which picture the sample shows (`origin.picture_of`), so that samples
-        of one picture can be resampled together.
+        With the columns image, which picture the sample shows (`origin.picture_of`), and wording,
+        which sentence its instruction is (`Prompt.wording`), so that samples of one picture or one
+        wording can be resampled together.
 
     Raises
     ------
@@ -136,7 +137,10 @@ def _gathered(
         told = f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}"
         tqdm.write(f"{told}: {'; '.join(reasons)}")
     kept = [(prompt, path) for prompt, path in parts if prompt.id not in dropped]
-    tables = [read_table(path).assign(image=picture_of(prompt.sample)) for prompt, path in kept]
+    tables = [
+        read_table(path).assign(image=picture_of(prompt.sample), wording=prompt.wording)
+        for prompt, path in kept
+    ]
     return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
 
 
