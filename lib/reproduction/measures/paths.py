@@ -10,7 +10,7 @@ from arbitration.engine import generation
 from arbitration.engine.sweep import knockout_tables
 from arbitration.equations.knockout import Pathway
 from arbitration.models.prompt import identity
-from reproduction.measures.answers import outcome_of
+from reproduction.measures.answers import add_outcomes
 from reproduction.measures.readings import WIDENED, widen
 
 
@@ -32,7 +32,7 @@ def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.D
     -------
     DataFrame
         blocked ("none", "instruction→last", the instructed modality's own path, "random→last" with
-        as many random sources as the instruction has tokens), answer, outcome.
+        as many random sources as the instruction has tokens), answer, outcome, ambiguous.
     """
     own = SOURCE[prompt.following]
     cases = {
@@ -46,9 +46,8 @@ def measure_paths(subject, prompt, dictionary, layers: range, seed: int) -> pd.D
         **identity(subject, prompt),
         "blocked": list(cases),
         "answer": answers,
-        "outcome": [outcome_of(answer, prompt, dictionary) for answer in answers],
     }
-    return pd.DataFrame(columns)
+    return add_outcomes(pd.DataFrame(columns), prompt, dictionary)
 
 
 def sweep_into(
