@@ -435,6 +435,7 @@ def measured(applied):
     answers = rows(
         lambda following, sample: {
             "outcome": "follow" if sample != "s0" else "other",
+            "ambiguous": sample == "s0" and following == "text",
             "first": "competitor" if sample == "s1" else "other",
         },
         following=DIRECTIONS,

@@ -1,16 +1,19 @@
 """What counts as following (§4.2.2), and which samples are kept (§2)."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
 import tiny
 from arbitration import dataset
-from arbitration.dataset import entities
+from arbitration.dataset import entities, outcomes
 from arbitration.engine import generation
 from arbitration.equations import metrics
 from arbitration.models import altered, encode
 from reproduction.cohorts import answered, failures
 from reproduction.measures import answers
+from reproduction.numbers import summarise_answers
 from reproduction.results import store
 
 
@@ -18,6 +21,32 @@ def test_mfr():
     assert metrics.mfr(["follow", "competitor", "other", "follow"]) == 0.5
     with pytest.raises(ValueError, match="undefined"):
         metrics.mfr([])
+
+
+def test_answers_are_judged_with_the_question_and_the_ambiguous_counted():
+    """*A red car* gives red only where the question is of a car; *dark red* gives nothing, and one
+    that names neither is not ambiguous.
+    """
+    sample = dataset.Sample("s", "all", "", "", "What color is the car?", "", "red", "blue", "", "")
+    dictionary = entities.EntityDictionary(
+        {entities.AS_WRITTEN: {"red": {"en": ["red"]}, "blue": {"en": ["blue"]}}}
+    )
+    table = pd.DataFrame({"answer": ["a red car", "dark red", "green", "blue cars"]})
+    tables = []
+    for way, expected in (
+        ("vision", ["follow", "other", "other", "competitor"]),
+        ("text", ["competitor", "other", "other", "follow"]),
+    ):
+        judged = answers.add_outcomes(
+            table, SimpleNamespace(sample=sample, following=way), dictionary
+        )
+        assert list(judged["outcome"]) == expected
+        assert list(judged["ambiguous"]) == [False, True, False, False]
+        tables.append(judged.assign(sample=list("abcd"), following=way, first="other"))
+    tables[1]["ambiguous"] = False
+    coverage = pd.DataFrame({"forms": [1], "ids": [1], "fallback": [False]})
+    found = summarise_answers(pd.concat(tables), coverage)
+    assert (found["ambiguous_vision"], found["ambiguous_text"]) == (1.0, 0.0)
 
 
 def test_filtered_keeps_order_and_direction():
@@ -112,15 +141,12 @@ def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
         return prompt
 
     def judged(answer, prompt, dictionary):
-        return (
-            "competitor"
-            if share_of.get(id(prompt), 0.0) >= turns_at[prompt.sample.id]
-            else "follow"
-        )
+        turned = share_of.get(id(prompt), 0.0) >= turns_at[prompt.sample.id]
+        return outcomes.Judgement("competitor" if turned else "follow", ambiguous=False)
 
     monkeypatch.setattr(altered, "weaken", weaken)
     monkeypatch.setattr(generation, "first_answer", lambda *a: ("", 0))
-    monkeypatch.setattr(answers, "outcome_of", judged)
+    monkeypatch.setattr(answers, "judge_answer", judged)
     found = failures.find_failures(subject, samples, "text", 3, dictionary)
     assert [(p.sample.id, share) for p, share in found] == [
         (samples[1].id, 0.0),

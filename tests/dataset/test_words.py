@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from arbitration.dataset import Sample, entities, own, words
+from arbitration.dataset import Sample, entities, outcomes, own, words
 from conftest import SHARED
 
 #: Letters and marks of six scripts, and what stands inside or beside an answer.
@@ -65,7 +65,7 @@ EXTRAS = (
     ],
 )
 def test_outcome(answer, expected):
-    assert words.outcome(answer, ("three", "3"), ("two", "couple")) == expected
+    assert outcomes.outcome(answer, ("three", "3"), ("two", "couple")) == expected
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_number_words(digits, spelt):
     ],
 )
 def test_what_no_judge_could_tell_apart_is_refused(pair, said):
-    assert said in words.find_pair_fault(*pair) and said
+    assert said in outcomes.find_pair_fault(*pair) and said
 
 
 def drawn_answers(draw: random.Random, script: str) -> tuple[str, str]:
@@ -188,7 +188,7 @@ def test_what_the_check_accepts_the_judge_recognises(script):
     draw, accepted = random.Random(script), 0
     for _ in range(3000):
         vision, text = drawn_answers(draw, script)
-        fault = words.find_pair_fault(vision, text)
+        fault = outcomes.find_pair_fault(vision, text)
         record = {
             "question": "q",
             "context": "c",
@@ -220,10 +220,10 @@ def test_what_the_check_accepts_the_judge_recognises(script):
                 f" {vision}.",
                 f"{vision}\n",
             ):
-                assert words.outcome(written, *forms) == "follow", (written, forms)
-            assert words.outcome(text, *forms) == "competitor", (text, forms)
-            assert words.outcome(f"{text}!", *forms[::-1]) == "follow", (text, forms)
-            assert words.outcome("", *forms) == words.outcome(" ?", *forms) == "other"
+                assert outcomes.outcome(written, *forms) == "follow", (written, forms)
+            assert outcomes.outcome(text, *forms) == "competitor", (text, forms)
+            assert outcomes.outcome(f"{text}!", *forms[::-1]) == "follow", (text, forms)
+            assert outcomes.outcome("", *forms) == outcomes.outcome(" ?", *forms) == "other"
     assert accepted > 1500, "a check that refused everything would pass"
 
 
@@ -234,8 +234,8 @@ def test_the_answers_that_failed_elsewhere():
     )
     for record in map(json.loads, lines):
         pair = record["answer_vision"], record["answer_text"]
-        assert words.find_pair_fault(*pair) is None
-        assert [words.outcome(given, pair[:1], pair[1:]) for given in (*pair, "")] == [
+        assert outcomes.find_pair_fault(*pair) is None
+        assert [outcomes.outcome(given, pair[:1], pair[1:]) for given in (*pair, "")] == [
             "follow",
             "competitor",
             "other",

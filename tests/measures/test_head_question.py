@@ -13,6 +13,7 @@ import torch
 import tiny
 from arbitration import Head, scale_heads, uncertainty
 from arbitration.dataset import entities
+from arbitration.dataset.outcomes import Judgement
 from arbitration.engine import generation
 from arbitration.engine.plain import decision, next_token_logits
 from arbitration.equations import attribution, heads, sensitivity
@@ -350,9 +351,10 @@ def test_failures_are_the_mildest_that_give_the_competitor_s_answer(tmp_path, mo
 
     def judged(answer, prompt, dictionary):
         asked.append(prompt.sample.id)
-        return outcomes[prompt.sample.id][asked.count(prompt.sample.id) - 1]
+        outcome = outcomes[prompt.sample.id][asked.count(prompt.sample.id) - 1]
+        return Judgement(outcome, ambiguous=False)
 
-    monkeypatch.setattr(answers, "outcome_of", judged)
+    monkeypatch.setattr(answers, "judge_answer", judged)
     found, tried = failures.seek_failures(
         subject, samples, "text", failures.WEAKENED, 3, tiny_dictionary()
     )

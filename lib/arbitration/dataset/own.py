@@ -35,9 +35,9 @@ from pathlib import Path
 import pyarrow.parquet
 
 from arbitration.dataset.faults import refuse, text_faults
+from arbitration.dataset.outcomes import find_pair_fault
 from arbitration.dataset.pictures import find_fault
 from arbitration.dataset.sample import PAPER_INSTRUCTION, WHOLE, Sample
-from arbitration.dataset.words import find_pair_fault
 
 #: What would be right, for messages.
 FIELDS = {

@@ -1,8 +1,8 @@
-"""Words of answers: what counts as the same, and which of two answers is given. The check of a set
-and the judge of an answer both ask here.
+"""Words of answers: what counts as the same, and where one stands in a text. Which of two answers
+is given: `outcomes`.
 
-An answer names a form if the form's words stand in it as whole words, next to each other. What is a
-word:
+A text names a form if the form's words stand in it as whole words, next to each other (`names`).
+What is a word:
 
 * Case, composition (é in one code point or two), width, and the way of writing a digit do not
   count; whole numbers below 100 count as spelt out.
@@ -15,14 +15,12 @@ word:
   红色的.
 * Other punctuation separates words and is dropped, and so is a leading English article with
   something behind it.
-
-Where one answer's words hold the other's, the longer one is meant: *hot dog* does not name *dog*,
-nor 50% the plain 50.
 """
 
+import operator
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -39,20 +37,33 @@ SPACELESS = (
     "MYANMAR ",
     "TIBETAN ",
 )
-_ONES = (
+#: What punctuation ends, the weaker first: a clause, a sentence or what is like one, a question.
+ENDS = {",": ",/&、،|", ".": ".!;:()[]{}\n…。", "?": "?؟"}
+ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen "
     "eighteen nineteen"
 ).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text, and whether a hyphen or a sign joins it to the one before."""
+    """A word of a text.
+
+    Attributes
+    ----------
+    text : str
+    joined : bool
+        Whether a hyphen or a sign joins it to the word before.
+    end : str
+        What punctuation behind it ends: nothing (``""``), a clause (``","``), a sentence or what
+        is like one (``"."``), a question (``"?"``).
+    """
 
     text: str
     joined: bool = False
+    end: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -70,7 +81,7 @@ def normalised(text: str) -> str:
     >>> normalised("The 2 Dogs!"), normalised("T-shirt")
     ('two dogs', 't shirt')
     """
-    return " ".join(word.text for word in _without_article(find_words(text)))
+    return " ".join(word.text for word in without_article(find_words(text)))
 
 
 def names(text: str, form: str) -> bool:
@@ -81,52 +92,8 @@ def names(text: str, form: str) -> bool:
     >>> names("It is a red car.", "red"), names("twenty-two", "two"), names("-5", "5")
     (True, False, False)
     """
-    return bool(_places(find_words(text), form))
-
-
-def outcome(answer: str, forms_followed: Iterable[str], forms_competitor: Iterable[str]) -> str:
-    """Which answer was given: ``follow``, ``competitor``, or ``other`` for neither (or both).
-
-    Parameters
-    ----------
-    answer : str
-        As generated.
-    forms_followed, forms_competitor : iterable of str
-        Surface forms of the compliant answer and of its competitor. One that stands inside a longer
-        one of the other side is not meant.
-
-    Examples
-    --------
-    >>> outcome("A hot dog.", ["hot dog"], ["dog"]), outcome("a dog", ["hot dog"], ["dog"])
-    ('follow', 'competitor')
-    >>> outcome("red or blue", ["red"], ["blue"])
-    'other'
-    """
-    given = find_words(answer)
-    followed = {place for form in forms_followed for place in _places(given, form)}
-    competing = {place for form in forms_competitor for place in _places(given, form)}
-    followed, competing = _outside(followed, competing), _outside(competing, followed)
-    if bool(followed) == bool(competing):
-        return "other"
-    return "follow" if followed else "competitor"
-
-
-def find_pair_fault(answer: str, other: str) -> str | None:
-    """Why two answers make no conflict whose outcome can be judged, or None; what is accepted,
-    `outcome` recognises.
-    """
-    for one in (answer, other):
-        if not find_words(one):
-            return f"{one!r} has no word to recognise in an answer"
-    if normalised(answer) == normalised(other):
-        return f"{answer!r} and {other!r} are the same answer; a conflict needs two"
-    found = outcome(answer, [answer], [other]), outcome(other, [answer], [other])
-    if found != ("follow", "competitor"):
-        return (
-            f"{answer!r} and {other!r} cannot be told apart in an answer; a conflict needs two "
-            f"that can"
-        )
-    return None
+    words = find_words(text)
+    return any(is_free(words, place) for place in find_places(words, [form]))
 
 
 def number_words(text: str) -> str:
@@ -140,40 +107,47 @@ def number_words(text: str) -> str:
     return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
 
 
-def _places(words: Sequence[Word], form: str) -> set[tuple[int, int]]:
-    """Where a form stands in a text, with and without its article: (first word, behind the last);
-    no hyphen or sign joins its ends.
+def find_places(
+    words: Sequence[Word],
+    forms: Iterable[str],
+    alike: Callable[[str, str], bool] = operator.eq,
+) -> set[tuple[int, int]]:
+    """Where one of some forms stands in a text, with or without its article, joined to its
+    neighbours or not: (first word, behind the last).
+
+    Parameters
+    ----------
+    alike : function
+        Whether the last word of a place is that of the form.
     """
-    ends = [not word.joined for word in words] + [True]
-    spoken = [word.text for word in words]
     found = set()
-    for wanted in (find_words(form), _without_article(find_words(form))):
-        texts = [word.text for word in wanted]
-        starts = range(len(spoken) - len(texts) + 1) if texts else ()
-        places = (
-            (start, start + len(texts))
-            for start in starts
-            if spoken[start : start + len(texts)] == texts
-        )
-        found |= {(start, end) for start, end in places if ends[start] and ends[end]}
+    for form in forms:
+        for wanted in (find_words(form), without_article(find_words(form))):
+            *first, last = [word.text for word in wanted] or [""]
+            for end in range(len(wanted), len(words) + 1) if wanted else ():
+                start = end - len(wanted)
+                texts = [word.text for word in words[start:end]]
+                if texts[:-1] == first and alike(texts[-1], last):
+                    found.add((start, end))
     return found
 
 
-def _outside(places: set[tuple[int, int]], others: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """The places that do not lie inside a longer one of the others."""
-
-    def inside(start: int, end: int) -> bool:
-        return any(
-            low <= start and end <= high and end - start < high - low for low, high in others
-        )
-
-    return {place for place in places if not inside(*place)}
+def is_free(words: Sequence[Word], place: tuple[int, int]) -> bool:
+    """Whether no hyphen or sign joins the ends of a place to its neighbours."""
+    ends = [not word.joined for word in words] + [True]
+    return ends[place[0]] and ends[place[1]]
 
 
-def _without_article(words: Sequence[Word]) -> Sequence[Word]:
+def without_article(words: Sequence[Word]) -> Sequence[Word]:
+    """The words without a leading article that has something behind it."""
     if len(words) > 1 and words[0].text in ARTICLES and not words[1].joined:
         return words[1:]
     return words
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a number, spelt out or in digits."""
+    return word in ONES or word in TENS or word[:1].isdecimal()
 
 
 def _folded(text: str) -> str:
@@ -223,13 +197,23 @@ def _scanned(text: str) -> list[Word]:
             if char == "-" and not joined and behind.isdecimal():
                 words.append(Word(char))
                 joined = True
+            elif char == "-" and not joined:
+                _end_last(words, ".")
         elif char in "+#" and (_is_letter(before) or before == char == "+"):
             words.append(Word(char, joined=True))
             joined = _is_letter(behind)
         elif attached and not (char == "+" and behind.isdecimal()):  # +5 is 5
             words.append(Word(char, joined))
             joined = False
+        else:
+            _end_last(words, next((end for end, chars in ENDS.items() if char in chars), ""))
     return words
+
+
+def _end_last(words: list[Word], end: str) -> None:
+    """Note punctuation at the last word, unless stronger stands there."""
+    if words and end > words[-1].end:
+        words[-1] = replace(words[-1], end=end)
 
 
 def _is_letter(char: str) -> bool:
@@ -254,15 +238,15 @@ def _spelt_out(words: list[Word]) -> Iterator[Word]:
     for word, behind in zip(words, [*words[1:], Word("")]):
         alone = not word.joined and not behind.joined
         if alone and re.fullmatch("[1-9]?[0-9]", word.text):
-            first, *rest = _spelt(int(word.text)).split("-")
-            yield Word(first)
-            yield from (Word(part, joined=True) for part in rest)
+            *tens, last = _spelt(int(word.text)).split("-")
+            yield from (Word(part) for part in tens)
+            yield Word(last, joined=bool(tens), end=word.end)
         else:
             yield word
 
 
 def _spelt(number: int) -> str:
     if number < 20:
-        return _ONES[number]
+        return ONES[number]
     tens, ones = divmod(number, 10)
-    return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
+    return TENS[tens - 2] + (f"-{ONES[ones]}" if ones else "")

@@ -179,7 +179,7 @@ def mfr(outcomes) -> float:
     Parameters
     ----------
     outcomes : iterable of str
-        ``follow``, ``competitor`` or ``other`` of each answer (`words.outcome`).
+        ``follow``, ``competitor`` or ``other`` of each answer (`outcomes.outcome`).
 
     Raises
     ------

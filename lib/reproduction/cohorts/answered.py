@@ -121,8 +121,9 @@ def ask_samples(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, sample, following, task, split, answer, outcome, kept (it follows), first (which
-        answer the most likely first token begins: follow, competitor, or other), y_p, y_c, spelling
+        model, sample, following, task, split, answer, outcome, ambiguous (it is other, though a
+        form of one of the two answers stands in it), kept (it follows), first (which answer the
+        most likely first token begins: follow, competitor, or other), y_p, y_c, spelling
         (`encode.SPELLINGS`), image (see `origin.picture_of`). Samples that `encode_decidable` drops
         are left out; how many, which and why is printed.
     """

@@ -3,28 +3,47 @@
 import pandas as pd
 import torch
 
-from arbitration.dataset import words
+from arbitration.dataset import outcomes
 from arbitration.engine import generation
 from arbitration.engine.plain import decision, next_token_logits
 from arbitration.models.prompt import identity
 
 
-def outcome_of(answer: str, prompt, dictionary) -> str:
-    """The outcome of an answer to a prompt, by the dictionary's surface forms of both answers."""
+def judge_answer(answer: str, prompt, dictionary) -> outcomes.Judgement:
+    """Which answer to a prompt was given, by the dictionary's surface forms of both answers and the
+    words of the question (`outcomes.judge_forms`).
+    """
     forms = dict(zip(("vision", "text"), dictionary.sample_forms(prompt.sample)))
-    return words.outcome(answer, forms.pop(prompt.following), *forms.values())
+    followed = forms.pop(prompt.following)
+    return outcomes.judge_forms(answer, followed, *forms.values(), prompt.sample.question)
+
+
+def outcome_of(answer: str, prompt, dictionary) -> str:
+    """The outcome of an answer to a prompt: follow, competitor, or other."""
+    return judge_answer(answer, prompt, dictionary).outcome
+
+
+def add_outcomes(table: pd.DataFrame, prompt, dictionary) -> pd.DataFrame:
+    """A table of answers to one prompt (column answer) with the columns outcome and ambiguous (it
+    is other, though a form of one of the two stands in the answer).
+    """
+    found = [judge_answer(answer, prompt, dictionary) for answer in table["answer"]]
+    return table.assign(
+        outcome=[one.outcome for one in found], ambiguous=[one.ambiguous for one in found]
+    )
 
 
 def ask(subject, prompt, dictionary) -> pd.DataFrame:
     answer, token = generation.first_answer(subject, prompt)
-    outcome = outcome_of(answer, prompt, dictionary)
+    judged = judge_answer(answer, prompt, dictionary)
     record = {
         **identity(subject, prompt),
         "task": prompt.sample.task,
         "split": prompt.sample.split,
         "answer": answer,
-        "outcome": outcome,
-        "kept": outcome == "follow",
+        "outcome": judged.outcome,
+        "ambiguous": judged.ambiguous,
+        "kept": judged.outcome == "follow",
         "first": {prompt.y_p: "follow", prompt.y_c: "competitor"}.get(token, "other"),
         "y_p": prompt.y_p,
         "y_c": prompt.y_c,

@@ -22,7 +22,7 @@ from arbitration.equations.heads import (
     shared_heads,
 )
 from arbitration.models.prompt import identity
-from reproduction.measures.answers import outcome_of
+from reproduction.measures.answers import add_outcomes
 from reproduction.measures.heads import METHODS, positions_of
 
 #: The table of `scale_sets` where there is no prompt to ask: every column, no row (see
@@ -179,7 +179,7 @@ def scale_sets(
     -------
     DataFrame
         model, sample, following, setting, positions, heads ("original" for no change), ranked_on,
-        draw, share, count, own, factor, answer, outcome.
+        draw, share, count, own, factor, answer, outcome, ambiguous.
     """
     sets = list(sets)
     unchanged = {"heads": "original", "ranked_on": "", "draw": 0, "share": 0.0, "count": 0}
@@ -205,7 +205,7 @@ def scale_sets(
     )
     names = {**identity(subject, prompt), "setting": setting, "positions": positions}
     table = pd.DataFrame([names | row for row in rows]).assign(answer=answers)
-    return table.assign(outcome=[outcome_of(answer, prompt, dictionary) for answer in answers])
+    return add_outcomes(table, prompt, dictionary)
 
 
 def scale_paper_sets(

@@ -11,7 +11,7 @@ from arbitration.engine import generation
 from arbitration.engine.sweep import knockout_tables
 from arbitration.equations.knockout import Pathway
 from arbitration.models.prompt import identity
-from reproduction.measures.answers import outcome_of
+from reproduction.measures.answers import add_outcomes
 from reproduction.measures.readings import WIDENED, widen
 
 
@@ -92,7 +92,7 @@ def measure_paths(subject, prompt, dictionary, places: dict, seed: int) -> pd.Da
     DataFrame
         place, layers ("21–26"), blocked ("none", "instruction→last", the instructed modality's own
         path, "random→last" with random sources that close as many edges as the instruction),
-        answer, outcome.
+        answer, outcome, ambiguous.
     """
     tables = []
     for place, layers in places.items():
@@ -117,9 +117,8 @@ def _measure_place(subject, prompt, dictionary, layers: range, seed: int) -> pd.
         **identity(subject, prompt),
         "blocked": list(cases),
         "answer": answers,
-        "outcome": [outcome_of(answer, prompt, dictionary) for answer in answers],
     }
-    return pd.DataFrame(columns)
+    return add_outcomes(pd.DataFrame(columns), prompt, dictionary)
 
 
 def sweep_into(

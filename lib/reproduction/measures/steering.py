@@ -15,7 +15,7 @@ from arbitration.engine import generation
 from arbitration.equations.heads import gain_table
 from arbitration.models.prompt import identity
 from reproduction.measures import beliefs
-from reproduction.measures.answers import outcome_of
+from reproduction.measures.answers import add_outcomes
 from reproduction.measures.head_sets import Case, list_settings
 
 #: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's
@@ -74,7 +74,7 @@ def measure_effects(
     DataFrame
         One row per set and factor: model, sample, following, heads ("none", "eq12", "sensitivity",
         and with " matched" the random ones), draw, factor, count, lead (ln P(y_p) − ln P(y_c) at
-        the first answer token, nats), answer, outcome.
+        the first answer token, nats), answer, outcome, ambiguous.
 
     Raises
     ------
@@ -106,4 +106,4 @@ def measure_effects(
         leads.append(lead)
     table = pd.DataFrame([identity(subject, prompt) | row for row in rows])
     table = table.assign(lead=torch.cat(leads).double().numpy(), answer=answers)
-    return table.assign(outcome=[outcome_of(answer, prompt, dictionary) for answer in answers])
+    return add_outcomes(table, prompt, dictionary)

@@ -16,9 +16,10 @@ def summarise_answers(answers, coverage, seed=0):
     Parameters
     ----------
     answers : DataFrame
-        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``), and
-        first, the same of the first token alone: ``first_<d>`` is the share in which the most
-        likely first token is y_p or y_c.
+        One row per prompt: sample, following, outcome (``follow``, ``competitor``, ``other``),
+        ambiguous (other, though a form of one of the two stands in the answer: ``ambiguous_<d>`` is
+        their number), and first, the same of the first token alone: ``first_<d>`` is the share in
+        which the most likely first token is y_p or y_c.
     coverage : DataFrame
         From `EntityDictionary.coverage`: one row per sample and answer.
     """
@@ -37,6 +38,7 @@ def summarise_answers(answers, coverage, seed=0):
         found |= estimate(
             f"first_{d}", rows.set_index(per_sample(rows))["first"] != "other", seed, RATE
         )
+        found[f"ambiguous_{d}"] = float(rows["ambiguous"].sum())
         found[f"kept_{d}"] = float((rows["outcome"] == "follow").sum())
     return found
 
