@@ -86,7 +86,7 @@ def main(
     from arbitration.models import embedded
 
     try:
-        runs = plan([], given.model or list(embedded.NAMES), {}, folder, full_parameters(folder))
+        runs = plan([], given.model or list(embedded.BOOK), {}, folder, full_parameters(folder))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -317,7 +317,7 @@ def requested_runs(given: argparse.Namespace) -> list[Run]:
 
     full = full_parameters() if given.full else None
     return plan(
-        given.notebook, given.model or list(embedded.NAMES), dict(given.parameter), full=full
+        given.notebook, given.model or list(embedded.BOOK), dict(given.parameter), full=full
     )
 
 

@@ -108,10 +108,10 @@ def abilities(model, processor, n: int = 128, seed: int = 0) -> pd.DataFrame:
 
 
 def main():
-    from arbitration.models.embedded import NAMES, build_embedded
+    from arbitration.models.embedded import TRAINED, build_embedded
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="+", choices=NAMES)
+    parser.add_argument("models", nargs="+", choices=TRAINED)
     parser.add_argument("--n", type=int, default=128, help="examples per ability and modality")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -17,7 +17,7 @@ from arbitration import Pathway, head_attribution, head_sensitivity, knockout_sw
 from arbitration.checks import conformance, suite
 from arbitration.engine import plan
 from arbitration.equations import heads, knockout
-from arbitration.equations.trace import hooks
+from arbitration.equations.hooks import hooks
 from arbitration.models.subject import Subject
 
 every_architecture = pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, *tiny.FURTHER])

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from arbitration import STANDARD_PATHWAYS, LayerWindow, dataset, knockout_sweep, load
+from arbitration.equations.hooks import hooks
 from arbitration.equations.metrics import nssd
-from arbitration.equations.trace import hooks
 from arbitration.models import embedded
 
 
@@ -31,6 +31,10 @@ def full_passes(subject, prompt, inputs, closed) -> torch.Tensor:
     """Log-probabilities of y_p and y_c, (n, 2), with each (pathway, layers) of `closed`."""
     length = prompt.groups.length
     causal = torch.ones(length, length, dtype=torch.bool).tril()
+    if subject.name == "smol-masked":
+        asked = prompt.groups.instruction.max() + 1
+        for cue in (prompt.groups.vision, prompt.groups.context):
+            causal[asked:, cue] = False
     masks = []
     for pathway, _ in closed:
         source, target = pathway.edges(prompt)

@@ -214,6 +214,7 @@ def test_sensitivity_sums_products_that_are_not_rounded():
         n_layers=1,
         n_heads=2,
         output_projection=lambda layer: model.o_proj,
+        closed=(),
     )
     groups = SimpleNamespace(length=3, positions={"instruction": torch.tensor([0, 2])}.__getitem__)
     prompt = SimpleNamespace(inputs={"heads": spoken}, groups=groups, y_p=0, y_c=1)
@@ -241,8 +242,8 @@ def sweep(monkeypatch, planted, allowed=None):
         monkeypatch.setattr(
             resume,
             "last_rows",
-            lambda prompts, pathways, numbered, depth: honest(
-                prompts, pathways, [(n, range(w.start, w.start)) for n, w in numbered], depth
+            lambda subject, prompts, pathways, numbered: honest(
+                subject, prompts, pathways, [(n, range(w.start, w.start)) for n, w in numbered]
             ),
         )
     if allowed is not None:

@@ -21,8 +21,8 @@ from arbitration import (
 )
 from arbitration.engine import plan, resume
 from arbitration.engine.plain import check_bites, next_token_logits
+from arbitration.equations.hooks import hooks
 from arbitration.equations.knockout import count_edges, draw_sources
-from arbitration.equations.trace import hooks
 from arbitration.models import embedded
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)

@@ -11,8 +11,8 @@ from arbitration.engine.clean import clean_pass
 from arbitration.engine.plain import next_token_logits
 from arbitration.equations import attribution, heads
 from arbitration.equations.attribution import head_increments
+from arbitration.equations.hooks import hooks
 from arbitration.equations.lens import phi
-from arbitration.equations.trace import hooks
 from reproduction import measures
 from reproduction.measures.head_sets import Case
 

@@ -12,8 +12,8 @@ import tiny
 from arbitration import Head, head_sensitivity, scale_heads, trace
 from arbitration.equations.attribution import head_writes
 from arbitration.equations.heads import ranking, share_count, shared_heads
+from arbitration.equations.hooks import hooks
 from arbitration.equations.sensitivity import decision_margin, frozen, gain_gradients
-from arbitration.equations.trace import hooks
 from arbitration.models import altered
 
 #: A power of two: factors of heads are float32 numbers, and 1 ± this is one.
@@ -162,6 +162,7 @@ def test_by_hand():
         n_layers=1,
         n_heads=2,
         output_projection=lambda layer: model.o_proj,
+        closed=(),
     )
     spoken = torch.tensor([[[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]], dtype=model.dtype)
     groups = SimpleNamespace(length=3, positions={"instruction": torch.tensor([0, 2])}.__getitem__)

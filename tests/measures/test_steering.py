@@ -17,7 +17,7 @@ from arbitration.dataset import entities
 from arbitration.dataset.own import own_conflict
 from arbitration.engine.plain import next_token_logits
 from arbitration.equations import heads
-from arbitration.equations.trace import hooks
+from arbitration.equations.hooks import hooks
 from reproduction import figures, measures, numbers
 from reproduction.cohorts import strangers
 from reproduction.measures import steering

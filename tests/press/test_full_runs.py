@@ -273,7 +273,7 @@ def test_recorded_numbers_are_judged_by_today_s_rule():
     assert judged["less_low"] == -0.3 and judged["none"] is None
 
 
-@pytest.mark.parametrize("model", embedded.NAMES)
+@pytest.mark.parametrize("model", embedded.BOOK)
 def test_every_verdict_has_its_recorded_full_run(model):
     """The records that are kept were made with today's full parameters, and hold all that the page
     asks of them.

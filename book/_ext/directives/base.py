@@ -19,7 +19,8 @@ ONLY = {"only": unchanged_required}
 
 def heading(model: str) -> str:
     """A model's name above its column."""
-    return f"{model} (planted)" if model == "smol-relay" else model
+    kinds = {"smol-relay": "planted", "smol-masked": "mask on"}
+    return f"{model} ({kinds[model]})" if model in kinds else model
 
 
 def glued(model: str, notebook: str, key: str, form: str) -> str:
@@ -36,8 +37,8 @@ class Directive(SphinxDirective):
     """A directive of this book."""
 
     def models(self) -> list[str]:
-        """The models whose numbers are shown: those of the option, or the embedded ones."""
-        return listed(self.options["models"]) if "models" in self.options else list(embedded.NAMES)
+        """The models whose numbers are shown: those of the option, or those of the book."""
+        return listed(self.options["models"]) if "models" in self.options else list(embedded.BOOK)
 
     def executed(self, model: str) -> Path:
         """The folder of a model's executed notebooks, tables and figures."""

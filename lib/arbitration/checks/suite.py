@@ -18,9 +18,10 @@ from arbitration.engine.plain import blocked_plain, check_bites, log_softmax, ne
 from arbitration.engine.sweep import knockout_sweep
 from arbitration.equations.attribution import head_attribution, head_writes
 from arbitration.equations.heads import Head, gain_table, scale_heads
-from arbitration.equations.knockout import Pathway, knockout
+from arbitration.equations.hooks import hooks
+from arbitration.equations.knockout import Pathway, knockout, standing
 from arbitration.equations.lens import final_norm, logits
-from arbitration.equations.trace import hooks, precision, trace, widened
+from arbitration.equations.trace import precision, trace, widened
 from arbitration.models.prompt import BASE_GROUPS, NoDecision
 
 NEW_TOKENS = 4
@@ -268,7 +269,7 @@ def generation(subject, prompt) -> str:
         ),
         "a layer's heads blocked": lambda: scale_heads(subject, chosen, 0.0, generated=True),
     }.items():
-        with changed():
+        with standing(subject, prompt), changed():
             options = {
                 "max_new_tokens": NEW_TOKENS,
                 "min_new_tokens": NEW_TOKENS,
@@ -279,7 +280,7 @@ def generation(subject, prompt) -> str:
                 **prompt.inputs, **options, return_dict_in_generate=True, output_logits=True
             )
             ids = written.sequences[:, prompt.groups.length : prompt.groups.length + NEW_TOKENS - 1]
-        with changed():
+        with standing(subject, prompt), changed():
             whole = subject.model(
                 **_continued(prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS
             ).logits[0]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from arbitration.equations.trace import hooks
+from arbitration.equations.hooks import hooks
+from arbitration.equations.knockout import standing
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def clean_pass(subject, prompt, new_tokens: int = 0) -> Clean:
         outputs.append(out[0] if isinstance(out, tuple) else out)
 
     with (
+        standing(subject, prompt),
         hooks(layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in subject.layers),
         hooks(
             layer.register_forward_hook(keep_output)

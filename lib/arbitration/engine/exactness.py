@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_map
 from tqdm.auto import tqdm
 
 from arbitration.engine.plain import blocked_plain, log_softmax, next_token_logits
+from arbitration.equations.hooks import hooks
 from arbitration.equations.knockout import Pathway, knockout
-from arbitration.equations.trace import hooks
 
 #: Nats by which two ways to the same log-probability may differ by rounding, in the dtypes that
 #: keep it small.

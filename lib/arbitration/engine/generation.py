@@ -7,7 +7,7 @@ from arbitration.engine import resume
 from arbitration.engine.plain import decision, next_token_logits
 from arbitration.engine.plan import Variant, closing
 from arbitration.equations.heads import scale_heads_by
-from arbitration.equations.knockout import knockout
+from arbitration.equations.knockout import knockout, standing
 
 
 def answers(
@@ -177,7 +177,8 @@ def _generated(
         "pad_token_id": padding,
     }
     unchanged = torch.ones(subject.n_layers, subject.n_heads)
-    with scale_heads_by(subject, unchanged if gains is None else gains, positions, generated):
+    chosen = unchanged if gains is None else gains
+    with standing(subject, prompt), scale_heads_by(subject, chosen, positions, generated):
         out = subject.model.generate(
             **inputs, **options, return_dict_in_generate=True, output_logits=True
         )

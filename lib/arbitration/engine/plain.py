@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from arbitration.equations import metrics
-from arbitration.equations.knockout import Pathway, knockout
-from arbitration.equations.trace import hooks, widened
+from arbitration.equations.hooks import hooks
+from arbitration.equations.knockout import Pathway, knockout, standing, standing_edges
+from arbitration.equations.trace import widened
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def log_softmax(logits: Tensor) -> Tensor:
 @torch.no_grad()
 def next_token_logits(subject, prompt) -> Tensor:
     """Logits of the first answer token, (1, vocabulary), by one pass over the whole prompt."""
-    return subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0]
+    with standing(subject, prompt):
+        return subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0]
 
 
 def blocked_plain(
@@ -77,7 +79,7 @@ def blocked_plain(
 @torch.no_grad()
 def check_bites(subject, prompt, pathway: Pathway) -> None:
     """Prove that closing a pathway in every layer changes its target's attention outputs and
-    nothing before it.
+    nothing before it; and nothing at all where the model never has the pathway.
 
     Raises
     ------
@@ -96,6 +98,7 @@ def check_bites(subject, prompt, pathway: Pathway) -> None:
         # Both passes with an explicit mask: under sdpa, mask and causal flag may be served by
         # different kernels.
         with (
+            standing(subject, prompt),
             knockout(subject, prompt, pathways, layers),
             hooks(subject.attention(layer).register_forward_hook(record) for layer in layers),
         ):
@@ -105,12 +108,24 @@ def check_bites(subject, prompt, pathway: Pathway) -> None:
     moved = (attention_outputs([]) != attention_outputs([pathway])).any(-1).any(0)
     source, target = pathway.edges(prompt)
     sees = target[target >= source.min()]
-    if not moved[sees].any() or moved[: int(target.min())].any():
+    open_edges = _open_edges(subject, prompt, source, target)
+    if moved[sees].any() != open_edges or moved[: int(target.min())].any():
+        must = "change target rows and later ones only" if open_edges else "change nothing"
         why = (
             f"knockout of {pathway} in all layers of {subject.name} changed "
             f"{int(moved[sees].sum())} of {len(sees)} target rows"
-            f" and {int(moved[: int(target.min())].sum())} rows before them; it must "
-            f"change target rows and later ones only:"
+            f" and {int(moved[: int(target.min())].sum())} rows before them; it must {must}:"
             " the model ignores the attention mask that it is given"
         )
         raise RuntimeError(why)
+
+
+def _open_edges(subject, prompt, source: Tensor, target: Tensor) -> bool:
+    """Whether any edge is left to close between these positions: one that looks back, and that the
+    model has.
+    """
+    length = prompt.groups.length
+    seen = torch.ones(length, length, dtype=torch.bool).tril(-1)
+    for columns, rows, _ in standing_edges(subject, prompt):
+        seen[rows[:, None], columns[None, :]] = False
+    return bool(seen[target[:, None], source[None, :]].any())

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from arbitration.equations.knockout import Pathway, close_edges
+from arbitration.equations.knockout import Pathway, close_edges, standing_edges
 
 #: MiB that the variants of one pass may take, besides the weights and the clean pass. A processor's
 #: caches like less.
@@ -79,7 +79,8 @@ class Pack:
     joined : list of int
         How many are under way in each layer.
     masks : Tensor, (n_masks, 1, R, N)
-        True where a row may look: the causal mask, then one for each set of closed edges.
+        True where a row may look: what the model always sees (the causal mask, in most models),
+        then one for each set of closed edges.
     mask_of : list of (Tensor or None), (joined,)
         In each layer the mask of every variant under way; None where all are causal.
     factors : Tensor, optional, (n_variants, R, L, n_heads)
@@ -137,12 +138,12 @@ def _first_layer(subject, variant: Variant) -> int:
 def _pack(subject, variants, indices: list[int], first_row: int) -> Pack:
     chosen = [variants[index] for index in indices]
     length = chosen[0].prompt.groups.length
-    causal = torch.arange(length)[None, :] <= torch.arange(first_row, length)[:, None]
-    masks, number = [causal], {}
+    usual = _usual(subject, chosen[0].prompt, first_row)
+    masks, number = [usual], {}
     for variant in chosen:
         if variant.edges and id(variant.edges) not in number:
             number[id(variant.edges)] = len(masks)
-            masks.append(_closed(causal, variant.edges, first_row))
+            masks.append(_closed(usual, variant.edges, first_row))
     starts = [_first_layer(subject, variant) for variant in chosen]
     joined = _joined(starts, subject.n_layers)
     return Pack(
@@ -166,10 +167,19 @@ def _mask_of(variants: Sequence[Variant], layer: int, number: dict[int, int]) ->
     return torch.tensor(chosen) if any(chosen) else None
 
 
-def _closed(causal: Tensor, edges, first_row: int) -> Tensor:
-    mask = causal.clone()
+def _usual(subject, prompt, first_row: int) -> Tensor:
+    """What a prompt's rows from the first one on see without an intervention, (R, N): all earlier
+    tokens, less what the model never has.
+    """
+    length = prompt.groups.length
+    causal = torch.arange(length)[None, :] <= torch.arange(first_row, length)[:, None]
+    return _closed(causal, standing_edges(subject, prompt), first_row)
+
+
+def _closed(usual: Tensor, edges, first_row: int) -> Tensor:
+    mask = usual.clone()
     for source, target, _ in edges:
-        close_edges(mask, target - first_row, source, first_row)
+        close_edges(mask, target[target >= first_row] - first_row, source, first_row)
     return mask
 
 
@@ -196,8 +206,8 @@ class LastRows:
     joined : list of int
         How many variants are under way in each layer.
     masks : Tensor, (n_prompts, n_masks, P)
-        What the last row may see of the P earlier positions: all, then without each pathway's
-        source.
+        What the last row may see of the P earlier positions: what it always sees, then without each
+        pathway's source.
     mask_of : list of Tensor, (joined,)
         In each layer the mask of every variant under way.
     """
@@ -208,7 +218,7 @@ class LastRows:
 
 
 def last_rows(
-    prompts, pathways: Sequence[Pathway], numbered: Sequence[tuple[int, range]], n_layers: int
+    subject, prompts, pathways: Sequence[Pathway], numbered: Sequence[tuple[int, range]]
 ) -> LastRows:
     """Plan one pass for (number of the pathway, window) pairs, ordered by the window's first layer,
     in every prompt.
@@ -216,11 +226,13 @@ def last_rows(
     earlier = max(prompt.groups.length for prompt in prompts) - 1
     masks = torch.zeros(len(prompts), 1 + len(pathways), earlier, dtype=torch.bool)
     for own, prompt in zip(masks, prompts):
-        own[:, : prompt.groups.length - 1] = True
+        own[:, : prompt.groups.length - 1] = _usual(subject, prompt, prompt.groups.length - 1)[
+            0, :-1
+        ]
         for number, pathway in enumerate(pathways, 1):
             source = pathway.edges(prompt)[0]
             own[number, source[source < prompt.groups.length - 1]] = False
-    joined = _joined([window.start for _, window in numbered], n_layers)
+    joined = _joined([window.start for _, window in numbered], subject.n_layers)
     mask_of = []
     for layer, count in enumerate(joined):
         chosen = [1 + number if layer in window else 0 for number, window in numbered[:count]]

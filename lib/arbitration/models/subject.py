@@ -30,6 +30,10 @@ class Subject:
     chat : bool
         Whether it is prompted by its chat template; the embedded models have the short form that
         they were trained with.
+    closed : tuple of (source, target)
+        Names of token groups between which it has no attention in any layer (Eq. 5's edges, closed
+        for good); with the target ``last``, no generated token has any either. Every pass of the
+        library over a prompt keeps to it (`knockout.standing`).
     """
 
     name: str
@@ -39,6 +43,7 @@ class Subject:
     images: dict = field(default_factory=dict, compare=False)
     spelling: str = "as given"
     chat: bool = True
+    closed: tuple[tuple[str, str], ...] = ()
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
