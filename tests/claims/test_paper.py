@@ -28,6 +28,7 @@ from reproduction.numbers import (
     summarise_knockout,
     summarise_meaning,
     summarise_reviews,
+    summarise_routes,
     summarise_sensitivity,
     summarise_set,
     summarise_steer,
@@ -502,11 +503,22 @@ def measured(applied):
         "sec2_dataset": summarise_answers(answers, coverage) | counted,
         "sec3_knockout": summarise_knockout(knockout),
         "sec3_beliefs": summarise_beliefs(beliefs, paths),
+        "sec3_routes": routes(),
         "sec4_components": summarise_components(components),
         "sec4_heads": summarise_heads(heads, interventions, wanted=10),
         "sec4_sensitivity": head_question(),
         "steer": summarise_steer(one_prompt()),
     }
+
+
+def routes():
+    """Of `toy.routes` and one more route, through the template."""
+    more = {"template→last": 9.0, "instruction→last + template→last": -1.0}
+    names = ["own→instruction", "instruction→last", "own→last", "template→last"]
+    places = {"all": [0, 30], "paper": [21, 27], "found": [24, 30]}
+    smallest = dict.fromkeys(DIRECTIONS, ["instruction→last", "own→last"])
+    table = toy.routes(leads=toy.ROUTE_LEADS | more)
+    return summarise_routes(table, names, smallest, dict.fromkeys(DIRECTIONS, places))
 
 
 def one_prompt():

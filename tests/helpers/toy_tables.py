@@ -61,3 +61,37 @@ def heads(n=4):
     return pd.DataFrame(rows, columns=["sample", "following", "layer", "head", "margin"]).assign(
         model="toy"
     )
+
+
+#: Lead with nothing, each route, each pair, and all closed: the second and third stand in for
+#: each other.
+ROUTE_LEADS = {
+    "none": 10.0,
+    "own→instruction": 9.0,
+    "instruction→last": 8.0,
+    "own→last": 8.0,
+    "own→instruction + instruction→last": 7.0,
+    "own→instruction + own→last": 7.0,
+    "instruction→last + own→last": -2.0,
+    "own→instruction + instruction→last + own→last": -3.0,
+}
+
+
+def routes(n=4, leads=ROUTE_LEADS):
+    """Three routes, the second and third of which stand in for each other, in three places; every
+    sample alike. Random sources, in all layers, cost nothing, and one nat in pairs.
+    """
+    rows = []
+    for d in ("text", "vision"):
+        for place in ("all", "paper", "found"):
+            for sample in range(n):
+                for name, lead in leads.items():
+                    size = 0 if name == "none" else name.count("+") + 1
+                    own = ("toy", f"s{sample}", d, place, name, size)
+                    rows.append((*own, False, lead, 10.0 - lead, float(lead > 0)))
+                    if place == "all" and size:
+                        lost = 1.0 * (size == 2)
+                        rows.append((*own, True, 10.0 - lost, lost, 1.0))
+    names = "model sample following place routes size control lead lost follows".split()
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(nssd=table["lost"] / 10)

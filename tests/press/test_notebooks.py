@@ -78,6 +78,7 @@ def test_there_is_a_notebook_for_every_measured_section_and_appendix_and_for_one
         "sec2_dataset",
         "sec3_beliefs",
         "sec3_knockout",
+        "sec3_routes",
         "sec4_components",
         "sec4_heads",
         "sec4_sensitivity",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from arbitration.engine import resume
-from arbitration.engine.plain import decision, next_token_logits
+from arbitration.engine.plain import Decision, decision, next_token_logits
 from arbitration.engine.plan import Variant, closing
 from arbitration.equations.heads import scale_heads_by
 from arbitration.equations.knockout import knockout, standing
@@ -113,18 +113,45 @@ def answers_without(
     -------
     list of str
     """
+    sets = [(pathways, layers) for pathways in cases]
+    return close_sets(subject, prompt, sets, max_new_tokens, engine)[2]
+
+
+def close_sets(
+    subject, prompt, sets, max_new_tokens: int | None = None, engine: str = "auto"
+) -> tuple[Decision, Decision, list[str]]:
+    """Decision and greedy answer of one prompt, with each set of pathways closed together.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    sets : sequence of (sequence of Pathway, range)
+        What is closed together, nothing for an empty one; and in which layers.
+    engine : {"auto", "plain"}
+        As in `answers`.
+
+    Returns
+    -------
+    clean, closed : Decision
+        Of the prompt as it is, and of each set.
+    list of str
+        The answer under each set; edges into ``last`` stay closed while it is written.
+    """
     max_new_tokens = max_new_tokens or prompt.room
     if engine == "plain" or subject.resume_obstacle:
-        ids = []
-        for pathways in cases:
+        clean, logits, ids = next_token_logits(subject, prompt), [], []
+        for pathways, layers in sets:
             with knockout(subject, prompt, pathways, layers):
+                logits.append(next_token_logits(subject, prompt))
                 ids += _generated(subject, prompt, None, None, max_new_tokens)[0]
+        found = decision(clean, prompt), decision(torch.cat(logits), prompt, clean)
     else:
         variants = [
-            variant for pathways in cases for variant in closing(prompt, pathways, [layers])
+            variant for pathways, layers in sets for variant in closing(prompt, pathways, [layers])
         ]
-        ids = resume.greedy(subject, prompt, variants, max_new_tokens)
-    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        *found, ids = resume.written(subject, prompt, variants, max_new_tokens)
+    return *found, subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
 def steered(

@@ -142,12 +142,21 @@ def _tiles(subject, variants: list[int], prompts, workspace: float):
             yield variants[start : start + rows], range(len(prompts))[first : first + batch]
 
 
-@torch.no_grad()
 def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) -> list[list[int]]:
     """Greedy token ids after the prompt for each variant, up to and without the end token.
 
     Factors on heads hold at the variant's positions and not at new tokens; edges into ``last`` stay
     closed for them.
+    """
+    return written(subject, prompt, variants, max_new_tokens)[2]
+
+
+@torch.no_grad()
+def written(
+    subject, prompt, variants: Sequence[Variant], max_new_tokens: int
+) -> tuple[Decision, Decision, list[list[int]]]:
+    """The decision of one prompt, clean and under each variant, and what each variant writes
+    (`greedy`).
     """
     ends = subject.model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
@@ -155,8 +164,10 @@ def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) ->
     def measure(workspace):
         clean = clean_pass(subject, prompt, max_new_tokens)
         found: list[list[int]] = [[] for _ in variants]
+        parts = []
         for pack in packs(subject, variants, workspace):
             logits, branches = suffix_pass(subject, clean, pack, keep=True)
+            parts.append((pack.variants, decision(logits, prompt, clean.logits)))
             going = set(pack.variants)
             for step in range(max_new_tokens):
                 tokens = dict(zip(pack.variants, logits.argmax(-1).tolist()))
@@ -173,7 +184,7 @@ def greedy(subject, prompt, variants: Sequence[Variant], max_new_tokens: int) ->
                     list(tokens.values()),
                     clean.length + step,
                 )
-        return found
+        return decision(clean.logits, prompt), _ordered(parts), found
 
     return _within_memory(measure, default_workspace(subject))[0]
 

@@ -70,6 +70,38 @@ def nssd(
     return torch.sign(p - p_blocked) * divergence.clamp_min(0.0)
 
 
+def interaction(none, first, second, both):
+    """By how much two interventions do more together than the sum of what each does alone, in the
+    unit of what is given.
+
+    With the effect of a set of closed paths the loss against none closed,
+
+        I = (none − both) − (none − first) − (none − second) = first + second − none − both.
+
+    Positive: they stand in for each other, each hides what the other would cost. Zero: their
+    effects add up. Negative: each alone costs what both cost, as two parts of one route do.
+
+    Parameters
+    ----------
+    none, first, second, both : float, array_like or Tensor, any common shape
+        A lead, a share that follows or the like: with nothing closed, one, the other, both.
+
+    Examples
+    --------
+    A lead of 10 nats is 9 without the one path and 8 without the other, and 1 without both: of the
+    9 nats lost, 1 and 2 are lost by each alone.
+
+    >>> interaction(10.0, 9.0, 8.0, 1.0)
+    6.0
+
+    Two parts of one chain: without either it is 1, and without both it is no less.
+
+    >>> interaction(10.0, 1.0, 1.0, 1.0)
+    -9.0
+    """
+    return first + second - none - both
+
+
 def signed_divergence(log_p: Tensor, log_p_blocked: Tensor, token: int) -> Tensor:
     """NSSD without its restriction to two answers: the divergence of the whole next-token
     distribution, in nats.

@@ -24,6 +24,7 @@ from reproduction.figures.reviews import (
     fig_stability,
     fig_whole,
 )
+from reproduction.figures.routes import fig_interaction, fig_routes
 from reproduction.figures.sensitivity import (
     fig_head_amplification,
     fig_head_blocking,

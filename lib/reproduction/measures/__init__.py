@@ -11,6 +11,7 @@ from reproduction.measures import (
     heads,
     paths,
     readings,
+    routes,
     steering,
     tokens,
 )

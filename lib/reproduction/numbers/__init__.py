@@ -10,6 +10,7 @@ from reproduction.numbers.heads import summarise_heads
 from reproduction.numbers.knockout import summarise_knockout
 from reproduction.numbers.meaning import summarise_meaning
 from reproduction.numbers.reviews import summarise_reviews
+from reproduction.numbers.routes import summarise_routes
 from reproduction.numbers.sensitivity import summarise_sensitivity
 from reproduction.numbers.steer import summarise_steer
 from reproduction.numbers.windows import summarise_windows

@@ -1,0 +1,122 @@
+# %% [markdown]
+# # Section 3.1, continued: routes that stand in for each other
+#
+# Closing one path may cost nothing because another one does the same. Here the routes
+# to the answer are closed alone, in pairs and all together: what is then lost of the
+# lead (log-odds of the two answers), whether the answer still follows, and by how much
+# a pair costs more than the sum of each alone. Grey: as many source tokens drawn at
+# random.
+
+# %% tags=["parameters"]
+model = "smol"  # a name of the README's table, org/name on the hub, or a folder
+data = "scenes"  # "mc2", or the folder of your own samples
+weights = "trained"  # "random": the same architecture untrained, a control
+n = 16  # samples per direction; as many others find the model's own place
+seed = 0  # draws the order of the samples, and the controls
+split = "held"  # new wordings; "iid": the training's; "held_style": another style
+only_following = True  # False keeps samples that are not answered as told
+
+# %%
+from functools import partial
+
+import pandas as pd
+
+from arbitration.dataset import MODALITIES
+from press.glued import glue_all
+from reproduction import cohorts, figures, measures, numbers, results
+from reproduction.measures import routes
+from reproduction.numbers.routes import find_places, pairs, smallest_set
+
+study = cohorts.study(globals())
+subject, dictionary = study.subject, study.dictionary
+
+# %%
+half = min(3 * n, len(study.everything) // 2)
+others, prompts = cohorts.halves(study, half)
+names = routes.common_routes([*others, *prompts])
+names
+
+# %% [markdown]
+# ## The model's own place, on other samples
+#
+# The paper closes paths in layers 20–25 of 28. Where this model reads its instruction
+# is looked up: six neighbouring layers in which closing instruction→last costs most
+# lead.
+
+# %%
+windows = results.gather(
+    "routes_windows",
+    measures.each(routes.measure_windows),
+    subject,
+    others,
+    closed="instruction→last",
+    size=routes.SIZE,
+)
+places = find_places(windows, subject.n_layers)
+places
+
+# %% [markdown]
+# ## The smallest set that breaks the decision, on other samples
+#
+# Greedily, in all layers: to what is closed, the route is added with which least still
+# follow, until less than half do.
+
+# %%
+rows = measures.each(routes.measure_routes)
+everywhere = {way: {"all": places[way]["all"]} for way in MODALITIES}
+
+
+# %%
+search = partial(results.gather, "routes_search", rows, subject)
+given = {"dictionary": dictionary, "places": everywhere}
+smallest = {}
+for way in MODALITIES:
+    some = [one for one in others if one.following == way]
+    if some:
+        smallest[way] = smallest_set(partial(search, some, **given), names)
+smallest
+
+# %% [markdown]
+# ## Alone, in pairs and together
+#
+# The same on the tested samples, in all layers, at the paper's place and at the model's
+# own. With random sources in all layers only.
+
+# %%
+alone = [[name] for name in names]
+wanted = [[], *alone, *pairs(names), names, *smallest.values()]
+sets = list({routes.join_names(some): some for some in wanted}.values())
+len(sets)
+
+# %%
+given = {"dictionary": dictionary, "sets": sets}
+own = results.gather("routes", rows, subject, prompts, places=places, **given)
+random = results.gather(
+    "routes_controls", rows, subject, prompts, places=everywhere, control=seed, **given
+)
+table = pd.concat([own, random[random["size"] > 0]], ignore_index=True)
+results.save(table, "routes", subject, seed=seed, n=n, data=data, split=split)
+table.tail(3)
+
+# %%
+alt = (
+    "Share of samples that still follow with each route, each pair of routes and all "
+    "routes closed, in all layers, at the paper's place and at the model's own, with "
+    "random sources, for text following and vision following"
+)
+figures.publish(figures.fig_routes(table), "fig_routes", subject.name, alt=alt)
+
+# %%
+alt = (
+    "Nats of lead that each pair of routes costs beyond the sum of each alone, in "
+    "three places and with random sources, for text following and vision following"
+)
+figures.publish(
+    figures.fig_interaction(table), "fig_interaction", subject.name, alt=alt
+)
+
+# %% [markdown]
+# ## Numbers for the book
+
+# %%
+glue_all(numbers.summarise_routes(table, names, smallest, places, seed=seed))
