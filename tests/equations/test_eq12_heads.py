@@ -271,6 +271,16 @@ def test_ranking_is_by_the_mean_over_samples():
     assert heads.ranking(scores) == [Head(1, 2), Head(0, 0)]
 
 
+def test_ranking_keeps_the_sign_and_settles_ties_by_place():
+    """A head that writes against the margin comes last, however much it writes."""
+    import pandas as pd
+
+    scores = pd.DataFrame(
+        {"layer": [0, 0, 1, 1], "head": [0, 1, 0, 1], "margin": [-9.0, 1.0, 2.0, 1.0]}
+    )
+    assert heads.ranking(scores) == [Head(1, 0), Head(0, 1), Head(1, 1), Head(0, 0)]
+
+
 def test_the_sets_of_fig_9_have_controls_from_the_same_layers_and_from_the_whole_model():
     subject = tiny.subject("llava")
     order = [Head(layer, index) for layer in (4, 1, 0, 2, 3) for index in range(6)]

@@ -1,13 +1,16 @@
-"""Make deliberate errors in a copy of the libraries, one at a time, and see that a test notices.
+"""Make deliberate errors in a copy of libraries and notebooks, one at a time, and see that a test
+notices.
 
     python tests/helpers/mutate.py               every error of tests/mutations.toml
     python tests/helpers/mutate.py --only Eq.    those whose description has these words
 
-An error that no test notices has lived: it is named at the end, and the exit status is 1.
+Beside each error stands the test that noticed it. One that no test notices has lived: it is named
+at the end, and the exit status is 1.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,8 +21,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from press.pair import convert
+
 ROOT = Path(__file__).resolve().parents[2]
-BESIDE = ("data", "tests", "notebooks", "book", "benchmarks", "_toc.yml", "pyproject.toml")
+COPIED = ("lib", "notebooks")
+BESIDE = ("data", "tests", "book", "benchmarks", "_toc.yml", "pyproject.toml")
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Error:
     what : str
         In words.
     file, old, new : str
-        Where below ``lib/``; what stands there exactly once; what takes its place.
+        Where, below ``lib/`` or beginning with ``notebooks/``; what stands there exactly once; what
+        takes its place.
     tests : list of str
         Files of tests that must notice.
     select : str
@@ -45,35 +52,50 @@ class Error:
     tests: list[str]
     select: str = ""
 
+    @property
+    def path(self) -> str:
+        """Where, below the project's root."""
+        return self.file if self.file.startswith("notebooks/") else f"lib/{self.file}"
+
 
 def read_errors() -> list[Error]:
     text = (ROOT / "tests" / "mutations.toml").read_text(encoding="utf-8")
     return [Error(**record) for record in tomllib.loads(text)["error"]]
 
 
-def run_tests(tests: list[str], select: str, error: Error | None = None) -> int:
-    """pytest's exit status for some tests, with an error in the libraries: 0 if all pass, 1 if one
-    fails.
+def run_tests(tests: list[str], select: str, error: Error | None = None) -> tuple[int, str]:
+    """pytest's exit status for some tests with an error made, 0 if all pass and 1 if one fails; and
+    which failed first.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        shutil.copytree(ROOT / "lib", root / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in COPIED:
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in BESIDE:
             (root / name).symlink_to(ROOT / name)
         if error:
-            path = root / "lib" / error.file
-            source = path.read_text(encoding="utf-8")
-            path.write_text(source.replace(error.old, error.new), encoding="utf-8")
+            make_error(error, root)
         chosen = ["-k", select] if select else []
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
         done = subprocess.run(
-            [*command, *chosen],
+            [*command, "-rfE", "--tb=no", *chosen],
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root / "lib"), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            encoding="utf-8",
         )
-        return done.returncode
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        return done.returncode, failed[1] if failed else ""
+
+
+def make_error(error: Error, root: Path) -> None:
+    """Make an error in a copy of the project; a notebook gets its ``.ipynb`` anew."""
+    path = root / error.path
+    source = path.read_text(encoding="utf-8")
+    path.write_text(source.replace(error.old, error.new), encoding="utf-8")
+    if path.parent == root / "notebooks":
+        path.with_suffix(".ipynb").write_text(convert(path), encoding="utf-8")
 
 
 def main() -> int:
@@ -83,12 +105,14 @@ def main() -> int:
     errors = [error for error in read_errors() if only in error.what]
     sound = {(*error.tests, error.select): (error.tests, error.select) for error in errors}
     for tests, select in tqdm(sound.values(), desc="the tests without an error"):
-        if status := run_tests(tests, select):
+        if status := run_tests(tests, select)[0]:
             print(f"{', '.join(tests)}: exit status {status} without any error; mend them first")
             return 2
     lived = []
     for error in tqdm(errors, desc="errors"):
-        if run_tests(error.tests, error.select, error) != 1:
+        status, failed = run_tests(error.tests, error.select, error)
+        tqdm.write(f"{error.what}: {failed or 'lived'}")
+        if status != 1:
             lived.append(error.what)
     print(f"{len(errors) - len(lived)} of {len(errors)} errors were noticed")
     print("\n".join(f"lived: {what}" for what in lived), end="\n" if lived else "")

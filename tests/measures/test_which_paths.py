@@ -70,6 +70,22 @@ def test_only_what_is_answered_as_told_is_measured():
     assert more.sample == samples[5]
 
 
+def test_each_direction_has_its_own_samples_that_follow():
+    subject, samples = tiny.subject("llava"), list(tiny.samples(4))
+    said = {"text": ["follow", "other", "follow", "other"], "vision": ["other"] + ["follow"] * 3}
+    ids = [one.id for one in samples]
+    tables = [pd.DataFrame({"sample": ids, "following": w, "outcome": said[w]}) for w in said]
+    chosen = answered.choose_prompts(subject, samples, pd.concat(tables), 3)
+    places = [(ids.index(prompt.sample.id), prompt.following) for prompt in chosen]
+    assert places == [(0, "text"), (2, "text"), (1, "vision"), (2, "vision"), (3, "vision")]
+
+
+def test_the_paper_s_layers_are_both_ends():
+    """Layers 20 to 25 of 28 (Section 3.2.3), and as the same part of a depth of 30."""
+    assert list(paths.critical_layers(28)) == [20, 21, 22, 23, 24, 25]
+    assert list(paths.critical_layers(30)) == [21, 22, 23, 24, 25, 26]
+
+
 def test_a_wrong_answer_that_is_no_competitor_s_is_no_failure(tmp_path, monkeypatch, dictionary):
     monkeypatch.setattr(store, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("llava"), list(tiny.samples(4))
@@ -84,6 +100,27 @@ def test_a_wrong_answer_that_is_no_competitor_s_is_no_failure(tmp_path, monkeypa
     found, tried = failures.seek_failures(subject, samples, "text", failures.NATURAL, 4, dictionary)
     assert [prompt.sample.id for prompt, _ in found] == [samples[1].id, samples[3].id]
     assert dict(zip(tried["sample"], tried["outcome"])) == said
+
+
+def test_a_wording_is_tried_on_all_samples_and_what_is_weakened_on_those_that_follow(monkeypatch):
+    """A sample that fails as it is may follow another wording's habit; one that fails already has
+    nothing to be weakened.
+    """
+    subject, samples, sought = tiny.subject("llava"), list(tiny.samples(4)), {}
+
+    def seek_failures(subject, samples, direction, source, n, dictionary, others=()):
+        sought[direction, source] = [one.id for one in samples]
+        return [], pd.DataFrame(columns=failures.TRIED)
+
+    monkeypatch.setattr(failures, "seek_failures", seek_failures)
+    ids = [one.id for one in samples]
+    said = {"text": ["follow", "competitor", "other"], "vision": ["competitor", "follow", "follow"]}
+    tables = [pd.DataFrame({"sample": ids[:3], "following": w, "outcome": said[w]}) for w in said]
+    failures.seek_all_sources(subject, samples, pd.concat(tables), 1, None)
+    follows = {"text": ids[:1], "vision": ids[1:3]}
+    for way in said:
+        assert sought[way, failures.UNREAD] == ids[:3], "all that could be asked"
+        assert sought[way, failures.WEAKENED] == sought[way, failures.FADED] == follows[way]
 
 
 def test_random_heads_come_from_all_layers_alike():

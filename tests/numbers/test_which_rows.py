@@ -2,11 +2,15 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from arbitration.equations.knockout import STANDARD_PATHWAYS
+from reproduction.numbers.ablations import summarise_ablations
 from reproduction.numbers.beliefs import summarise_beliefs
+from reproduction.numbers.components import summarise_components
+from reproduction.numbers.estimates import drawn
 from reproduction.numbers.heads import summarise_heads
 from reproduction.numbers.knockout import summarise_knockout
 
@@ -65,6 +69,93 @@ def test_necessity_and_sufficiency_are_those_of_the_top_heads():
         assert found[f"contrast_sufficiency_{way}"] == pytest.approx((1 - 3) / 6)
         assert found[f"contrast_hubs_{way}"] == pytest.approx((1 - 4) / 6)
         assert found[f"drop_target_{way}"] == pytest.approx((6 - 1) / 6)
+        assert found[f"among_random_{way}"] == 1 / 2, "below its one draw, as blocking should be"
+        assert found[f"amplify_among_random_{way}"] == 1, "and so not above it"
+        assert found[f"deep_share_{way}"] == 0, "heads 0 and 1 are in the first of two layers"
+
+
+def belief_table(margins):
+    """`margins[dictionary, positions]` in all layers of a model of four, and in the embedding."""
+    rows = [
+        (sample, way, layer, positions, kind, margin, 0.0)
+        for way, sample, layer in itertools.product(WAYS, SAMPLES, range(-1, 4))
+        for (kind, positions), margin in margins.items()
+    ]
+    names = ["sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_alignment_is_that_of_the_instruction_by_the_prompt_s_own_answers():
+    margins = {
+        ("own", "instruction"): 1.0,
+        ("own", "last"): -1.0,
+        ("shuffled", "instruction"): -1.0,
+        ("shuffled", "last"): 1.0,
+    }
+    closed = [
+        (sample, way, blocked, "follow")
+        for way, sample in itertools.product(WAYS, SAMPLES)
+        for blocked in ("none", "instruction→last", "context→last", "vision→last", "random→last")
+    ]
+    paths = pd.DataFrame(closed, columns=["sample", "following", "blocked", "outcome"])
+    found = summarise_beliefs(belief_table(margins), paths)
+    for way in WAYS:
+        assert (found[f"ldar_max_{way}"], found[f"ldar_max_{way}_shuffled"]) == (1, 0)
+        assert (found[f"ldar_deep_{way}"], found[f"over_ldar_max_{way}"]) == (1, 1)
+
+
+def test_components_are_compared_in_thirds_and_with_another_sample_s_answers():
+    """Six layers: 0 and 1 are shallow, 4 and 5 deep. The own signals grow by 1 a layer, and by 2
+    that of the followed; the borrowed ones stay. Attention adds the number of the layer.
+    """
+    rows = []
+    for way, sample, layer in itertools.product(WAYS, SAMPLES, range(6)):
+        rows.append((sample, way, "own", layer, 2.0 * layer, 1.0 * layer, layer, 3.0, layer, -1.0))
+        rows.append((sample, way, "shuffled", layer, 7.0, 7.0, 0.5, 1.0, 0.5, -0.25))
+    names = "attention_signal mlp_signal attention_margin mlp_margin".split()
+    known = ["sample", "following", "dictionary", "layer", "signal_f", "signal_c"]
+    found = summarise_components(pd.DataFrame(rows, columns=known + names))
+    for way in WAYS:
+        assert found[f"signal_rise_f_{way}"] == found[f"over_signal_rise_f_{way}"] == 9.0 - 1.0
+        assert found[f"signal_rise_c_{way}"] == 4.5 - 0.5
+        assert found[f"divergence_{way}"] == 4.5 - 0.5
+        assert found[f"arbiter_{way}"] == (4 + 5) - (0 + 1)
+        assert found[f"over_attention_margin_deep_{way}"] == (4 + 5) - 2 * 0.5
+        assert found[f"over_mlp_margin_deep_{way}"] == 2 * (-1) - 2 * (-0.25)
+        assert found[f"over_mlp_signal_{way}"] == 6 * 3 - 6 * 1
+        assert found[f"attention_top_{way}_layer"] == 5
+
+
+def test_a_blocked_set_drops_what_no_set_had():
+    """Without heads 6 of 6 follow, with the three rankings' 1, 2 and 3, with random ones 4."""
+    kept = {"original": 6, "random": 4, "default": 1, "K = 2": 2, "average": 3}
+    rows = []
+    for way, setting, name in itertools.product(WAYS, ("blocking", "amplification"), kept):
+        share, factor = (0.05, 0.0) if setting == "blocking" else (0.05, 2.0)
+        for number, sample in enumerate(SAMPLES):
+            outcome = "follow" if number < kept[name] else "competitor"
+            rows.append((sample, way, setting, name, share, factor, 0.0, outcome))
+    names = ["sample", "following", "setting", "heads", "share", "factor", "mix", "outcome"]
+    interventions = pd.DataFrame(rows, columns=names)
+    margins = {("own", "instruction"): 1.0, ("shuffled", "instruction"): -1.0}
+    readings = [
+        belief_table(margins).assign(reading=name) for name in ("default", "K = 2", "average")
+    ]
+    lines = pd.DataFrame({"following": ["text"], "change": ["higher"]})
+    found = summarise_ablations(pd.concat(readings), interventions, lines)
+    for way in WAYS:
+        assert found[f"drop_default_{way}"] == pytest.approx((6 - 1) / 6)
+        assert found[f"drop_random_{way}"] == pytest.approx((6 - 4) / 6)
+        assert found[f"localises_block_k2_{way}"] == pytest.approx((4 - 2) / 6)
+        assert found[f"contrast_block_average_{way}"] == pytest.approx((3 - 1) / 6)
+        assert found[f"rise_k2_{way}"] == pytest.approx((2 - 6) / 6)
+        assert found[f"ldar_deep_k2_{way}"] == 1 and found[f"ldar_deep_k2_{way}_shuffled"] == 0
+
+
+def test_a_quantity_over_draws_has_its_own_95_percent():
+    """The first is the samples' own; of 0, 1, …, 1000 the middle 95 % reach from 25 to 975."""
+    found = drawn("x", np.array([7.0, *range(1001)]))
+    assert (found["x"], found["x_low"], found["x_high"]) == (7, 25, 975)
 
 
 def test_synchronisation_is_that_of_the_prompt_s_own_answers():
@@ -85,6 +176,30 @@ def test_synchronisation_is_that_of_the_prompt_s_own_answers():
     found = summarise_beliefs(pd.DataFrame(rows, columns=names), paths, critical=[2, 3])
     for way in WAYS:
         assert found[f"sync_critical_{way}"] == pytest.approx(5 / 6)
+
+
+def test_each_contrast_of_paths_has_its_two():
+    """Every path has a peak of its own, at layer 14, and a trough of its own, at layer 3."""
+    rows = []
+    peaks = {str(path): 2.0**number for number, path in enumerate(STANDARD_PATHWAYS)}
+    for way, sample, path in itertools.product(WAYS, SAMPLES, peaks):
+        for control, layer in itertools.product((False, True), range(28)):
+            height = 0.25 if control else peaks[path]
+            nssd = {14: height, 3: -10 * height}.get(layer, 0.0)
+            rows.append((sample, way, path, control, layer, nssd, -0.1, -2.0))
+    names = ["sample", "following", "pathway", "control", "layer", "nssd"]
+    table = pd.DataFrame(rows, columns=[*names, "logp_p_blocked", "logp_c_blocked"])
+    found = summarise_knockout(table.assign(model="smol", width=3))
+    for name, more, less in (
+        ("relay_vision", "vision→text", "vision→last"),
+        ("anchor_text", "context→instruction", "context→last"),
+        ("anchor_vision", "vision→instruction", "vision→last"),
+        ("context_vision", "vision→instruction", "vision→context"),
+    ):
+        assert found[f"contrast_{name}"] == pytest.approx(peaks[more] - peaks[less]), name
+    assert found["size_direct_text"] == pytest.approx(peaks["context→last"])
+    assert found["size_direct_vision"] == pytest.approx(peaks["vision→last"])
+    assert found["size_compensation_text"] == pytest.approx(-10 * peaks["vision→text"])
 
 
 def test_a_path_is_held_against_random_sources_of_its_own_direction():
