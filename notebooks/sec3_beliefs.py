@@ -22,6 +22,7 @@ only_following = True  # False keeps samples that are not answered as told
 # %%
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
+from reproduction.numbers.routes import find_own_layers
 
 study = cohorts.study(globals())
 subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
@@ -58,10 +59,9 @@ figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %%
 scaled = measures.paths.critical_layers(subject.n_layers)
-curve = tables.gather_way_out(subject, study.others(n_place), collect=results.collect)
-own = {}
-for way, rows in curve.groupby("following"):
-    own[way] = measures.paths.find_own_layers(rows, len(scaled))
+others = study.others(n_place)
+windows = tables.gather_way_out(subject, others, collect=results.collect)
+own = find_own_layers(windows, subject.n_layers)
 places = {"own": own, "scaled": dict.fromkeys(("text", "vision"), scaled)}
 places
 

@@ -23,7 +23,7 @@ import pandas as pd
 
 from arbitration.dataset import MODALITIES
 from press.glued import glue_all
-from reproduction import cohorts, figures, measures, numbers, results
+from reproduction import cohorts, figures, measures, numbers, results, tables
 from reproduction.measures import routes
 from reproduction.numbers.routes import find_places, pairs, smallest_set
 
@@ -44,14 +44,7 @@ names
 # lead.
 
 # %%
-windows = results.gather(
-    "routes_windows",
-    measures.each(routes.measure_windows),
-    subject,
-    others,
-    closed="instruction→last",
-    size=routes.SIZE,
-)
+windows = tables.gather_way_out(subject, others)
 places = find_places(windows, subject.n_layers)
 places
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from arbitration.engine.sweep import knockout_tables
 from arbitration.equations.knockout import STANDARD_PATHWAYS, Pathway
-from reproduction.measures import heads
+from reproduction.measures import heads, routes
 from reproduction.measures.components import measure_components
 from reproduction.measures.rows import each
 from reproduction.results import store
@@ -16,7 +16,7 @@ from reproduction.results import store
 #: Those of Figs. 3 and 4 and the way out of the instruction; and the template's words after the
 #: question, which could relay to the last token too.
 PATHWAYS = (*STANDARD_PATHWAYS, Pathway("template", "last"))
-NO_WAY_OUT = pd.DataFrame(columns=["sample", "following", "layer"])
+NO_WAY_OUT = pd.DataFrame(columns=["model", "sample", "following", "start", "lost"])
 #: How Φ is taken unless a notebook says otherwise.
 PHI = {"top_k": 1, "pooling": "max", "norm": False}
 
@@ -49,9 +49,11 @@ def gather_pathways(
 
 
 def gather_way_out(subject, prompts, collect=store.gather) -> pd.DataFrame:
-    """NSSD (Eq. 7) and leads with instruction→last closed in each layer; no row without prompts."""
-    given = {"pathways": [Pathway("instruction", "last")], "width": 1}
-    return collect("way_out", knockout_tables, subject, prompts, NO_WAY_OUT, **given)
+    """Lead lost with instruction→last closed in every window of `routes.SIZE` layers; no row
+    without prompts.
+    """
+    rows, given = each(routes.measure_windows), {"closed": "instruction→last", "size": routes.SIZE}
+    return collect("way_out", rows, subject, prompts, NO_WAY_OUT, **given)
 
 
 def gather_heads(subject, prompts, dictionary, collect=store.gather, **phi) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-import numpy as np
 import pandas as pd
 
 from arbitration.dataset.sample import SOURCE
@@ -43,37 +42,6 @@ def critical_layers(n_layers: int) -> range:
     (range(20, 26), range(21, 27))
     """
     return range(20 * n_layers // 28, 25 * n_layers // 28 + 1)
-
-
-def find_own_layers(table: pd.DataFrame, count: int) -> range:
-    """The neighbouring layers in which a path carries most: where closing it costs most lead, the
-    lead lost being summed over them and averaged over samples.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of one pathway and one direction, as `knockout_tables` gives it with windows of one layer
-        around each centre or more: sample, layer, logp_p, logp_c, logp_p_blocked, logp_c_blocked.
-    count : int
-        How many layers.
-
-    Returns
-    -------
-    range
-        The first such place among equals.
-
-    Raises
-    ------
-    ValueError
-        If the model has fewer layers.
-    """
-    curve = table.assign(lost=lead_lost(table)).groupby("layer")["lost"].mean().sort_index()
-    if len(curve) < count:
-        why = f"{count} neighbouring layers were asked for; the curve has {len(curve)}"
-        raise ValueError(why)
-    sums = np.convolve(curve.to_numpy(), np.ones(count), "valid")
-    first = int(curve.index[int(sums.argmax())])
-    return range(first, first + count)
 
 
 def measure_paths(subject, prompt, dictionary, places: dict, seed: int) -> pd.DataFrame:

@@ -11,10 +11,11 @@ import pandas as pd
 from arbitration.equations.metrics import interaction
 from reproduction.measures.paths import critical_layers
 from reproduction.measures.routes import NONE, SIZE, join_names
-from reproduction.numbers.estimates import DIRECTIONS, counts, estimate, wide
+from reproduction.numbers.estimates import CHANGE, DIRECTIONS, MEAN, RATE, counts, estimate, wide
 
 #: Following below this is no following any more.
 HALF = 0.5
+KINDS = {"follows": RATE}  # of the values of `measure_routes`; the others are nats
 #: Where routes are closed, and what the page calls it.
 PLACES = {
     "all": "all layers",
@@ -40,13 +41,28 @@ def find_places(windows: pd.DataFrame, n_layers: int) -> dict[str, dict[str, lis
         no other sample follows, the own place is the paper's.
     """
     paper = critical_layers(n_layers)
-    found = {}
+    own, found = find_own_layers(windows, n_layers), {}
     for d in DIRECTIONS:
-        cost = windows[windows["following"] == d].groupby("start")["lost"].mean()
-        start = int(cost.idxmax()) if len(cost) else paper.start
-        stop = min(start + SIZE, n_layers) if len(cost) else paper.stop
-        ends = {"all": [0, n_layers], "paper": [paper.start, paper.stop], "found": [start, stop]}
-        found[d] = ends
+        there = own.get(d, paper)
+        ends = {"all": [0, n_layers], "paper": [paper.start, paper.stop]}
+        found[d] = ends | {"found": [there.start, there.stop]}
+    return found
+
+
+def find_own_layers(windows: pd.DataFrame, n_layers: int) -> dict[str, range]:
+    """The neighbouring layers in which closing a route costs most lead, for each direction that has
+    samples; the first place among equals.
+
+    Parameters
+    ----------
+    windows : DataFrame
+        From `measure_windows`.
+    n_layers : int
+    """
+    found = {}
+    for d, rows in windows.groupby("following"):
+        start = int(rows.groupby("start")["lost"].mean().idxmax())
+        found[d] = range(start, min(start + SIZE, n_layers))
     return found
 
 
@@ -168,7 +184,8 @@ def summarise_routes(table, names, smallest, places, seed=0):
                 for routes in table.loc[table["control"] == control, "routes"].unique():
                     name = "together" if routes == together else slug(routes)
                     own = values.get(routes, [])
-                    found |= estimate(f"{kind}_{place}_{name}_{d}{ending}", own, seed)
+                    key, what = f"{kind}_{place}_{name}_{d}{ending}", KINDS.get(value, MEAN)
+                    found |= estimate(key, own, seed, what)
         rows = here[~here["control"]]
         for value, kind in (("lead", "lead"), ("follows", "follow"), ("nssd", "nssd")):
             more = interactions(rows, names, value)
@@ -193,7 +210,7 @@ def _smallest(rows, d, smallest, seed=0):
         f"smallest_{d}": broken,
         f"size_smallest_{d}": float(len(smallest[d])) if d in smallest else math.nan,
     }
-    found |= estimate(f"follow_smallest_{d}", kept[False], seed, below=HALF)
-    found |= estimate(f"follow_smallest_{d}_random", kept[True], seed)
+    found |= estimate(f"follow_smallest_{d}", kept[False], seed, RATE, below=HALF)
+    found |= estimate(f"follow_smallest_{d}_random", kept[True], seed, RATE)
     more = kept[True] - kept[False] if len(kept[True]) and len(kept[False]) else []
-    return found | estimate(f"contrast_smallest_{d}", more, seed, above=0.0)
+    return found | estimate(f"contrast_smallest_{d}", more, seed, CHANGE, above=0.0)
