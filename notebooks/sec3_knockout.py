@@ -19,7 +19,7 @@ only_following = True  # False keeps samples that are not answered as told
 
 # %%
 from press.glued import glue_all
-from reproduction import cohorts, figures, numbers, results, tables
+from reproduction import cohorts, figures, measures, numbers, results, tables
 from reproduction.numbers import authors
 
 study = cohorts.study(globals())
@@ -39,6 +39,16 @@ table = tables.gather_pathways(
     subject, prompts, compared, width, seed, collect=results.collect
 )
 table.tail(3)
+
+# %% [markdown]
+# What the random sources are: how many edges they close for each of the path's, which
+# share of these is of the path's own tokens, and which of the competitor's evidence.
+
+# %%
+drawn = measures.paths.describe_controls(compared, tables.PATHWAYS, seed)
+results.save(drawn, "controls_drawn", subject, seed=seed, n=n, data=data, split=split)
+shares = ["edges", "own", "rival"]
+drawn.groupby(["following", "pathway"])[shares].mean().round(2)
 
 # %% [markdown]
 # ## Fig. 3: vision, text, and the last token
@@ -111,3 +121,4 @@ authors.among_authors().set_index(["following", "pathway", "run"]).round(2)
 
 # %%
 glue_all(numbers.summarise_knockout(table, seed=seed))
+glue_all(numbers.summarise_drawn(drawn))

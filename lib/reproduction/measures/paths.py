@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import pandas as pd
+import torch
 
-from arbitration.dataset.sample import SOURCE
+from arbitration.dataset.sample import SOURCE, opposite
 from arbitration.engine import generation
 from arbitration.engine.sweep import knockout_tables
-from arbitration.equations.knockout import Pathway
+from arbitration.equations.knockout import Pathway, count_edges
 from arbitration.models.prompt import identity
 from reproduction.measures.answers import add_outcomes
 from reproduction.measures.readings import WIDENED, widen
@@ -24,13 +25,43 @@ def lead_lost(table: pd.DataFrame) -> pd.Series:
     --------
     From four to one to even odds costs ln 4:
 
-    >>> log = np.log([[0.4, 0.1, 0.2, 0.2]])
+    >>> log = torch.tensor([[0.4, 0.1, 0.2, 0.2]]).double().log()
     >>> names = ["logp_p", "logp_c", "logp_p_blocked", "logp_c_blocked"]
-    >>> lead_lost(pd.DataFrame(log, columns=names)).round(4).tolist()
+    >>> lead_lost(pd.DataFrame(log.numpy(), columns=names)).round(4).tolist()
     [1.3863]
     """
     before = table["logp_p"] - table["logp_c"]
     return before - (table["logp_p_blocked"] - table["logp_c_blocked"])
+
+
+def describe_controls(prompts: Iterable, pathways: Sequence[Pathway], seed: int) -> pd.DataFrame:
+    """What the random sources of pathways are (`knockout.draw_sources`); no model is asked.
+
+    Returns
+    -------
+    DataFrame
+        One row per prompt and pathway: sample, following, pathway, edges (closed by the control,
+        over those closed by the path), own (share of them that come from tokens of the path's
+        source or target), rival (share from the evidence of the modality that is not to be
+        followed, where the path's source does not hold it).
+    """
+    rows = []
+    for prompt in prompts:
+        rival = prompt.groups.positions(SOURCE[opposite(prompt.following)])
+        for path in pathways:
+            source, target = path.edges(prompt)
+            drawn, _ = Pathway(path.source, path.target, control=seed).edges(prompt)
+            closed = count_edges(drawn, target)
+            mine = torch.isin(drawn, torch.cat([source, target]))
+            found = {
+                "edges": closed.sum() / count_edges(source, target).sum(),
+                "own": closed[mine].sum() / closed.sum(),
+                "rival": closed[torch.isin(drawn, rival) & ~mine].sum() / closed.sum(),
+            }
+            named = {"sample": prompt.sample.id, "following": prompt.following}
+            shares = {name: float(value) for name, value in found.items()}
+            rows.append({**named, "pathway": str(path), **shares})
+    return pd.DataFrame(rows)
 
 
 def critical_layers(n_layers: int) -> range:

@@ -89,6 +89,22 @@ def summarise_knockout(table, seed=0):
     return found | authors.summarise_authors(authors.compare_curves(table, seed))
 
 
+def summarise_drawn(table):
+    """What the random sources of each pathway are, as ``control_edges_<path>_<d>``,
+    ``control_own_…`` and ``control_rival_…``.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `paths.describe_controls`.
+    """
+    found = {}
+    for (pathway, d), rows in table.groupby(["pathway", "following"]):
+        for name in ("edges", "own", "rival"):
+            found[f"control_{name}_{pathway.replace('→', '_')}_{d}"] = float(rows[name].mean())
+    return found
+
+
 def _tell_room(rows, d, seed):
     """How sure the samples of one direction are, and what NSSD could show on them."""
     clean = rows.groupby(per_sample(rows))[["logp_p", "logp_c"]].first()
