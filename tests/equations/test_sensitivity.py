@@ -12,7 +12,7 @@ import tiny
 from arbitration import Head, head_sensitivity, scale_heads, trace
 from arbitration.equations.attribution import head_writes
 from arbitration.equations.heads import ranking, share_count, shared_heads
-from arbitration.equations.sensitivity import decision_margin, frozen, gain_gradients
+from arbitration.equations.sensitivity import frozen, gain_gradients
 from arbitration.equations.trace import hooks
 from arbitration.models import altered
 
@@ -44,10 +44,10 @@ def case(architecture, following="vision", index=0):
 
 
 def gap(subject, prompt):
+    """ln P(y_p) − ln P(y_c), written again."""
     with torch.no_grad():
-        return decision_margin(
-            subject.model(**prompt.inputs, use_cache=False).logits[0, -1], prompt
-        ).item()
+        log = subject.model(**prompt.inputs, use_cache=False).logits[0, -1].log_softmax(-1)
+    return (log[prompt.y_p] - log[prompt.y_c]).item()
 
 
 @every_architecture
