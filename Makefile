@@ -66,7 +66,7 @@ exact-test: $(INSTALLED)
 slow-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow </dev/null
 
-# Off CI: each error runs tests of its own, so the whole takes a quarter of an hour.
+# Off CI: each error runs tests of its own, so the whole takes half an hour.
 mutation-test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/helpers/mutate.py </dev/null
 

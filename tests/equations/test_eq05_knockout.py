@@ -360,6 +360,28 @@ def test_the_sweep_is_ordered_and_complete():
     } <= set(table.columns)
 
 
+def test_a_row_is_the_divergence_from_the_clean_decision_to_its_own_blocked_one():
+    """NSSD from the two passes by plain arithmetic: Σ p ln(p/q), with the sign of p − q of y_p."""
+    subject, prompt = case("llava", "text")
+    pathways = [Pathway("context", "last"), Pathway("context", "last", control=3)]
+    table = knockout_sweep(subject, [prompt], pathways, 1, layers=[0, 2], progress=False)
+    assert table["control"].tolist() == [False, False, True, True]
+
+    def decide():
+        both = next_token_logits(subject, prompt)[0, [prompt.y_p, prompt.y_c]]
+        return both.double().softmax(-1)
+
+    clean = decide()
+    cases = [(pathway, layer) for pathway in pathways for layer in (0, 2)]
+    for (pathway, layer), nssd in zip(cases, table["nssd"], strict=True):
+        with knockout(subject, prompt, [pathway], [layer]):
+            blocked = decide()
+        divergence = (clean * (clean / blocked).log()).sum()
+        wanted = divergence * torch.sign(clean[0] - blocked[0])
+        assert nssd == pytest.approx(wanted.item(), rel=1e-6)
+        assert divergence > 1e-5 and (blocked * (blocked / clean).log()).sum() != divergence
+
+
 def test_disagreement_between_engine_and_plain_way_stops_the_run(monkeypatch):
     subject, prompt = case("llava")
     monkeypatch.setattr(plan, "_closed", lambda causal, edges, first_row: causal)

@@ -72,18 +72,15 @@ def test_beliefs_table_is_phi_of_the_residual_stream():
         dictionary,
         strangers.borrow_answers(dictionary, samples, samples, 0)[samples[0].id],
     )
-    row = table[
-        (table["layer"] == 2)
-        & (table["positions"] == "instruction")
-        & (table["dictionary"] == "own")
-    ].iloc[0]
     vision, text = dictionary.sample_ids(samples[0], subject.tokenizer)
-    hidden = subject.model(**prompt.inputs, output_hidden_states=True).hidden_states[3][
-        0, prompt.groups.instruction
-    ]
-    scores = hidden @ subject.unembedding.T
-    assert row["phi_f"] == pytest.approx(scores[:, text].max().item())
-    assert row["phi_c"] == pytest.approx(scores[:, vision].max().item())
+    stream = subject.model(**prompt.inputs, output_hidden_states=True).hidden_states[3][0]
+    for name, place in (("instruction", prompt.groups.instruction), ("last", [-1])):
+        (row,) = table[
+            (table["layer"] == 2) & (table["positions"] == name) & (table["dictionary"] == "own")
+        ].to_dict("records")
+        scores = stream[place] @ subject.unembedding.T
+        assert row["phi_f"] == pytest.approx(scores[:, text].max().item()), name
+        assert row["phi_c"] == pytest.approx(scores[:, vision].max().item()), name
 
 
 def test_borrowed_answers_are_foreign():

@@ -12,8 +12,13 @@ import tiny
 from arbitration import Head, head_sensitivity, scale_heads, trace
 from arbitration.equations.attribution import head_writes
 from arbitration.equations.heads import ranking, share_count, shared_heads
+<<<<<<< HEAD
 from arbitration.equations.hooks import hooks
 from arbitration.equations.sensitivity import decision_margin, frozen, gain_gradients
+=======
+from arbitration.equations.sensitivity import frozen, gain_gradients
+from arbitration.equations.trace import hooks
+>>>>>>> words
 from arbitration.models import altered
 
 #: A power of two: factors of heads are float32 numbers, and 1 ± this is one.
@@ -44,10 +49,10 @@ def case(architecture, following="vision", index=0):
 
 
 def gap(subject, prompt):
+    """ln P(y_p) − ln P(y_c), written again."""
     with torch.no_grad():
-        return decision_margin(
-            subject.model(**prompt.inputs, use_cache=False).logits[0, -1], prompt
-        ).item()
+        log = subject.model(**prompt.inputs, use_cache=False).logits[0, -1].log_softmax(-1)
+    return (log[prompt.y_p] - log[prompt.y_c]).item()
 
 
 @every_architecture

@@ -205,6 +205,26 @@ def test_rankings_go_by_their_own_column():
         assert [mean[head.layer, head.index] for head in order] == sorted(mean, reverse=True)
 
 
+def test_each_direction_is_ranked_by_its_own_samples():
+    """Text: head 1 before 0; vision: the other way round."""
+    rows = [("text", 0, 0, 1.0), ("text", 0, 1, 2.0), ("vision", 0, 0, 2.0), ("vision", 0, 1, 1.0)]
+    scores = pd.DataFrame(rows, columns=["following", "layer", "head", "margin"])
+    found = measures.heads.rank_directions(scores)
+    assert found == {"text": [Head(0, 1), Head(0, 0)], "vision": [Head(0, 0), Head(0, 1)]}
+
+
+@pytest.mark.parametrize("kind", ["eq12 matched", "sensitivity matched", "random"])
+def test_every_draw_of_a_control_is_another(kind):
+    subject = tiny.subject("llava")
+    some = list(
+        measures.head_sets.list_settings(
+            subject, [Case(0.2, 0.0, 12)], orders(subject), "both", "text"
+        )
+    )
+    drawn = {one.draw: one.chosen for one in some if one.heads == kind}
+    assert len(drawn) == 12 and len(set(drawn.values())) > 4, "a small set may come twice"
+
+
 def test_settings_hold_targets_comparisons_and_controls():
     subject, ranked, same = (
         tiny.subject("llava"),

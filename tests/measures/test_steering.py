@@ -328,12 +328,14 @@ def test_effects_are_those_of_the_heads_scaled(place):
         "sensitivity matched": 4,
     }
     everywhere = place == "everywhere"
-    ranked = orders["eq12", "both" if everywhere else "instruction", "vision"][
-        : heads.share_count(subject.total_heads, 0.1)
-    ]
+    at, count = "both" if everywhere else "instruction", heads.share_count(subject.total_heads, 0.1)
+    ranked = orders["eq12", at, "vision"][:count]
+    felt = orders["sensitivity", at, "vision"][:count]
+    assert set(felt) != set(orders["sensitivity", "last", "vision"][:count])
     positions = None if everywhere else prompt.groups.instruction
     for chosen, factor, row in (
         (ranked, 3.0, ("eq12", 0)),
+        (felt, 3.0, ("sensitivity", 0)),
         (heads.layer_matched_heads(subject, ranked, 5), 3.0, ("eq12 matched", 1)),
         ([], 1.0, ("none", 0)),
     ):

@@ -15,6 +15,7 @@ from arbitration.files import atomic
 from arbitration.models import load
 from arbitration.models.prompt import Unusable
 from reproduction import results
+from reproduction.measures.readings import widen
 from reproduction.results import origin
 from reproduction.results.store import write_table
 
@@ -61,6 +62,15 @@ def test_an_interrupted_run_goes_on_where_it_stopped(store, subject):
     origin = json.loads((published / "toy.json").read_text())
     assert origin["parts"] == origin["rows"] == 3 and origin["parameters"] == {"seed": 0}
     assert {"model", "revision", "code", "packages", "seconds", "dtype"} <= set(origin)
+
+
+def test_a_part_knows_its_token_groups_and_the_spelling_of_its_answers(subject):
+    """The same tokens under other groups, and another spelling, are other measurements."""
+    prompt = prompts(subject)[0]
+    assert origin.content_of(widen(prompt)) != origin.content_of(prompt)
+    assert origin.content_of(replace(prompt)) == origin.content_of(prompt)
+    other = replace(subject, spelling="capitalised")
+    assert origin.provenance(other) != origin.provenance(subject)
 
 
 @pytest.mark.parametrize("change", ["parameters", "code", "model"])
