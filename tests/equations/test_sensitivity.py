@@ -12,13 +12,8 @@ import tiny
 from arbitration import Head, head_sensitivity, scale_heads, trace
 from arbitration.equations.attribution import head_writes
 from arbitration.equations.heads import ranking, share_count, shared_heads
-<<<<<<< HEAD
 from arbitration.equations.hooks import hooks
-from arbitration.equations.sensitivity import decision_margin, frozen, gain_gradients
-=======
 from arbitration.equations.sensitivity import frozen, gain_gradients
-from arbitration.equations.trace import hooks
->>>>>>> words
 from arbitration.models import altered
 
 #: A power of two: factors of heads are float32 numbers, and 1 ± this is one.
