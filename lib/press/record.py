@@ -83,10 +83,8 @@ def main(
     )
     parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
     given = parser.parse_args(arguments)
-    from arbitration.models import embedded
-
     try:
-        runs = plan([], given.model or list(embedded.BOOK), {}, folder, full_parameters(folder))
+        runs = plan([], given.model, {}, folder, full_parameters(folder))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

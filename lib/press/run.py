@@ -65,6 +65,19 @@ def full_parameters(folder=NOTEBOOKS) -> dict[str, dict]:
     return json.loads((Path(folder) / "full.json").read_text(encoding="utf-8"))
 
 
+def book_runs(notebooks) -> list[tuple[str, str]]:
+    """The (model, notebook) pairs that the book shows of some notebooks: all on the trained models;
+    on `embedded.MASKED` those that decide the paper's claims, and the routes.
+    """
+    from arbitration.models import embedded
+    from reproduction.claims.predicted import predicted_claims
+
+    deciding = {test.notebook for claim in predicted_claims() for test in claim.predictions}
+    deciding.add("sec3_routes")
+    pairs = [(model, name) for model in embedded.TRAINED for name in notebooks]
+    return pairs + [(embedded.MASKED, name) for name in notebooks if name in deciding]
+
+
 def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run]:
     """Every requested run, checked before any of them starts.
 
@@ -73,7 +86,8 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
     notebooks : list of str
         Names without ending; empty means all that the book lists.
     models : list of str
-        As `arbitration.load` takes them.
+        As `arbitration.load` takes them; empty means those on which the book shows each notebook
+        (`book_runs`).
     parameters : dict
         Values for names of the notebooks' parameters cells, also as typed text; `model` is set from
         `models`.
@@ -109,10 +123,10 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         )
         raise ValueError(why)
     given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
+    pairs = [(model, name) for model in models for name in chosen] or book_runs(chosen)
     return [
         Run(sources[name], model, settled(sources[name], {**given[name], "model": model}))
-        for model in models
-        for name in chosen
+        for model, name in pairs
     ]
 
 
@@ -311,14 +325,8 @@ def requested_runs(given: argparse.Namespace) -> list[Run]:
     ValueError
         As `plan`.
     """
-    from arbitration.models import (
-        embedded,  # only now, because it imports torch: --help and usage errors come at once
-    )
-
     full = full_parameters() if given.full else None
-    return plan(
-        given.notebook, given.model or list(embedded.BOOK), dict(given.parameter), full=full
-    )
+    return plan(given.notebook, given.model, dict(given.parameter), full=full)
 
 
 def main(arguments=None) -> int:

@@ -38,7 +38,8 @@ class Directive(SphinxDirective):
 
     def models(self) -> list[str]:
         """The models whose numbers are shown: those of the option, or those of the book."""
-        return listed(self.options["models"]) if "models" in self.options else list(embedded.BOOK)
+        given = self.options.get("models")
+        return list(embedded.TRAINED) if given is None else listed(given)
 
     def executed(self, model: str) -> Path:
         """The folder of a model's executed notebooks, tables and figures."""

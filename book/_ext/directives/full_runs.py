@@ -154,7 +154,7 @@ class FullRuns(Directive):
         written = (
             self.compared(self.arguments[0])
             if self.arguments
-            else judge_claims({name: self.recorded(name) for name in embedded.BOOK})
+            else judge_claims({name: self.recorded(name) for name in embedded.TRAINED})
         )
         return [self.box(written, "claim", "conventions")]
 

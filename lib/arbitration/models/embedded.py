@@ -28,14 +28,14 @@ from arbitration.files.folders import DATA, cache
 from arbitration.files.packages import Package, fetched
 
 TRAINED = ("smol", "smol-relay")
-NAMES = (*TRAINED, "smol-masked")
-#: What the book is made of unless models are named.
-BOOK = TRAINED
+#: The control in which a relay is the only way.
+MASKED = "smol-masked"
+NAMES = (*TRAINED, MASKED)
 #: Whose parts a model has, if not its own.
-PARTS_OF = {"smol-masked": "smol-relay"}
+PARTS_OF = {MASKED: "smol-relay"}
 #: Between which groups of tokens a model never attends (`Subject.closed`).
 CLOSED = {
-    "smol-masked": tuple(
+    MASKED: tuple(
         (source, target) for target in ("after", "last") for source in ("vision", "context")
     )
 }
