@@ -222,7 +222,8 @@ def _critical(values, members, counts, confidence: float, tiny: float) -> float:
     # Student's t with Bonferroni's correction. Of one point the sum is twice its error already.
     each = 1 - (1 - confidence) / values.shape[1]
     bound = student(each, counts.shape[1] - 1) * (1 if values.shape[1] == 1 else 2)
-    return min(float(np.quantile(largest, confidence)), bound)
+    # Before the quantile, which is not a number between two resamples without an error.
+    return float(np.quantile(np.minimum(largest, bound), confidence))
 
 
 def share(values, seed: int = 0, draws: int = DRAWS, confidence=CONFIDENCE, clusters=None):

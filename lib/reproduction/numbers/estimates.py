@@ -263,12 +263,12 @@ def ratio(name, part, whole, seed=0):
     """
     if not len(part):
         return estimate(name, part)
-    random = resamples(len(part), seed, RESAMPLES, clusters(part))
+    random, groups = resamples(len(part), seed, RESAMPLES, clusters(part)), count_groups(part)
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     weights = np.vstack([np.ones(len(part)), random])
     parts, wholes = weights @ part, weights @ whole
     shares = parts / wholes if (wholes > 0).all() else np.full(len(weights), math.nan)
-    return drawn(name, shares, count_groups(part))
+    return drawn(name, shares, groups)
 
 
 def count_groups(values) -> int:

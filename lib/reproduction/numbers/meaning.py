@@ -13,6 +13,7 @@ from reproduction.numbers.estimates import (
     RATE,
     estimate,
     extreme,
+    followed,
     paired,
     wide,
 )
@@ -51,7 +52,7 @@ def summarise_meaning(table, answers, seed=0):
         for layout in LAYOUTS:
             own = answers[(answers["following"] == d) & (answers["layout"] == layout)]
             found |= {f"n_asked_{layout}_{d}": float(len(own))} | estimate(
-                f"follow_{layout}_{d}", own["outcome"] == "follow", seed, RATE
+                f"follow_{layout}_{d}", followed(own), seed, RATE
             )
             rows = table[(table["following"] == d) & (table["layout"] == layout)]
             found[f"n_{layout}_{d}"] = float(rows["sample"].nunique())

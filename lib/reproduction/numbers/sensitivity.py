@@ -328,7 +328,7 @@ def _amplification(rows, name, seed):
             f"amplify_{method}_other_{name}",
             followed(_set(here, method, "other direction")),
             seed,
-            SHARE,
+            RATE,
         )
     return found
 
