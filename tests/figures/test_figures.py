@@ -51,13 +51,16 @@ def tables():
         [
             grid(
                 following=[following],
+                place=["own", "scaled"],
                 blocked=["none", "instruction→last", f"{own}→last", "random→last"],
             )
             for following, own in zip(DIRECTIONS, ("context", "vision"))
         ]
     )
     paths = paths.assign(
-        answer="", outcome=random.choice(["follow", "competitor", "other"], len(paths))
+        answer="",
+        layers=paths["place"].map({"own": "1–2", "scaled": "2–3"}),
+        outcome=random.choice(["follow", "competitor", "other"], len(paths)),
     )
     components = grid(following=DIRECTIONS, layer=range(LAYERS), dictionary=["own", "shuffled"])
     for name in (

@@ -20,26 +20,63 @@ def noise(seed, n=30, layers=40):
     return np.random.default_rng(seed).normal(size=(n, layers))
 
 
-def test_one_cluster_a_sample_is_the_plain_bootstrap_to_the_last_bit():
-    values = noise(0, 17, 5)
-    counts = np.random.default_rng(3).multinomial(17, np.full(17, 1 / 17), size=2000)
-    tail = (1 - 0.95) / 2
-    by_hand = np.quantile(counts @ values / 17, [tail, 1 - tail], axis=0)
-    for clusters in (None, range(17), [f"picture {17 - i}" for i in range(17)]):
-        mean, low, high = bootstrap(values, seed=3, clusters=clusters)
-        assert np.array_equal(mean, values.mean(axis=0)) and np.array_equal([low, high], by_hand)
+def plain_band(values, seed, draws):
+    """The band once more, one resample and one point at a time: how far each point of a resample
+    lies from the mean, in that resample's standard errors plus the largest of them.
+    """
+    n, layers = values.shape
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
+
+    def summed_up(drawn):
+        mean = drawn.mean(axis=0)
+        return mean, np.sqrt(((drawn - mean) ** 2).sum(axis=0) / (n - 1) / n)
+
+    mean, error = summed_up(values)
+    largest = []
+    for count in counts:
+        own, spread = summed_up(np.repeat(values, count, axis=0))
+        largest.append(max(abs(own - mean) / (spread + max(spread))))
+    margin = np.quantile(largest, 0.95) * (error + max(error))
+    return mean - margin, mean + margin
+
+
+def test_the_band_is_that_of_a_second_program():
+    values = noise(0, 17, 5) * [1.0, 2.0, 0.1, 3.0, 1.0]
+    expected = plain_band(values, seed=3, draws=300)
+    for clusters in (None, range(17), [f"picture {i:02}" for i in range(17)]):
+        mean, low, high = simultaneous(values, seed=3, draws=300, clusters=clusters)
+        np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose([low, high], expected, rtol=1e-9)
+    for column, (_, low, high) in zip(values.T, zip(*bootstrap(values, seed=3, draws=300))):
+        alone = plain_band(column[:, None], seed=3, draws=300)
+        assert (low, high) == pytest.approx(np.ravel(alone), rel=1e-9)
 
 
 def test_samples_of_one_picture_are_drawn_together():
     """Pictures a and b: of two drawn, both are a, both b, or one each; b has three samples, so
-    their means are 0, 1 and 3/4.
+    their means are 0, 1 and 3/4, and the error of the first two is 0: the interval is Student's
+    with one degree of freedom. The sums of pictures of sizes 1 and 3 are off by 3/4 from what the
+    mean makes of their sizes: √(2 · 2 · (3/4)²) / 4 = 3/8.
     """
     clusters = ["a", "b", "b", "b"]
     counts = resamples(4, seed=0, draws=400, clusters=clusters)
     assert set(map(tuple, counts)) == {(2, 0, 0, 0), (0, 2, 2, 2), (1, 1, 1, 1)}
-    _, low, high = bootstrap([0.0, 1.0, 1.0, 1.0], clusters=clusters)
-    assert (low, high) == (0.0, 1.0)
-    assert bootstrap([0.0, 1.0, 1.0, 1.0], clusters=clusters, confidence=0.3)[1:] == (0.75, 0.75)
+    mean, low, high = bootstrap([0.0, 1.0, 1.0, 1.0], clusters=clusters)
+    assert mean == 0.75
+    assert (high - mean, mean - low) == (pytest.approx(12.7062 * 2 * 0.375, rel=1e-4),) * 2
+
+
+def test_few_samples_have_a_wide_interval_and_not_none():
+    """Three in ten resamples of [0, 0, 0, 1] hold no 1 and have no error: no band follows from
+    them, and Student's t with three degrees of freedom, 3.182, bounds it. Of three samples one
+    resample in nine repeats one of them.
+    """
+    for values, t in (([0.0, 0.0, 0.0, 1.0], 3.18245), ([1.0, 2.0, 4.0], 4.30265)):
+        mean, low, high = simultaneous(values)
+        assert (high - mean) == pytest.approx(mean - low)
+        error = np.std(values, ddof=1) / len(values) ** 0.5
+        assert high - mean == pytest.approx(2 * t * error, rel=1e-4)
+    assert np.isfinite(simultaneous([[0.0, 1.0], [0.0, 2.0], [1.0, 5.0]])).all()
 
 
 def test_the_same_sample_twice_tells_no_more_than_once():
@@ -75,23 +112,26 @@ def test_one_sample_or_one_picture_has_no_interval_and_no_verdict(values, cluste
     found = estimates.estimate("x", pd.Series(values, index=index), above=0.1)
     assert found["x"] == np.mean(values) and found["x_verdict"] == "not measured"
     for known, word in (
-        ([1.0, 1.0], "holds"),
+        ([1.0, 1.0], "not seen"),
         ([0.1, 0.1], "not seen"),
-        ([0.0, 0.0], "contradicted"),
+        ([0.0, 0.0], "not seen"),
         ([1.0, -1.0], "not seen"),
+        ([0.9, 1.0, 1.1] * 4, "holds"),
+        ([-0.1, 0.0, 0.1] * 40, "contradicted"),
         ([], "not measured"),
     ):
         assert estimates.estimate("x", known, above=0.1)["x_verdict"] == word
 
 
 def test_a_band_of_one_point_is_the_symmetric_interval():
-    """By hand: the 95 % quantile of how far a resampled mean is from the mean."""
+    """By hand: the 95 % quantile of how far a resampled mean is from the mean, in the resample's
+    own standard errors; near Student's t for 30 samples, 2.045, where the samples are Gaussian.
+    """
     values = noise(2)[:, 0]
-    counts = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), size=2000)
-    margin = np.quantile(np.abs(counts @ values / 30 - values.mean()), 0.95)
     mean, low, high = simultaneous(values)
-    assert (low, high) == (pytest.approx(mean - margin), pytest.approx(mean + margin))
-    assert high - low == pytest.approx(np.subtract(*bootstrap(values)[:0:-1]), rel=0.05)
+    assert (low, high) == pytest.approx(np.ravel(plain_band(values[:, None], 0, 2000)))
+    error = values.std(ddof=1) / 30**0.5
+    assert high - mean == pytest.approx(2.045 * error, rel=0.1)
 
 
 def test_a_band_covers_a_whole_curve_as_often_as_it_says():
@@ -113,19 +153,26 @@ def test_a_band_covers_a_whole_curve_as_often_as_it_says():
 
 
 def test_points_that_go_together_need_no_correction():
+    """The largest error is the floor of all: a band of errors 1, 5 and 2 has the widths of 1 + 5,
+    5 + 5 and 2 + 5, and the critical value is that of the largest alone.
+    """
     one = noise(3)[:, :1]
     alone, copies = simultaneous(one), simultaneous(one * np.array([1.0, 5.0, -2.0]))
-    assert np.allclose(copies[2][0] - copies[1][0], alone[2] - alone[1]) and np.allclose(
-        copies[2][1], 5 * alone[2]
-    )
+    width = (alone[2] - alone[1])[0]
+    assert (copies[2] - copies[1]).tolist() == pytest.approx([3 * width, 5 * width, 3.5 * width])
 
 
-def test_points_without_variance_or_value_leave_the_others_alone():
+def test_a_point_at_which_all_samples_agree_is_not_thereby_known():
+    """It has half of the band of the point with the largest error, and takes nothing from others;
+    a point without a value has none.
+    """
     values = noise(4, layers=4)
     filled = np.column_stack([values, np.full(30, 0.1), np.where(np.arange(30) == 7, np.nan, 1.0)])
     for plain, found in zip(simultaneous(values), simultaneous(filled)):
-        assert np.allclose(plain, found[:4], rtol=0, atol=1e-12)
-        assert found[4] == pytest.approx(0.1, abs=1e-15) and np.isnan(found[5])
+        assert np.allclose(plain, found[:4], rtol=0, atol=1e-12) and np.isnan(found[5])
+    mean, low, high = simultaneous(filled)
+    assert mean[4] == pytest.approx(0.1, abs=1e-15)
+    assert high[4] - low[4] == pytest.approx((high[:4] - low[:4]).max() / 2)
     assert [part.tolist() for part in simultaneous(np.ones((5, 2)))] == [[1.0, 1.0]] * 3
 
 
@@ -154,7 +201,13 @@ def test_the_quoted_peak_has_the_band_s_interval():
     )
     rows = [
         table.assign(
-            pathway=path, following=d, control=control, logp_p_blocked=0.0, logp_c_blocked=-1.0
+            pathway=path,
+            following=d,
+            control=control,
+            logp_p=0.0,
+            logp_c=-2.0,
+            logp_p_blocked=0.0,
+            logp_c_blocked=-1.0,
         )
         for path in (
             "vision→text",
@@ -176,10 +229,10 @@ def test_the_quoted_peak_has_the_band_s_interval():
         pytest.approx(low[at]),
         pytest.approx(high[at]),
     )
-    # Two equal curves: their extremes do not differ, and some other pair of layers could have been
+    # Two equal curves: their extremes do not differ, and another pair of layers could have been
     # chosen.
     assert found["contrast_relay_vision"] == 0.0
-    assert found["contrast_relay_vision_low"] == found["contrast_relay_vision_high"] == 0.0
+    assert found["contrast_relay_vision_low"] < 0.0 < found["contrast_relay_vision_high"]
 
 
 def test_differences_are_those_of_every_pair_in_the_samples_of_both():
@@ -200,7 +253,9 @@ def test_a_table_s_pictures_are_its_clusters():
         }
     )
     found = estimates.estimate("x", estimates.wide(table, "value")[0])
-    assert (found["x_low"], found["x_high"]) == bootstrap([0.0, 0.0, 1.0, 1.0])[1:]
+    assert (found["x_low"], found["x_high"]) == pytest.approx(
+        tuple(map(float, bootstrap([0.0, 0.0, 1.0, 1.0])[1:]))
+    )
     alone = estimates.estimate("x", estimates.wide(table.drop(columns="image"), "value")[0])
     assert found["x_low"] < alone["x_low"] and alone["x_high"] < found["x_high"]
 
