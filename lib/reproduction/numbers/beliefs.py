@@ -51,9 +51,9 @@ def summarise_beliefs(beliefs, paths, seed=0, critical=None):
             pieces |= {"final": aligned[layers - 1], "rise": pieces["deep"] - pieces["shallow"]}
             rules = {} if suffix else {"shallow": {"within": (0.35, 0.65)}, "rise": {"above": 0.0}}
             for name, values in pieces.items():
-                kind = CHANGE if name == "rise" else RATE
+                interval = CHANGE if name == "rise" else RATE
                 found |= estimate(
-                    f"ldar_{name}_{d}{suffix}", values, seed, kind, **rules.get(name, {})
+                    f"ldar_{name}_{d}{suffix}", values, seed, interval, **rules.get(name, {})
                 )
             found |= chosen(
                 f"ldar_max_{d}{suffix}",
