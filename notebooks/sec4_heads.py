@@ -96,8 +96,8 @@ results.save(amplification, "amplification", subject, **given)
 
 # %%
 alt = (
-    "Modality following ratio of failed samples against the factor on the heads: "
-    "top heads, shared heads, random heads, heads of the same layers"
+    "Modality following ratio of failed samples against the factor on the heads, "
+    "natural and weakened: top, shared and random heads, heads of the same layers"
 )
 figure = figures.fig9_amplification(amplification)
 figures.publish(figure, "fig9_amplification", subject.name, alt=alt)

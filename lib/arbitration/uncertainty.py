@@ -319,6 +319,9 @@ def _reach(values: np.ndarray, members: np.ndarray, seed, draws, confidence) -> 
     if values.shape[1] == 1 or found == 1:
         return reach
     mean, error = (part[0] for part in _means(values, members, np.ones((1, found))))
+    # No surer than independent samples would be, as in `_informative`: a column in which the
+    # clusters happen to agree would else outweigh all others.
+    error = np.maximum(error, values.std(axis=0) / np.sqrt(len(values)))
     told = error > 1e-9
     if not told.any():
         return reach

@@ -122,6 +122,13 @@ def _sorted_heads(axes, values, top):
     axes.set(xlabel="rank of the head (dotted: top 5 %)", ylabel="margin (logits)")
 
 
+WHERE = {
+    "instruction": "the instruction tokens",
+    "last": "the last token",
+    "both": "instruction and last token",
+}
+
+
 @draws(interventions=INTERVENTIONS)
 def fig9_blocking(interventions, positions="instruction"):
     """Fig. 9, left: modality-following ratio against the share of blocked heads.
@@ -134,99 +141,88 @@ def fig9_blocking(interventions, positions="instruction"):
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
     """
-    return _interventions(
-        interventions,
-        "9 left",
-        "blocking heads at",
-        "blocking",
-        "share",
-        positions,
-        "blocked heads (% of all)",
-        100,
-    )
+    kept = _at(interventions, "blocking", positions)
+    kept = kept.assign(at=100 * kept["share"])
+    what = f"blocking heads at {WHERE.get(positions, positions)}"
+    figure, axes = panels("9 left", what, interventions, height=3.0, sharey=True)
+    for panel, following in zip(axes[0], DIRECTIONS):
+        panel.set(xlabel="blocked heads (% of all)")
+        _draw_sets(panel, kept[kept["following"] == following], "samples")
+    below(figure, axes, 4)
+    return figure
+
+
+#: Kinds of failures, as the column source has them: a row of Fig. 9, right, for each.
+SOURCES = {"natural": "natural failures", "weakened": "with a weakened instruction"}
 
 
 @draws(interventions=INTERVENTIONS)
 def fig9_amplification(interventions, positions="instruction"):
     """Fig. 9, right: modality-following ratio of failed samples against the factor on the heads'
-    outputs.
+    outputs; natural failures above, those with a weakened instruction below.
 
     Parameters
     ----------
     interventions : pandas.DataFrame
         One row per sample, following, setting, heads, draw, share, factor and positions; outcome is
-        follow, competitor or other.
+        follow, competitor or other; source, if there, natural or weakened.
     positions : str
         Where the heads were changed: "instruction", "last" or "both".
     """
-    return _interventions(
-        interventions,
-        "9 right",
-        "amplifying heads at",
-        "amplification",
-        "factor",
-        positions,
-        "factor on the heads' output",
-        1,
-    )
-
-
-def _interventions(table, number, what, setting, along, positions, label, scale):
-    where = {
-        "instruction": "the instruction tokens",
-        "last": "the last token",
-        "both": "instruction and last token",
-    }
-    kept = table[
-        (table["setting"] == setting)
-        & ((table["positions"] == positions) | (table["heads"] == "original"))
-    ]
-    figure, axes = panels(
-        number, f"{what} {where.get(positions, positions)}", table, height=3.0, sharey=True
-    )
-    for panel, following in zip(axes[0], DIRECTIONS):
-        here = kept[kept["following"] == following]
-        panel.set(xlabel=label, ylabel="modality-following ratio", ylim=(-0.03, 1.05))
-        if not len(here):
-            count(panel, 0, "failures" if setting == "amplification" else "samples")
-            continue
-        here = here.assign(
-            followed=(here["outcome"] == "follow").astype(float), at=here[along] * scale
-        )
-        if not (here["heads"] == "target").any():
-            say(panel, NO_RANKING)
-        start = here[here["heads"] == "original"].groupby("sample")["followed"].mean()
-        for name, (text, color, marker, dashes, size) in HEAD_SETS.items():
-            rows = here[here["heads"] == name]
-            if len(rows):
-                band(
-                    panel,
-                    rows,
-                    "followed",
-                    x="at",
-                    label=text,
-                    color=color,
-                    marker=marker,
-                    dashes=dashes,
-                    fill=0.2 if name == "random" else 0.13,
-                    markersize=size,
-                    markerfacecolor="none",
-                )
-        if len(start):
-            panel.axhline(
-                start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention"
-            )
-        sources = (
-            [str(source) for source in here["source"].dropna().unique() if source]
-            if "source" in here
-            else []
-        )
-        count(
-            panel,
-            here["sample"].nunique(),
-            "failures" + (f" ({', '.join(sources)})" if sources else "")
-            if setting == "amplification"
-            else "samples",
-        )
+    kept = _at(interventions, "amplification", positions)
+    kept = kept.assign(at=kept["factor"])
+    told = [kind for kind in SOURCES if "source" in kept and (kept["source"] == kind).any()]
+    what = f"amplifying heads at {WHERE.get(positions, positions)}"
+    rows = max(1, len(told))
+    figure, axes = panels("9 right", what, interventions, rows=rows, height=2.7, sharey=True)
+    for row, kind in zip(axes, told or [None]):
+        here = kept if kind is None else kept[kept["source"] == kind]
+        for panel, following in zip(row, DIRECTIONS):
+            label = f", {SOURCES[kind]}" if kind else ""
+            panel.set(xlabel=f"factor on the heads' output{label}")
+            _draw_sets(panel, here[here["following"] == following], "failures")
     below(figure, axes, 4)
     return figure
+
+
+def _at(table, setting, positions):
+    """The rows of one setting at some positions, and those without an intervention."""
+    here = (table["positions"] == positions) | (table["heads"] == "original")
+    return table[(table["setting"] == setting) & here]
+
+
+def _draw_sets(panel, here, unit):
+    """A line for each set of heads over the column at; the number of samples, and of the wordings
+    that they share.
+    """
+    panel.set(ylabel="modality-following ratio", ylim=(-0.03, 1.05))
+    if not len(here):
+        count(panel, 0, unit)
+        return
+    here = here.assign(followed=(here["outcome"] == "follow").astype(float))
+    if not (here["heads"] == "target").any():
+        say(panel, NO_RANKING)
+    start = here[here["heads"] == "original"].groupby("sample")["followed"].mean()
+    for name, (text, color, marker, dashes, size) in HEAD_SETS.items():
+        rows = here[here["heads"] == name]
+        if len(rows):
+            band(
+                panel,
+                rows,
+                "followed",
+                x="at",
+                label=text,
+                color=color,
+                marker=marker,
+                dashes=dashes,
+                fill=0.2 if name == "random" else 0.13,
+                markersize=size,
+                markerfacecolor="none",
+            )
+    if len(start):
+        panel.axhline(
+            start.mean(), color=INK, linewidth=0.9, linestyle=":", label="no intervention"
+        )
+    wordings = here["wording"].nunique() if "wording" in here else 0
+    shared = f" in {wordings} wording" + "s" * (wordings > 1) if wordings else ""
+    count(panel, here["sample"].nunique(), unit + shared)
