@@ -68,19 +68,19 @@ def test_a_measure_without_its_sign_would_not_pass():
 @pytest.fixture(scope="module")
 def table():
     both = {
-        controls.TRAINED: paths(6),
-        controls.INSTRUCTION: controls.shuffle_labels(paths(6)),
-        controls.SOURCES: paths(3),
+        controls.TRAINED: paths(24),
+        controls.INSTRUCTION: controls.shuffle_labels(paths(24)),
+        controls.SOURCES: paths(12),
     }
     parts = {
-        controls.TRAINED: components(6),
-        controls.INSTRUCTION: controls.shuffle_labels(components(6)),
-        controls.DICTIONARY: components(6),
+        controls.TRAINED: components(24),
+        controls.INSTRUCTION: controls.shuffle_labels(components(24)),
+        controls.DICTIONARY: components(24),
     }
     return controls.compare_controls(
         both,
         parts,
-        {controls.TRAINED: heads(6), controls.INSTRUCTION: controls.shuffle_labels(heads(6))},
+        {controls.TRAINED: heads(24), controls.INSTRUCTION: controls.shuffle_labels(heads(24))},
     )
 
 
@@ -91,8 +91,8 @@ def test_each_measure_has_its_number_n_and_interval(table):
         0, abs=1e-12
     )
     assert (
-        found["nssd_context_instruction_text_random_sources_n"] == 3.0
-        and found["ldar_text_trained_n"] == 6.0
+        found["nssd_context_instruction_text_random_sources_n"] == 12.0
+        and found["ldar_text_trained_n"] == 24.0
     )
     assert (found["ldar_text_trained"], found["ldar_text_shuffled_instruction"]) == (1.0, 0.5)
     assert (found["attention_vision_trained"], found["attention_vision_shuffled_instruction"]) == (
@@ -124,12 +124,12 @@ def test_the_page_shows_kinds_side_by_side(table):
     assert len(written) == 2 + 2 * 6
     (line,) = [line for line in written if line.startswith("| text |")]
     assert line == (
-        "| text | NSSD vision→text (nats) | 0.00 [0.00, 0.00], n = 6 | 0.00 [0.00, 0.00], "
-        "n = 6 | – | 0.00 [0.00, 0.00], n = 3 |"
+        "| text | NSSD vision→text (nats) | 0.00 [0.00, 0.00], n = 24 | 0.00 [0.00, 0.00], "
+        "n = 24 | – | 0.00 [0.00, 0.00], n = 12 |"
     )
     (line,) = [line for line in written if "strongest" in line][:1]
     assert line.startswith(
-        "|  | strongest head (logits) | 4.00 [4.00, 4.00], n = 6 | 0.00 ["
+        "|  | strongest head (logits) | 4.00 [4.00, 4.00], n = 24 | 0.00 ["
     ) and line.endswith(" – | – |")
 
 

@@ -22,8 +22,8 @@ T7 = 2.364624  # Student's t for seven degrees of freedom, from a printed table
 
 
 def wilson(p, n, t=T7):
-    """Wilson's interval in the form of the textbook: the two p₀ with (p − p₀)² = t² p₀(1 − p₀)/n, by
-    the formula for the roots of (n + t²) p₀² − (2np + t²) p₀ + np².
+    """Wilson's interval as it is derived: the two p₀ with (p − p₀)² = t² p₀(1 − p₀)/n, which are
+    the roots of (n + t²) p₀² − (2np + t²) p₀ + np².
     """
     a, b, c = n + t**2, 2 * n * p + t**2, n * p**2
     root = math.sqrt(b**2 - 4 * a * c)
@@ -135,7 +135,9 @@ def test_one_up_and_one_down():
 
 
 def test_all_up_is_the_share_of_those_that_rise():
-    """Nothing falls: 0 of 8 up to b = 0.411; below, a = 1 − 0.589 and b together, above 1 at most."""
+    """Nothing falls: 0 of 8 up to b = 0.411; below a = 1 − 0.589 and b together, above no more
+    than 1.
+    """
     low, high = 8 / (8 + T7**2), T7**2 / (8 + T7**2)
     found = told(share_difference([1.0] * 8))
     assert found == pytest.approx((1.0, 1 - math.hypot(1 - low, high), 1.0), rel=1e-5)

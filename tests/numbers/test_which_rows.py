@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from arbitration.dataset.sample import SOURCE
 from arbitration.equations.knockout import STANDARD_PATHWAYS
 from reproduction.numbers.ablations import summarise_ablations
 from reproduction.numbers.beliefs import summarise_beliefs
@@ -158,6 +159,114 @@ def test_a_quantity_over_draws_has_its_own_95_percent():
     assert (found["x"], found["x_low"], found["x_high"]) == (7, 25, 975)
 
 
+def closed_paths(follows):
+    """Answers with a path closed at both places; `follows(place, blocked, sample's number)`."""
+    rows = [
+        (
+            sample,
+            way,
+            place,
+            {"own": "1–2", "scaled": "2–3"}[place],
+            blocked,
+            "follow" if follows(place, blocked, number) else "competitor",
+        )
+        for way, (number, sample) in itertools.product(WAYS, enumerate(SAMPLES))
+        for place in ("own", "scaled")
+        for blocked in ("none", "instruction→last", f"{SOURCE[way]}→last", "random→last")
+    ]
+    names = ["sample", "following", "place", "layers", "blocked", "outcome"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def read_beliefs(lead, last=lambda *_: 1.0):
+    """Margins in layers −1 to 3: `lead(sample's number, layer)` at the instruction tokens, and that
+    times `last(sample's number, layer)` at the last position; another sample's answers have −1.
+    """
+    rows = [
+        (
+            sample,
+            way,
+            layer,
+            positions,
+            kind,
+            (lead(number, layer) if kind == "own" else -1.0)
+            * (last(number, layer) if positions == "last" and kind == "own" else 1.0),
+            0.0,
+        )
+        for way, (number, sample), layer in itertools.product(
+            WAYS, enumerate(SAMPLES), range(-1, 4)
+        )
+        for kind, positions in itertools.product(("own", "shuffled"), ("instruction", "last"))
+    ]
+    names = ["sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_a_path_is_closed_at_each_place_by_itself():
+    """In the layers of its own, instruction→last leaves one of six and the own modality's path
+    five; in the scaled ones, five and six.
+    """
+    left = {
+        ("own", "instruction→last"): 1,
+        ("own", "random→last"): 6,
+        ("own", "modality"): 5,
+        ("scaled", "instruction→last"): 5,
+        ("scaled", "random→last"): 4,
+    }
+
+    def follows(place, blocked, number):
+        name = "modality" if blocked in ("context→last", "vision→last") else blocked
+        return number < left.get((place, name), 6)
+
+    found = summarise_beliefs(read_beliefs(lambda *_: 1.0), closed_paths(follows), critical=[2, 3])
+    for way in WAYS:
+        assert found[f"collapse_{way}_own"] == pytest.approx(1 / 6)
+        assert found[f"follow_instruction_last_{way}_own"] == pytest.approx(1 / 6)
+        assert found[f"compete_instruction_last_{way}_own"] == pytest.approx(5 / 6)
+        assert found[f"contrast_random_{way}_own"] == pytest.approx(1 - 1 / 6)
+        assert found[f"contrast_collapse_{way}_own"] == pytest.approx(5 / 6 - 1 / 6)
+        assert found[f"contrast_spared_{way}_own"] == pytest.approx(1 - 5 / 6)
+        assert found[f"collapse_{way}"] == pytest.approx(5 / 6)
+        assert found[f"contrast_random_{way}"] == pytest.approx(4 / 6 - 5 / 6)
+        assert found[f"contrast_collapse_{way}"] == pytest.approx(1 - 5 / 6)
+        assert found[f"contrast_spared_{way}"] == 0.0
+        assert (found[f"place_{way}_own"], found[f"place_{way}"]) == ("1–2", "2–3")
+        assert found[f"collapse_{way}_verdict"] == "not seen"
+
+
+def test_a_place_that_was_not_found_is_not_measured():
+    scaled = closed_paths(lambda *_: True).query("place == 'scaled'")
+    found = summarise_beliefs(read_beliefs(lambda *_: 1.0), scaled, critical=[2, 3])
+    assert found["place_text_own"] == "not measured" == found["contrast_collapse_text_own_verdict"]
+    assert found["collapse_text"] == 1.0
+
+
+def test_synchronisation_where_few_are_aligned():
+    """Layer 2: three of six aligned, and the sites agree in five; layer 3: all aligned, and they
+    agree in all. Below 0.7 lies layer 2 alone.
+    """
+
+    def lead(number, layer):
+        return 1.0 if layer == 3 or number < 3 else -1.0
+
+    beliefs = read_beliefs(lead, lambda number, layer: -1.0 if (number, layer) == (5, 2) else 1.0)
+    found = summarise_beliefs(beliefs, closed_paths(lambda *_: True), critical=[2, 3])
+    for way in WAYS:
+        assert found[f"sync_below_{way}"] == pytest.approx(5 / 6)
+        assert found[f"sync_critical_{way}"] == pytest.approx(11 / 12)
+        assert found[f"sync_weak_{way}"] == "0.83 in 1 layers"
+        assert found[f"ldar_max_{way}"] == 1.0 and found[f"ldar_max_{way}_layer"] == 3.0
+
+
+def test_alignment_that_falls_with_depth_is_a_change_with_an_interval():
+    """Layer 0 is shallow and 2, 3 are deep of four: five of six fall from 1 to 0."""
+    beliefs = read_beliefs(lambda number, layer: 1.0 if layer < 1 or number == 0 else -1.0)
+    found = summarise_beliefs(beliefs, closed_paths(lambda *_: True), critical=[2, 3])
+    assert found["ldar_rise_text"] == pytest.approx(-5 / 6)
+    assert -1.0 <= found["ldar_rise_text_low"] < -5 / 6 < found["ldar_rise_text_high"] < 0.0
+    assert found["ldar_rise_text_verdict"] == "contradicted"
+
+
 def test_synchronisation_is_that_of_the_prompt_s_own_answers():
     """Own: instruction and last agree in 5 of 6 samples; another sample's answers: in none."""
     rows = []
@@ -167,13 +276,8 @@ def test_synchronisation_is_that_of_the_prompt_s_own_answers():
             sign = 1.0 if positions == "instruction" or agrees else -1.0
             rows.append((sample, way, layer, positions, kind, sign, 0.0))
     names = ["sample", "following", "layer", "positions", "dictionary", "phi_f", "phi_c"]
-    closed = [
-        (sample, way, blocked, "follow")
-        for way, sample in itertools.product(WAYS, SAMPLES)
-        for blocked in ("none", "instruction→last", "context→last", "vision→last", "random→last")
-    ]
-    paths = pd.DataFrame(closed, columns=["sample", "following", "blocked", "outcome"])
-    found = summarise_beliefs(pd.DataFrame(rows, columns=names), paths, critical=[2, 3])
+    beliefs = pd.DataFrame(rows, columns=names)
+    found = summarise_beliefs(beliefs, closed_paths(lambda *_: True), critical=[2, 3])
     for way in WAYS:
         assert found[f"sync_critical_{way}"] == pytest.approx(5 / 6)
 
@@ -209,11 +313,13 @@ def test_a_path_is_held_against_random_sources_of_its_own_direction():
     for way, sample, path in itertools.product(WAYS, SAMPLES, map(str, STANDARD_PATHWAYS)):
         for control, layer in itertools.product((False, True), range(28)):
             nssd = (cost[way] if control else 4.0) * (layer == 14)
-            rows.append((sample, way, path, control, layer, nssd, -0.1, -2.0))
+            rows.append((sample, way, path, control, layer, nssd, -0.1, -2.0, -0.1, -2.0 + nssd))
     names = ["sample", "following", "pathway", "control", "layer", "nssd"]
-    table = pd.DataFrame(rows, columns=[*names, "logp_p_blocked", "logp_c_blocked"])
+    logs = ["logp_p", "logp_c", "logp_p_blocked", "logp_c_blocked"]
+    table = pd.DataFrame(rows, columns=[*names, *logs])
     found = summarise_knockout(table.assign(model="smol", width=3))
     for way, control in cost.items():
         assert found[f"contrast_control_{way}"] == pytest.approx(4.0 - control)
         assert found[f"contrast_textlast_{way}"] == pytest.approx(4.0 - control)
+        assert found[f"contrast_lead_control_{way}"] == pytest.approx(4.0 - control)
     assert found["contrast_relay_control_vision"] == pytest.approx(4.0 - cost["vision"])
