@@ -94,12 +94,17 @@ class Verdicts(Directive):
         }
 
     def list_claims(self, chosen, models, words, first):
-        """One line a claim: the verdict by rule 2 and, in brackets, that by rule 1."""
-        rows = [["claim", "the paper", *(f"{heading(model)} (rule 1)" for model in models)]]
+        """One line a claim: the verdict by rule 2 and, in brackets, that by rule 1; and on how many
+        of the models that measured it the claim holds.
+        """
+        names = [f"{heading(model)} (rule 1)" for model in models]
+        rows = [["claim", "the paper", *names, "holds in"]]
         for claim in chosen:
             cells = [f"**{words[claim.id, one]}** ({first[claim.id, one]})" for one in models]
+            found = Counter(words[claim.id, one] for one in models)
+            holds = f"{found['holds']} of {len(models) - found['not measured']}"
             link = f"[{claim.statement}](#verdict-{claim.id})"
-            rows.append([link, self.escaped(claim.reported), *cells])
+            rows.append([link, self.escaped(claim.reported), *cells, holds])
         return rows
 
     def count(self, chosen, models, found, words):
