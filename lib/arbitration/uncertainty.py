@@ -129,33 +129,7 @@ def _means(values: np.ndarray, members: np.ndarray, counts: np.ndarray):
     squares = (
         counts @ sums**2 - 2 * mean * (counts @ (sums * sizes)) + mean**2 * (counts @ sizes**2)
     )
-    scale = found / max(found - 1, 1)
-    return mean, np.sqrt(np.maximum(squares, 0.0) * scale) / whole
-
-
-def bootstrap(values, seed: int = 0, draws: int = DRAWS, confidence=CONFIDENCE, clusters=None):
-    """Mean over samples with an interval, each column for itself (see `simultaneous`).
-
-    Parameters
-    ----------
-    values : array_like, (n_samples, ...)
-    seed, draws, confidence, clusters
-        As in `simultaneous`.
-
-    Returns
-    -------
-    mean, low, high : ndarray, (...)
-        NaN where there is one sample or cluster.
-
-    Raises
-    ------
-    ValueError
-        If there is no sample, or not one label for each.
-    """
-    values = _samples(values)
-    columns = values.reshape(len(values), -1).T
-    found = [simultaneous(column, seed, draws, confidence, clusters) for column in columns]
-    return tuple(np.array(part).reshape(values.shape[1:]) for part in zip(*found))
+    return mean, np.sqrt(np.maximum(squares, 0.0) * found / max(found - 1, 1)) / whole
 
 
 def simultaneous(values, seed: int = 0, draws: int = DRAWS, confidence=CONFIDENCE, clusters=None):
@@ -298,9 +272,9 @@ def share_difference(
         return np.sqrt(np.maximum(one**2 + other**2 - 2 * tied * one * other, 0.0))
 
     mean = flat.mean(axis=0)
-    low = mean - joined(up - up_low, down_high - down)
-    high = mean + joined(up_high - up, down - down_low)
-    found = (mean, np.maximum(low, -1.0), np.minimum(high, 1.0))
+    low = np.maximum(mean - joined(up - up_low, down_high - down), -1.0)
+    high = np.minimum(mean + joined(up_high - up, down - down_low), 1.0)
+    found = mean, low, high
     return tuple(part.reshape(values.shape[1:]) for part in found)
 
 
@@ -315,8 +289,7 @@ def _informative(values: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, n
 def _reach(values: np.ndarray, members: np.ndarray, seed, draws, confidence) -> float:
     """How many standard errors cover all columns together: of one column Student's t."""
     found = members.max() + 1
-    reach = student(confidence, found - 1)
-    if values.shape[1] == 1 or found == 1:
+    if (reach := student(confidence, found - 1)) == inf or values.shape[1] == 1:
         return reach
     mean, error = (part[0] for part in _means(values, members, np.ones((1, found))))
     # No surer than independent samples would be, as in `_informative`: a column in which the

@@ -1,10 +1,10 @@
-"""LDAR (Eq. 9), decision synchronisation (§3.2.3) and the bootstrap by hand."""
+"""LDAR (Eq. 9), decision synchronisation (§3.2.3) and the band of a mean by hand."""
 
 import numpy as np
 import pytest
 
 from arbitration.equations.metrics import beyond_chance, ldar, synchronisation
-from arbitration.uncertainty import bootstrap
+from arbitration.uncertainty import simultaneous
 
 
 def test_ldar_counts_strictly_larger_signals():
@@ -43,25 +43,25 @@ def test_agreement_counts_only_beyond_that_with_other_samples(anchor, last, expe
     assert beyond_chance(np.array(anchor), np.array(last)).tolist() == pytest.approx(expected)
 
 
-def test_bootstrap_of_a_constant_has_no_width():
-    mean, low, high = bootstrap(np.full((7, 2), 3.0))
+def test_a_band_of_a_constant_has_no_width():
+    mean, low, high = simultaneous(np.full((7, 2), 3.0))
     assert mean.tolist() == low.tolist() == high.tolist() == [3.0, 3.0]
 
 
-def test_bootstrap_interval_has_the_standard_error_of_the_mean():
+def test_a_band_interval_has_the_standard_error_of_the_mean():
     values = np.random.default_rng(1).normal(size=400)
-    mean, low, high = bootstrap(values, seed=0)
+    mean, low, high = simultaneous(values, seed=0)
     assert mean == pytest.approx(values.mean())
     assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.08)
 
 
-def test_bootstrap_is_seeded_and_keeps_rows_whole():
+def test_a_band_is_seeded_and_keeps_rows_whole():
     values = np.random.default_rng(2).normal(size=(20, 1)) * np.ones((1, 3))
-    first, again, other = (bootstrap(values, seed=s)[1] for s in (0, 0, 1))
+    first, again, other = (simultaneous(values, seed=s)[1] for s in (0, 0, 1))
     assert first.tolist() == again.tolist() and first.tolist() != other.tolist()
     assert np.ptp(first) == 0.0
 
 
-def test_bootstrap_of_nothing_is_refused():
+def test_a_band_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one sample"):
-        bootstrap(np.empty((0, 3)))
+        simultaneous(np.empty((0, 3)))

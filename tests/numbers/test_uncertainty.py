@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import tiny
-from arbitration.uncertainty import bootstrap, resamples, simultaneous
+from arbitration.uncertainty import resamples, simultaneous
 from reproduction import numbers, results
 from reproduction.numbers import estimates
 from reproduction.results import store
@@ -40,6 +40,12 @@ def plain_band(values, seed, draws):
     return mean - margin, mean + margin
 
 
+def alone(values, **options):
+    """Each column with the interval that it has by itself."""
+    found = [simultaneous(column, **options) for column in np.asarray(values, float).T]
+    return np.array(found).T
+
+
 def test_the_band_is_that_of_a_second_program():
     values = noise(0, 17, 5) * [1.0, 2.0, 0.1, 3.0, 1.0]
     expected = plain_band(values, seed=3, draws=300)
@@ -47,9 +53,9 @@ def test_the_band_is_that_of_a_second_program():
         mean, low, high = simultaneous(values, seed=3, draws=300, clusters=clusters)
         np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose([low, high], expected, rtol=1e-9)
-    for column, (_, low, high) in zip(values.T, zip(*bootstrap(values, seed=3, draws=300))):
-        alone = plain_band(column[:, None], seed=3, draws=300)
-        assert (low, high) == pytest.approx(np.ravel(alone), rel=1e-9)
+    for column, (_, low, high) in zip(values.T, zip(*alone(values, seed=3, draws=300))):
+        expected = plain_band(column[:, None], seed=3, draws=300)
+        assert (low, high) == pytest.approx(np.ravel(expected), rel=1e-9)
 
 
 def test_samples_of_one_picture_are_drawn_together():
@@ -61,7 +67,7 @@ def test_samples_of_one_picture_are_drawn_together():
     clusters = ["a", "b", "b", "b"]
     counts = resamples(4, seed=0, draws=400, clusters=clusters)
     assert set(map(tuple, counts)) == {(2, 0, 0, 0), (0, 2, 2, 2), (1, 1, 1, 1)}
-    mean, low, high = bootstrap([0.0, 1.0, 1.0, 1.0], clusters=clusters)
+    mean, low, high = simultaneous([0.0, 1.0, 1.0, 1.0], clusters=clusters)
     assert mean == 0.75
     assert (high - mean, mean - low) == (pytest.approx(12.7062 * 2 * 0.375, rel=1e-4),) * 2
 
@@ -82,11 +88,11 @@ def test_few_samples_have_a_wide_interval_and_not_none():
 def test_the_same_sample_twice_tells_no_more_than_once():
     values = noise(1, 50, 3)
     once, twice = (
-        bootstrap(values),
-        bootstrap(np.repeat(values, 2, axis=0), clusters=np.repeat(range(50), 2)),
+        alone(values),
+        alone(np.repeat(values, 2, axis=0), clusters=np.repeat(range(50), 2)),
     )
     assert np.allclose(once, twice)
-    _, low, high = bootstrap(np.repeat(values, 2, axis=0))
+    _, low, high = alone(np.repeat(values, 2, axis=0))
     assert np.allclose((high - low) / (once[2] - once[1]), 0.5**0.5, atol=0.06), (
         "taken for more samples than they are"
     )
@@ -95,7 +101,7 @@ def test_the_same_sample_twice_tells_no_more_than_once():
 def test_labels_must_be_as_many_as_samples():
     for labels in (["a", "b"], ["a"]):
         with pytest.raises(ValueError, match=f"each of the 3 samples; got {len(labels)}"):
-            bootstrap([1.0, 2.0, 3.0], clusters=labels)
+            simultaneous([1.0, 2.0, 3.0], clusters=labels)
 
 
 @pytest.mark.parametrize("values, clusters", [([1.0], None), ([1.0, 0.0], ["a", "a"])])
@@ -103,9 +109,8 @@ def test_one_sample_or_one_picture_has_no_interval_and_no_verdict(values, cluste
     """With [1, 1] as the interval of a single answer, one failure that was restored would confirm a
     claim.
     """
-    for interval in (bootstrap, simultaneous):
-        mean, low, high = interval(values, clusters=clusters)
-        assert mean == np.mean(values) and np.isnan([low, high]).all()
+    mean, low, high = simultaneous(values, clusters=clusters)
+    assert mean == np.mean(values) and np.isnan([low, high]).all()
     index = pd.MultiIndex.from_arrays(
         [[f"s{i}" for i in range(len(values))], clusters or ["a"]], names=["sample", "image"]
     )
@@ -144,7 +149,7 @@ def test_a_band_covers_a_whole_curve_as_often_as_it_says():
         curves = values[:, :-2] + values[:, 1:-1] + values[:, 2:]
         for found, hits in (
             (simultaneous(curves, draws=400), together),
-            (bootstrap(curves, draws=400), pointwise),
+            (alone(curves, draws=400), pointwise),
         ):
             _, low, high = found
             hits.append(bool(((low <= 0) & (0 <= high)).all()))
@@ -157,8 +162,8 @@ def test_points_that_go_together_need_no_correction():
     5 + 5 and 2 + 5, and the critical value is that of the largest alone.
     """
     one = noise(3)[:, :1]
-    alone, copies = simultaneous(one), simultaneous(one * np.array([1.0, 5.0, -2.0]))
-    width = (alone[2] - alone[1])[0]
+    single, copies = simultaneous(one), simultaneous(one * np.array([1.0, 5.0, -2.0]))
+    width = (single[2] - single[1])[0]
     assert (copies[2] - copies[1]).tolist() == pytest.approx([3 * width, 5 * width, 3.5 * width])
 
 
@@ -254,7 +259,7 @@ def test_a_table_s_pictures_are_its_clusters():
     )
     found = estimates.estimate("x", estimates.wide(table, "value")[0])
     assert (found["x_low"], found["x_high"]) == pytest.approx(
-        tuple(map(float, bootstrap([0.0, 0.0, 1.0, 1.0])[1:]))
+        tuple(map(float, simultaneous([0.0, 0.0, 1.0, 1.0])[1:]))
     )
     alone = estimates.estimate("x", estimates.wide(table.drop(columns="image"), "value")[0])
     assert found["x_low"] < alone["x_low"] and alone["x_high"] < found["x_high"]

@@ -94,7 +94,7 @@ def _worst(claim: predicted.Claim, records: dict[str, dict], rule: int) -> str:
         numbers = records.get(test.notebook, {"numbers": {}})["numbers"]
         if not numbers.keys() >= set(test.keys):
             return "not recorded"
-        words.append(rules.judge(test, [numbers[key] for key in test.keys], rule))
+        words.append(rules.judge_prediction(test, [numbers[key] for key in test.keys], rule))
     return rules.worst(words)
 
 

@@ -24,7 +24,7 @@ from press.glued import read_glued
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims, rule_changes
 from reproduction.claims.reported import reported_claims
-from reproduction.claims.rules import VERDICTS, judge, seen_from, worst
+from reproduction.claims.rules import VERDICTS, judge_prediction, seen_from, worst
 
 LOG = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Verdicts(Directive):
         if missing:
             return "–", "not measured"
         told = [numbers[key] for key in prediction.keys]
-        word = judge(prediction, told, rule)
+        word = judge_prediction(prediction, told, rule)
         if word == "not measured":
             return "–", word
         counted = " / ".join(f"{numbers[key]:.0f}" for key in prediction.n)

@@ -124,7 +124,7 @@ def first_verdict(value, low, high, above=None, below=None, within=None, paper=N
     return "weaker" if paper is not None and high < above + (paper - above) / 2 else "holds"
 
 
-def judge(test, numbers, rule: int = 2) -> str:
+def judge_prediction(test, numbers, rule: int = 2) -> str:
     """The verdict on one prediction by one of the two rules.
 
     Parameters

@@ -60,9 +60,11 @@ class Study:
 
     def others(self, n: int) -> list:
         """Prompts of `n` other samples of each direction, none of which is asked for `prompts`: on
-        them a layer or a set is chosen that is tried on `prompts`.
+        them a layer or a set is chosen that is tried on `prompts`. None where the set is too small.
         """
         samples = self.everything[2 * self.n : 2 * self.n + 2 * n]
+        if not samples:
+            return []
         answers = answered.ask_samples(self.subject, samples, self.dictionary)
         return choose(self, samples, answers, n)
 
