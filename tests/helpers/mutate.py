@@ -63,6 +63,17 @@ def read_errors() -> list[Error]:
     return [Error(**record) for record in tomllib.loads(text)["error"]]
 
 
+def list_tests(errors: list[Error]) -> list[tuple[list[str], str]]:
+    """The tests of some errors, each file once: files, and which of their tests."""
+    selects: dict[tuple[str, ...], list[str]] = {}
+    for error in errors:
+        selects.setdefault(tuple(error.tests), []).append(error.select)
+    return [
+        (list(tests), " or ".join(sorted(set(some))) if all(some) else "")
+        for tests, some in selects.items()
+    ]
+
+
 def run_tests(tests: list[str], select: str, error: Error | None = None) -> tuple[int, str]:
     """pytest's exit status for some tests with an error made, 0 if all pass and 1 if one fails; and
     which failed first.
@@ -85,7 +96,7 @@ def run_tests(tests: list[str], select: str, error: Error | None = None) -> tupl
             capture_output=True,
             encoding="utf-8",
         )
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
         return done.returncode, failed[1] if failed else ""
 
 
@@ -103,8 +114,7 @@ def main() -> int:
     options.add_argument("--only", default="", help="words of an error's description")
     only = options.parse_args().only
     errors = [error for error in read_errors() if only in error.what]
-    sound = {(*error.tests, error.select): (error.tests, error.select) for error in errors}
-    for tests, select in tqdm(sound.values(), desc="the tests without an error"):
+    for tests, select in tqdm(list_tests(errors), desc="the tests without an error"):
         if status := run_tests(tests, select)[0]:
             print(f"{', '.join(tests)}: exit status {status} without any error; mend them first")
             return 2

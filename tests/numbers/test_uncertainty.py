@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import tiny
-from arbitration.uncertainty import resamples, simultaneous
+from arbitration.uncertainty import resamples, simultaneous, wilson
 from reproduction import numbers, results
 from reproduction.numbers import estimates
 from reproduction.results import store
@@ -331,3 +331,11 @@ def test_the_size_of_an_effect_is_its_distance_from_the_bound_in_standard_deviat
 def test_a_chosen_column_has_its_own_size():
     values = pd.DataFrame({0: [1.0, 2.0, 3.0], 1: [4.0, 4.0, 7.0]})
     assert estimates.chosen("x", values, 1, above=0.0)["x_size"] == "d = 2.89, n = 3"
+
+
+@pytest.mark.parametrize(
+    "hits, n, low, high", [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (1, 1, 0.2065, 1.0)]
+)
+def test_a_share_s_interval_by_hand(hits, n, low, high):
+    """Wilson (1927): (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), z = 1.96."""
+    assert wilson(hits, n) == pytest.approx((low, high), abs=5e-5)

@@ -64,11 +64,15 @@ def test_an_interrupted_run_goes_on_where_it_stopped(store, subject):
     assert {"model", "revision", "code", "packages", "seconds", "dtype"} <= set(origin)
 
 
-def test_a_part_knows_its_token_groups_and_the_spelling_of_its_answers(subject):
-    """The same tokens under other groups, and another spelling, are other measurements."""
+def test_a_part_knows_its_token_groups_its_spelling_and_its_lender(subject):
+    """The same tokens under other groups, another spelling, and the answers of another sample are
+    other measurements.
+    """
     prompt = prompts(subject)[0]
     assert origin.content_of(widen(prompt)) != origin.content_of(prompt)
     assert origin.content_of(replace(prompt)) == origin.content_of(prompt)
+    lent = [origin.content_of(prompt, lender) for lender in (None, *tiny.samples(3)[1:])]
+    assert len(set(lent)) == 3
     other = replace(subject, spelling="capitalised")
     assert origin.provenance(other) != origin.provenance(subject)
 
