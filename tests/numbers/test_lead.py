@@ -11,7 +11,7 @@ import pytest
 
 from arbitration.equations.knockout import STANDARD_PATHWAYS
 from reproduction.measures.paths import find_own_layers, lead_lost
-from reproduction.numbers.knockout import summarise_knockout
+from reproduction.numbers.knockout import summarise_drawn, summarise_knockout
 
 WAYS = ("text", "vision")
 SAMPLES = ("a", "b", "c", "d", "e")
@@ -127,3 +127,15 @@ def test_without_samples_nothing_could_have_been_seen():
     found = summarise_knockout(knockouts([1.0] * 5, [0.0] * 5).query("following == 'text'"))
     assert math.isnan(found["sure_vision"]) and math.isnan(found["least_vision"])
     assert math.isnan(found["lead_vision_instruction_vision_median"])
+
+
+def test_what_controls_are_drawn_from_is_the_mean_over_samples():
+    rows = [("a", 1.0, 0.5, 0.0), ("b", 0.5, 0.0, 0.3)]
+    table = pd.DataFrame(rows, columns=["sample", "edges", "own", "rival"])
+    found = summarise_drawn(table.assign(following="text", pathway="context→last"))
+    assert (found["control_edges_context_last_text"], found["control_own_context_last_text"]) == (
+        0.75,
+        0.25,
+    )
+    assert found["control_rival_context_last_text"] == pytest.approx(0.15)
+    assert math.isnan(found["control_edges_context_last_vision"]), "a direction without samples"
