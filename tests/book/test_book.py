@@ -14,7 +14,7 @@ from arbitration.files.folders import ROOT
 from chromium import browser, visit
 from press.publish import listed
 from press.run import book_runs
-from reproduction.claims import predicted
+from reproduction.claims import predicted, rules
 
 pytestmark = pytest.mark.browser
 
@@ -168,11 +168,13 @@ def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
             what, _, *cells = (cell.get_text() for cell in row.select("td"))
             assert what.replace("’", "'") == prediction.what
             for cell, numbers in zip(cells, measured, strict=True):
-                if not cell.startswith(
+                if prediction.several:
+                    assert cell.split(": ")[-1] in rules.VERDICTS
+                elif not cell.startswith(
                     "–"
                 ):  # the share of a lead that is not there, a plateau where nothing is restored
                     assert float(cell.split(" [")[0]) == pytest.approx(
                         numbers[prediction.key], abs=0.000501
                     ), (claim.id, prediction.key)
                     read += 1
-    assert read > 170
+    assert read > 120

@@ -35,6 +35,7 @@ from reproduction.numbers import (
     summarise_windows,
 )
 from reproduction.numbers.controls import KINDS, compare_controls
+from reproduction.numbers.knockout import summarise_drawn
 
 SAMPLES = [f"s{i}" for i in range(6)]
 
@@ -131,6 +132,11 @@ PATHWAYS = [
 ]
 
 
+def spread(sample):
+    """By which factor a sample's effect is larger than the mean: 1 in the mean."""
+    return 1 + 0.02 * (SAMPLES.index(sample) - (len(SAMPLES) - 1) / 2)
+
+
 def knockout_value(following, pathway, control, layer, sample):
     effect = 1.0 * (
         pathway == "vision→text" and layer == 2 and following == "vision" and not control
@@ -138,9 +144,12 @@ def knockout_value(following, pathway, control, layer, sample):
     effect -= 0.5 * (
         pathway == "vision→text" and layer == 1 and following == "text" and not control
     )
+    effect *= spread(sample)
     return {
         "nssd": effect,
         "divergence": 2 * effect,
+        "logp_p": 0.0,
+        "logp_c": -0.5,
         "logp_p_blocked": -effect,
         "logp_c_blocked": -0.5,
     }
@@ -156,7 +165,9 @@ def window_value(following, pathway, control, width, layer, sample):
         "text→last": 0.3 * (width > 1),
         "vision→last": 0.02,
     }[pathway]
-    return {"nssd": 0.0 if control else effect * reaches * (1 + 0.01 * width * (layer == 4))}
+    if control:
+        return {"nssd": 0.0}
+    return {"nssd": effect * reaches * (1 + 0.01 * width * (layer == 4)) * spread(sample)}
 
 
 def sentences():
@@ -170,6 +181,7 @@ def sentences():
                 and layer == 4
                 and not control
             )
+            * spread(level["sample"])
         },
         following=DIRECTIONS,
         layout=["plain", "swapped", "distanced"],
@@ -198,7 +210,10 @@ def reviews(knockout, components):
     lost and nothing else.
     """
     failed = components.assign(
-        attention_margin=components["attention_margin"] - 2.0 * (components["layer"] == 23), mix=0.0
+        attention_margin=lambda table: (
+            table["attention_margin"] - 2.0 * (table["layer"] == 23) * table["sample"].map(spread)
+        ),
+        mix=0.0,
     )
     able = pd.concat(
         [
@@ -225,7 +240,7 @@ def reviews(knockout, components):
         [
             rows(
                 lambda heads, factor, sample: {
-                    "nats": 4.0 if (heads, factor) == ("text", 0.0) else 3.0
+                    "nats": 4.0 * spread(sample) if (heads, factor) == ("text", 0.0) else 3.0
                 },
                 heads=names,
                 factor=factors,
@@ -261,7 +276,7 @@ def head_question():
     )
     effects = rows(
         lambda following, positions, layer, head, sample: {
-            "effect": number(layer, head),
+            "effect": number(layer, head) * spread(sample),
             "turned": number(layer, head) == 39,
         },
         following=DIRECTIONS,
@@ -347,6 +362,15 @@ def measured(applied):
         control=[False, True],
         layer=[0, 1, 2],
     )
+    drawn = rows(
+        lambda pathway, sample, **level: {
+            "edges": 1.0,
+            "own": 0.5 * (sample == "s0"),
+            "rival": 0.25 * (pathway == "context→instruction"),
+        },
+        following=DIRECTIONS,
+        pathway=PATHWAYS,
+    )
     beliefs = rows(
         lambda following, layer, positions, dictionary, sample: {
             "phi_f": float(layer >= 20 and dictionary == "own")
@@ -361,10 +385,14 @@ def measured(applied):
     paths = pd.concat(
         [
             rows(
-                lambda following, blocked, sample: {
-                    "outcome": "competitor" if blocked == "instruction→last" else "follow"
+                lambda following, place, blocked, sample: {
+                    "outcome": "competitor"
+                    if blocked == "instruction→last" and (place == "own" or sample < "s4")
+                    else "follow",
+                    "layers": {"own": "23–28", "scaled": "21–26"}[place],
                 },
                 following=[d],
+                place=["own", "scaled"],
                 blocked=["none", "instruction→last", f"{SOURCE[d]}→last", "random→last"],
             )
             for d in DIRECTIONS
@@ -376,8 +404,8 @@ def measured(applied):
             "signal_c": float(layer),
             "attention_signal": 1.0,
             "mlp_signal": 0.5,
-            "attention_margin": 2.0 * (layer == 23),
-            "mlp_margin": -1.0 * (layer >= 28),
+            "attention_margin": 2.0 * (layer == 23) * spread(sample),
+            "mlp_margin": -1.0 * (layer >= 28) * spread(sample),
         },
         following=DIRECTIONS,
         layer=range(30),
@@ -501,7 +529,7 @@ def measured(applied):
         "appC_windows": summarise_windows(windows),
         "appE_ablations": summarise_ablations(readings, ablated, moved),
         "sec2_dataset": summarise_answers(answers, coverage) | counted,
-        "sec3_knockout": summarise_knockout(knockout),
+        "sec3_knockout": summarise_knockout(knockout) | summarise_drawn(drawn),
         "sec3_beliefs": summarise_beliefs(beliefs, paths),
         "sec3_routes": routes(),
         "sec4_components": summarise_components(components),
@@ -550,7 +578,7 @@ def one_prompt():
                 "extreme_vision_text_text_w3": -0.515,
                 "sign_vision_text_text_verdict": "holds",
                 "shift_vision_text_vision_w7": 0.0,
-                "place_vision_text_vision_verdict": "holds",
+                "place_vision_text_vision_verdict": "not seen",
                 "ratio_vision_text_vision": 1.07 / 1.01,
                 "ratio_vision_text_vision_verdict": "holds",
                 "relay_w5": 0.98 * 1.05,
@@ -560,9 +588,9 @@ def one_prompt():
                 "compensation_w1": -0.505,
                 "contrast_compensation_w1": -0.505,
                 "same_compensation_verdict": "holds",
-                "hub_text_w1_verdict": "contradicted",
+                "hub_text_w1_verdict": "not seen",
                 "hub_text_w3_verdict": "holds",
-                "same_hub_text_verdict": "contradicted",
+                "same_hub_text_verdict": "not seen",
                 "n_controls": 6.0,
                 "widths": "1, 3, 5, 7",
             },
@@ -572,13 +600,13 @@ def one_prompt():
             {
                 "ldar_deep_default_text": 1.0,
                 "ldar_deep_average_text": 0.0,
-                "ldar_change_k2_text_verdict": "holds",
+                "ldar_change_k2_text_verdict": "not seen",
                 "ldar_change_average_text_verdict": "contradicted",
                 "ldar_deep_default_text_shuffled": 0.0,
                 "block_default_vision": 0.0,
                 "drop_default_vision": 1.0,
                 "drop_average_vision": 0.0,
-                "contrast_block_k2_text_verdict": "holds",
+                "contrast_block_k2_text_verdict": "not seen",
                 "contrast_block_average_text": 1.0,
                 "contrast_block_average_text_verdict": "holds",
                 "localises_block_average_text_verdict": "not seen",
@@ -586,7 +614,7 @@ def one_prompt():
                 "rise_default_text": 1.0,
                 "amplify_random_text": 0.0,
                 "contrast_amplify_average_text_verdict": "holds",
-                "contrast_amplify_k2_vision_verdict": "holds",
+                "contrast_amplify_k2_vision_verdict": "not seen",
                 "failures_text": 6.0,
                 "weakened_text": 6.0,
                 "n_blocked_text": 6.0,
@@ -603,12 +631,12 @@ def one_prompt():
                 "into_question_plain_text": 1.0,
                 "into_question_plain_text_layer": 4.0,
                 "into_question_plain_text_control": 0.0,
-                "into_modality_plain_text_over_verdict": "contradicted",
+                "into_modality_plain_text_over_verdict": "not seen",
                 "out_modality_swapped_vision_over": 1.0,
                 "position_text": 1.0,
                 "meaning_text": 0.0,
                 "position_vision_out_verdict": "holds",
-                "meaning_vision_out_verdict": "contradicted",
+                "meaning_vision_out_verdict": "not seen",
                 "neutral_text": 0.0,
             },
         ),
@@ -626,8 +654,8 @@ def one_prompt():
                 "last_mlp_margin_text": -2.0,
                 "last_mlp_margin_text_verdict": "holds",
                 "right_conflict_blocked_text": 0.0,
-                "special_blocked_text_verdict": "holds",
-                "spared_blocked_text_verdict": "holds",
+                "special_blocked_text_verdict": "not seen",
+                "spared_blocked_text_verdict": "not seen",
                 "special_doubled_text_verdict": "not seen",
                 "loss_original": 3.0,
                 "rise_blocked_text": 1.0,
@@ -651,6 +679,16 @@ def one_prompt():
             {
                 "peak_vision_text_vision": 1.0,
                 "peak_vision_text_vision_layer": 2.0,
+                "peak_vision_text_vision_median": 1.0,
+                "lead_vision_text_vision": 1.0,
+                "lead_vision_text_vision_layer": 2.0,
+                "contrast_lead_compensation_text": -0.5,
+                "contrast_lead_compensation_text_verdict": "holds",
+                "lead_trough_vision_text_text": -0.5,
+                "sure_text": 0.0,
+                "control_edges_vision_text_text": 1.0,
+                "control_own_vision_text_text": 0.5 / 6,
+                "control_rival_context_instruction_vision": 0.25,
                 "trough_vision_text_text": -0.5,
                 "trough_vision_text_text_layer": 1.0,
                 "keeps_vision_text_vision": 0.0,
@@ -659,8 +697,8 @@ def one_prompt():
                 "size_compensation_text_verdict": "holds",
                 "contrast_relay_control_vision": 1.0,
                 "contrast_compensation_text": -0.5,
-                "contrast_anchor_text_verdict": "contradicted",
-                "size_direct_text_verdict": "holds",
+                "contrast_anchor_text_verdict": "not seen",
+                "size_direct_text_verdict": "not seen",
                 "authors_extreme_vision_text_vision": 1.0,
                 "authors_shift_vision_text_vision": 2.5 / 3 - 14.5 / 28,
                 "authors_ratio_vision_text_text": 0.5 / 0.3866,
@@ -680,11 +718,18 @@ def one_prompt():
                 "over_sync_text": 0.0,
                 "over_ldar_max_text": 0.5,
                 "follow_none_vision": 1.0,
-                "follow_instruction_last_vision": 0.0,
-                "compete_instruction_last_vision": 1.0,
-                "contrast_collapse_text_verdict": "holds",
-                "contrast_spared_text_verdict": "holds",
-                "ldar_rise_text_verdict": "holds",
+                "follow_instruction_last_vision": 2 / 6,
+                "compete_instruction_last_vision": 4 / 6,
+                "follow_instruction_last_vision_own": 0.0,
+                "contrast_random_text_own": 1.0,
+                "contrast_random_text_own_verdict": "holds",
+                "collapse_text": 2 / 6,
+                "collapse_text_verdict": "not seen",
+                "place_vision_own": "23–28",
+                "place_vision": "21–26",
+                "contrast_collapse_text_verdict": "not seen",
+                "contrast_spared_text_verdict": "not seen",
+                "ldar_rise_text_verdict": "not seen",
             },
         ),
         (
@@ -705,7 +750,7 @@ def one_prompt():
                 "attention_top_text_layer": 23.0,
                 "mlp_margin_deep_text_verdict": "holds",
                 "arbiter_text_verdict": "holds",
-                "attention_margin_shallow_text_verdict": "holds",
+                "attention_margin_shallow_text_verdict": "not seen",
             },
         ),
         (
@@ -756,8 +801,8 @@ def one_prompt():
                 "foretell_eq12_text": -1.0,
                 "foretell_sensitivity_vision": -1.0,
                 "contrast_foretell_text": 2.0,
-                "foretell_sensitivity_text_verdict": "holds",
-                "foretell_eq12_text_verdict": "contradicted",
+                "foretell_sensitivity_text_verdict": "not seen",
+                "foretell_eq12_text_verdict": "not seen",
                 "contrast_foretell_vision_verdict": "not seen",
                 "top_effect_sensitivity_text": 38.5,
                 "top_effect_eq12_text": 0.5,
@@ -779,8 +824,8 @@ def one_prompt():
                 "block_sensitivity_matched_text": 0.5,
                 "block_random_text": 1.0,
                 "drop_sensitivity_text": 1.0,
-                "drop_sensitivity_text_verdict": "holds",
-                "drop_eq12_text_verdict": "contradicted",
+                "drop_sensitivity_text_verdict": "not seen",
+                "drop_eq12_text_verdict": "not seen",
                 "contrast_block_sensitivity_text": 0.5,
                 "contrast_block_eq12_text_verdict": "not seen",
                 "contrast_block_methods_vision_both": 1.0,
@@ -789,7 +834,7 @@ def one_prompt():
                 "among_eq12_text": 1.0,
                 "draws_text": 2.0,
                 "own_sensitivity_text": 0.5,
-                "selection_sensitivity_text_verdict": "holds",
+                "selection_sensitivity_text_verdict": "not seen",
                 "selection_eq12_text": 1 / 6,
                 "specific_sensitivity_text": 1.0,
                 "specific_eq12_text_verdict": "not seen",
@@ -801,7 +846,7 @@ def one_prompt():
                 "amplify_sensitivity_matched_weakened_instruction_text": 0.5,
                 "contrast_amplify_sensitivity_weakened_instruction_text": 0.5,
                 "amplify_among_sensitivity_weakened_instruction_text": 2 / 3,
-                "amplify_sensitivity_weakened_instruction_text_verdict": "holds",
+                "amplify_sensitivity_weakened_instruction_text_verdict": "not seen",
                 "amplify_sensitivity_weakened_instruction_text_both": 1.0,
                 "amplify_eq12_weakened_instruction_text_last": 0.0,
                 "amplify_best_sensitivity_text_factor": 2.0,
@@ -819,6 +864,7 @@ def one_prompt():
     ],
 )
 def test_quoted_numbers_are_those_of_the_tables(measured, notebook, expected):
+    """Six samples, or samples that all agree, leave many words at *not seen*."""
     got = {key: measured[notebook][key] for key in expected}
     for key, value in expected.items():
         assert got[key] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-12)), (
@@ -884,22 +930,18 @@ def test_every_number_of_a_claim_is_computed(measured):
             ]
             wanted += [quantity.key + "_layer"] * quantity.layer
         wanted += [
-            finer.key.removesuffix("_verdict") + "_size"
+            finer.key.removesuffix("_verdict") + end
             for finer in claim.verdicts
+            for end in ("_size", "_seen")
             if not finer.key.startswith(recorded.NUMBERLESS)
         ]
         assert not set(wanted) - set(numbers), claim.id
 
 
 def test_every_number_of_the_claims_page_is_computed(measured):
-    for claim in predicted.predicted_claims():
+    for claim in (*predicted.predicted_claims(1), *predicted.predicted_claims()):
         for prediction in claim.predictions:
-            wanted = {
-                prediction.key,
-                f"{prediction.key}_low",
-                f"{prediction.key}_high",
-                *prediction.n,
-            }
+            wanted = {*prediction.keys, *prediction.n}
             assert not wanted - set(measured[prediction.notebook]), claim.id
 
 

@@ -1,5 +1,5 @@
-"""Every number of the claims page once more, from a run's tables, by plain pandas and without the
-library.
+"""Every number of the claims page, by either rule, once more: from a run's tables, by plain pandas
+and without the library.
 
 The library's summaries are many small functions that share their selections; a slip in one would
 show in a notebook, on its page and in the claim alike. Here each number is written down a second
@@ -35,24 +35,24 @@ def numbers(folder: Path) -> dict[str, float]:
     )
 
 
-def curve(table, following, pathway, control=False):
+def curve(table, following, pathway, control=False, value="nssd"):
     rows = table[
         (table["following"] == following)
         & (table["pathway"] == pathway)
         & (table["control"] == control)
     ]
-    return rows.pivot_table(index="sample", columns="layer", values="nssd")
+    return rows.pivot_table(index="sample", columns="layer", values=value)
 
 
-def peak(table, following, pathway):
-    return curve(table, following, pathway).mean().max()
+def peak(table, following, pathway, value="nssd"):
+    return curve(table, following, pathway, value=value).mean().max()
 
 
-def over_control(table, following, pathway, extreme="max"):
+def over_control(table, following, pathway, extreme="max", value="nssd"):
     """A path at the layer of its extreme minus random sources at theirs, on the samples that have
     such a control.
     """
-    own, random = curve(table, following, pathway), curve(table, following, pathway, control=True)
+    own, random = (curve(table, following, pathway, control, value) for control in (False, True))
     if random.empty:
         return np.nan
     own, random = (
@@ -64,25 +64,52 @@ def over_control(table, following, pathway, extreme="max"):
 
 def knockouts(tables):
     table = pd.concat([tables["knockout"], tables["knockout_controls"]])
+    table["lead"] = table["logp_p"] + table["logp_c_blocked"]
+    table["lead"] -= table["logp_c"] + table["logp_p_blocked"]
+    return (
+        contrast_paths(table, "nssd", "contrast_")
+        | contrast_paths(table, "lead", "contrast_lead_")
+        | extremes(table, "nssd", "peak_", "trough_")
+        | extremes(table, "lead", "lead_", "lead_trough_")
+        | {"size_direct_vision": peak(table, "vision", "vision→last")}
+    )
+
+
+def contrast_paths(table, value, prefix):
+    def more(way, one, other):
+        return peak(table, way, one, value) - peak(table, way, other, value)
+
+    def over(way, path, extreme="max"):
+        return over_control(table, way, path, extreme, value)
+
     found = {
-        "contrast_relay_vision": peak(table, "vision", "vision→text")
-        - peak(table, "vision", "vision→last"),
-        "contrast_relay_control_vision": over_control(table, "vision", "vision→text"),
-        "size_direct_vision": peak(table, "vision", "vision→last"),
-        "contrast_compensation_text": over_control(table, "text", "vision→text", "min"),
-        "contrast_anchor_text": peak(table, "text", "context→instruction")
-        - peak(table, "text", "context→last"),
-        "contrast_control_text": over_control(table, "text", "context→instruction"),
-        "contrast_anchor_vision": peak(table, "vision", "vision→instruction")
-        - peak(table, "vision", "vision→last"),
-        "contrast_context_vision": peak(table, "vision", "vision→instruction")
-        - peak(table, "vision", "vision→context"),
-        "contrast_control_vision": over_control(table, "vision", "vision→instruction"),
+        "relay_vision": more("vision", "vision→text", "vision→last"),
+        "relay_control_vision": over("vision", "vision→text"),
+        "compensation_text": over("text", "vision→text", "min"),
+        "anchor_text": more("text", "context→instruction", "context→last"),
+        "control_text": over("text", "context→instruction"),
+        "anchor_vision": more("vision", "vision→instruction", "vision→last"),
+        "context_vision": more("vision", "vision→instruction", "vision→context"),
+        "control_vision": over("vision", "vision→instruction"),
+        "textlast_text": over("text", "text→last"),
+        "textlast_vision": over("vision", "text→last"),
     }
-    return found | {
-        f"contrast_textlast_{way}": over_control(table, way, "text→last")
-        for way in ("text", "vision")
-    }
+    return {prefix + name: number for name, number in found.items()}
+
+
+def extremes(table, value, highest, lowest):
+    """Both extremes of each path, and the median sample there."""
+    found = {}
+    for way in ("text", "vision"):
+        for path in table["pathway"].unique():
+            values = curve(table, way, path, value=value)
+            for name, extreme in ((highest, "idxmax"), (lowest, "idxmin")):
+                key = f"{name}{path.replace('→', '_')}_{way}"
+                layer = None if values.empty else getattr(values.mean(), extreme)()
+                own = [] if layer is None else values[layer].to_list()
+                found[key] = sum(own) / len(own) if own else np.nan
+                found[f"{key}_median"] = np.median(own) if own else np.nan
+    return found
 
 
 def windows(table):
@@ -128,15 +155,19 @@ def beliefs(tables):
             side.loc[both, side.mean().idxmax()].mean() if len(both) else np.nan for side in sides
         ]
         found[f"over_ldar_max_{way}"] = highest[0] - highest[1]
+        found[f"ldar_max_{way}"] = aligned.max()
 
-        closed = tables["paths"][tables["paths"]["following"] == way]
-        ratio = {
-            name: follows(closed[closed["blocked"] == name]).mean()
-            for name in ("none", "instruction→last", own_path, "random→last")
-        }
-        found[f"contrast_random_{way}"] = ratio["random→last"] - ratio["instruction→last"]
-        found[f"contrast_collapse_{way}"] = ratio[own_path] - ratio["instruction→last"]
-        found[f"contrast_spared_{way}"] = ratio["none"] - ratio[own_path]
+        for place, end in (("scaled", ""), ("own", "_own")):
+            closed = tables["paths"]
+            closed = closed[(closed["following"] == way) & (closed["place"] == place)]
+            none, shut, direct, random = (
+                follows(closed[closed["blocked"] == name]).mean()
+                for name in ("none", "instruction→last", own_path, "random→last")
+            )
+            found[f"collapse_{way}{end}"] = shut
+            found[f"contrast_random_{way}{end}"] = random - shut
+            found[f"contrast_collapse_{way}{end}"] = direct - shut
+            found[f"contrast_spared_{way}{end}"] = none - direct
 
         anchor, last = (
             np.sign(lead[place, "own"][CRITICAL]).to_numpy() for place in ("instruction", "last")
@@ -147,6 +178,9 @@ def beliefs(tables):
         own = np.eye(len(pairs), dtype=bool)
         found[f"sync_critical_{way}"] = pairs[own].mean() if len(pairs) else np.nan
         found[f"over_sync_{way}"] = pairs[own].mean() - pairs[~own].mean() if len(pairs) else np.nan
+        few = [aligned[layer] < 0.7 for layer in CRITICAL]
+        same = (anchor == last)[:, few]
+        found[f"sync_below_{way}"] = same.mean() if same.size else np.nan
     return found
 
 
@@ -233,11 +267,7 @@ def heads(tables):
             f"contrast_hubs_{way}": doubled("target") - doubled("shared"),
             f"amplify_shared_{way}": doubled("shared"),
         }
-        restored = [
-            ratio(tables["amplification"], "target", factor).mean()
-            for factor in (1.25, 1.5, 2.0, 3.0, 5.0)
-        ]
-        found[f"plateau_{way}"] = restored[-1] - max(restored) if max(restored) > 0 else np.nan
+        found |= amplified(tables["amplification"], way)
 
         alone = tables["head_effects"]
         alone = alone[(alone["following"] == way) & (alone["positions"] == "instruction")]
@@ -276,4 +306,34 @@ def heads(tables):
             for at in ALL
         )
         found[f"over_overlap_{name}"] = len(text & vision) - chance
+    falls = [
+        len(set(order["text"][:size]) & set(order["vision"][:size])) / size for size in (10, TOP)
+    ]
+    found["overlap_fall"] = falls[0] - falls[1] if all(order.values()) else np.nan
+    return found
+
+
+def amplified(table, way):
+    """What natural failures are restored to, and how it grows with the factor for all failures."""
+    table = table[table["following"] == way]
+    natural = table[(table["source"] == "natural") & np.isclose(table["factor"], 2.0)]
+    top, random, matched, shared = (
+        follows(natural[natural["heads"] == name]).mean()
+        for name in ("target", "random", "matched", "shared")
+    )
+    found = {
+        f"amplify_target_natural_{way}": top,
+        f"amplify_random_natural_{way}": random,
+        f"contrast_sufficiency_natural_{way}": top - random,
+        f"contrast_sufficiency_matched_natural_{way}": top - matched,
+        f"contrast_hubs_natural_{way}": top - shared,
+        f"failures_natural_{way}": table.loc[table["source"] == "natural", "sample"].nunique(),
+    }
+    target = table[table["heads"] == "target"]
+    factors = sorted(target["factor"].unique())
+    restored = [follows(target[target["factor"] == factor]).mean() for factor in factors]
+    some = bool(restored) and max(restored) > 0
+    found[f"plateau_{way}"] = restored[-1] - max(restored) if some else np.nan
+    found[f"rise_{way}"] = restored[-1] - restored[0] if some and len(factors) > 1 else np.nan
+    found[f"level_{way}"] = restored[-1] - restored[-2] if some and len(factors) > 1 else np.nan
     return found

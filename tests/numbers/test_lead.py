@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from arbitration.equations.knockout import STANDARD_PATHWAYS
-from reproduction.measures.paths import find_own_layers, lead_lost
-from reproduction.numbers.knockout import summarise_knockout
+from reproduction.measures.paths import lead_lost
+from reproduction.numbers.knockout import summarise_drawn, summarise_knockout
+from reproduction.numbers.routes import SIZE, find_own_layers
 
 WAYS = ("text", "vision")
 SAMPLES = ("a", "b", "c", "d", "e")
@@ -36,23 +37,29 @@ def test_the_lead_lost_is_the_difference_of_log_odds():
     assert lost.tolist() == pytest.approx([3.58352, -3.58352], abs=1e-5)
 
 
-def test_own_layers_are_the_neighbours_that_cost_most_together():
-    """Mean costs 0, 5, 0, 3, 3, 0: one layer is 1, two are 3 and 4, three are 1 to 3 (8 nats, as
-    2 to 4 would cost 6 and 3 to 5 as many).
-    """
-    cost = [0.0, 5.0, 0.0, 3.0, 3.0, 0.0]
-    table = closed([20.0] * 5, lambda number, layer: 20.0 - cost[layer] * (number + 1) / 3)
+def costs(*means):
+    """What closing a route costs five samples in the window from each layer, by its mean."""
+    rows = [
+        (sample, way, start, mean * (number + 1) / 3)
+        for way, (number, sample) in itertools.product(WAYS, enumerate(SAMPLES))
+        for start, mean in enumerate(means)
+    ]
+    return pd.DataFrame(rows, columns=["sample", "following", "start", "lost"])
+
+
+def test_own_layers_are_the_window_that_costs_most():
+    table = costs(0.0, 5.0, -9.0, 6.0, 3.0, 0.0)
     shuffled = table.sample(frac=1.0, random_state=0)
-    found = [find_own_layers(shuffled, count) for count in (1, 2, 3, 6)]
-    assert found == [range(1, 2), range(3, 5), range(1, 4), range(6)]
-    with pytest.raises(ValueError, match="7 neighbouring layers were asked for; the curve has 6"):
-        find_own_layers(table, 7)
+    n_layers = 5 + SIZE
+    own = range(3, 3 + SIZE)
+    assert find_own_layers(shuffled, n_layers) == {"text": own, "vision": own}
+    one = find_own_layers(table[table["following"] == "text"], n_layers)
+    assert one == {"text": own}, "a direction without samples has no place"
 
 
-def test_the_first_of_equal_places_is_taken_and_layers_that_help_do_not_count():
-    cost = [1.0, 1.0, 0.0, 1.0, 1.0, -9.0]
-    table = closed([20.0] * 5, lambda number, layer: 20.0 - cost[layer])
-    assert find_own_layers(table, 2) == range(2)
+def test_the_first_of_equal_places_is_taken_and_none_ends_behind_the_model():
+    assert find_own_layers(costs(1.0, 2.0, 2.0), 2 + SIZE)["text"] == range(1, 1 + SIZE)
+    assert find_own_layers(costs(1.0), 4)["text"] == range(4), "a model of fewer layers"
 
 
 def knockouts(before, cost):
@@ -127,3 +134,15 @@ def test_without_samples_nothing_could_have_been_seen():
     found = summarise_knockout(knockouts([1.0] * 5, [0.0] * 5).query("following == 'text'"))
     assert math.isnan(found["sure_vision"]) and math.isnan(found["least_vision"])
     assert math.isnan(found["lead_vision_instruction_vision_median"])
+
+
+def test_what_controls_are_drawn_from_is_the_mean_over_samples():
+    rows = [("a", 1.0, 0.5, 0.0), ("b", 0.5, 0.0, 0.3)]
+    table = pd.DataFrame(rows, columns=["sample", "edges", "own", "rival"])
+    found = summarise_drawn(table.assign(following="text", pathway="context→last"))
+    assert (found["control_edges_context_last_text"], found["control_own_context_last_text"]) == (
+        0.75,
+        0.25,
+    )
+    assert found["control_rival_context_last_text"] == pytest.approx(0.15)
+    assert math.isnan(found["control_edges_context_last_vision"]), "a direction without samples"

@@ -139,6 +139,7 @@ def legends(figure):
 #: and what its failures show without a ranking.
 KNOWN = (
     "n_",
+    "wordings_",
     "follow_",
     "wanted_",
     "short_",
@@ -444,7 +445,7 @@ def random_tables():
         ["follow", "competitor"],
     )
     paths = {"pathway": [str(path) for path in arb.STANDARD_PATHWAYS], "layer": range(30)}
-    swept = ["nssd", "logp_p_blocked", "logp_c_blocked"]
+    swept = ["nssd", "logp_p", "logp_c", "logp_p_blocked", "logp_c_blocked"]
     sets = ["target", "random", "matched", "shared"]
     at = {"positions": ["instruction"]}
     plain = {"heads": ["original"], "draw": [0], "share": [0.0], "factor": [1.0]}
@@ -476,8 +477,9 @@ def random_tables():
         "paths": grid(
             outcomes=[*said, "other"],
             **ways,
+            place=["own", "scaled"],
             blocked=["none", "instruction→last", "context→last", "vision→last", "random→last"],
-        ),
+        ).assign(layers=lambda rows: rows["place"].map({"own": "3–8", "scaled": "21–26"})),
         "components": grid(
             [
                 "signal_f",
@@ -498,7 +500,10 @@ def random_tables():
         "blocking": asked(sets, [0.05], [0.0], setting=["blocking"]),
         "amplification": asked(
             sets, [0.05], [1.25, 1.5, 2.0, 3.0, 5.0], setting=["amplification"]
-        ).assign(mix=0.0, source="natural"),
+        ).assign(
+            mix=lambda rows: 0.4 * (rows["sample"] == "s3"),
+            source=lambda rows: np.where(rows["sample"] == "s3", "weakened", "natural"),
+        ),
         "head_effects": grid(
             ["effect"], **ways, positions=["instruction", "last"], layer=range(30), head=range(9)
         ).assign(turned=lambda rows: rows["effect"] > 1),

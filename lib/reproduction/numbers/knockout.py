@@ -96,10 +96,11 @@ def summarise_drawn(table):
     Parameters
     ----------
     table : DataFrame
-        From `paths.describe_controls`.
+        From `paths.describe_controls`; NaN in a direction that it lacks.
     """
     found = {}
-    for (pathway, d), rows in table.groupby(["pathway", "following"]):
+    for pathway, d in itertools.product(sorted(table["pathway"].unique()), DIRECTIONS):
+        rows = table[(table["pathway"] == pathway) & (table["following"] == d)]
         for name in ("edges", "own", "rival"):
             found[f"control_{name}_{pathway.replace('→', '_')}_{d}"] = float(rows[name].mean())
     return found
