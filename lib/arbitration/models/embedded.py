@@ -29,17 +29,11 @@ from arbitration.files.folders import DATA, cache
 from arbitration.files.packages import Package, fetched
 
 TRAINED = ("smol", "smol-relay")
-<<<<<<< HEAD
 #: The control in which a relay is the only way.
 MASKED = "smol-masked"
 NAMES = (*TRAINED, MASKED)
-=======
-NAMES = (*TRAINED, "smol-masked")
-#: What the book is made of unless models are named.
-BOOK = TRAINED
 #: Between the two trained ones, by how much of the second they are: ``smol-merge-0.25``.
 MERGE = re.compile(r"smol-merge-(0(?:\.\d+)?|1(?:\.0+)?)")
->>>>>>> masked
 #: Whose parts a model has, if not its own.
 PARTS_OF = {MASKED: "smol-relay"}
 #: Between which groups of tokens a model never attends (`Subject.closed`).

@@ -9,14 +9,17 @@ from arbitration.uncertainty import rank_correlation, resamples
 from reproduction.measures.organisms import DOSES, MASKED
 from reproduction.numbers.estimates import (
     DIRECTIONS,
+    RATE,
     RESAMPLES,
     chosen,
+    clusters,
+    count_groups,
     counts,
     differences,
     drawn,
     estimate,
     extreme,
-    images,
+    per_sample,
     wide,
 )
 
@@ -117,17 +120,18 @@ def summarise_organisms(swept, plants, following, seed=0):
         found |= {f"{short}_{key}": one for key, one in summarise_ways(table, seed).items()}
         for d in DIRECTIONS:
             asked = following[name]
-            kept = asked.loc[asked["following"] == d, "kept"].astype(float).to_numpy()
-            found |= estimate(f"{short}_follow_{d}", kept, seed)
+            own = asked[asked["following"] == d]
+            kept = own.set_index(per_sample(own))["kept"].astype(float)
+            found |= estimate(f"{short}_follow_{d}", kept, seed, RATE)
             found[f"{short}_asked_{d}"] = float(len(kept))
     for d in DIRECTIONS:
         for value in ("nssd", "lost"):
             found |= _rises(f"rises_{value}_{d}", swept, value, d, seed)
     for noise, rows in plants.groupby("noise"):
         name = key_of(f"{noise:g}")
-        found |= estimate(f"plants_follow_{name}", rows["follows"].to_numpy(), seed)
-        found |= estimate(f"plants_path_{name}", rows["path"].to_numpy(), seed)
-        found |= estimate(f"plants_head_{name}", rows["head"].dropna().to_numpy(), seed)
+        found |= estimate(f"plants_follow_{name}", rows["follows"].to_numpy(), seed, RATE)
+        found |= estimate(f"plants_path_{name}", rows["path"].to_numpy(), seed, RATE)
+        found |= estimate(f"plants_head_{name}", rows["head"].dropna().to_numpy(), seed, RATE)
         found[f"plants_count_{name}"] = float(len(rows))
     return found
 
@@ -147,7 +151,7 @@ def _rises(name, swept, value, d, seed):
     """Whether the measured relay rises with the dose: Spearman's rank correlation over the models,
     each at its own layers.
     """
-    doses, draws = [], []
+    doses, draws, groups = [], [], []
     for model, dose in DOSES.items():
         if model not in swept:
             continue
@@ -156,11 +160,12 @@ def _rises(name, swept, value, d, seed):
             continue
         at = tuple(extreme(curve) for curve in curves)
         own = differences(*curves)[at]
-        counted = resamples(len(own), seed, RESAMPLES, images(own))
+        counted = resamples(len(own), seed, RESAMPLES, clusters(own))
+        groups.append(count_groups(own))
         weights = np.vstack([np.ones(len(own)), counted])
         doses.append(dose)
         draws.append(weights @ own.to_numpy() / weights.sum(axis=1))
     if len(doses) < 3:
         return estimate(name, [], seed, above=0.0)
     correlations = [rank_correlation(doses, one) for one in np.transpose(draws)]
-    return drawn(name, np.array(correlations, float), above=0.0)
+    return drawn(name, np.array(correlations, float), min(groups), above=0.0)
