@@ -24,7 +24,7 @@ from arbitration.checks import planted
 from press.glued import glue_all
 from reproduction import cohorts, figures, numbers, results
 from reproduction.measures import organisms
-from reproduction.numbers.organisms import list_organisms
+from reproduction.numbers.organisms import judge_organisms, list_organisms
 
 study = cohorts.study(globals())
 subject = study.subject
@@ -73,6 +73,19 @@ alt = (
     "text following and vision following"
 )
 figures.publish(figures.fig_organisms(table), "fig_organisms", subject.name, alt=alt)
+
+# %% [markdown]
+# ## Model × claim
+
+# %%
+verdicts = judge_organisms(swept, seed)
+alt = (
+    "A grid of claims and models: which claim on the way into the instruction holds in "
+    "which model, and in how many, for text following and vision following"
+)
+figures.publish(
+    figures.fig_organism_claims(verdicts), "fig_organism_claims", subject.name, alt=alt
+)
 
 # %% [markdown]
 # ## Numbers for the book

@@ -19,7 +19,13 @@ from arbitration.models import embedded, hub, load
 from reproduction import figures
 from reproduction.measures import organisms
 from reproduction.numbers import summarise_organisms
-from reproduction.numbers.organisms import COLUMNS, list_organisms, summarise_ways
+from reproduction.numbers.organisms import (
+    CLAIMS,
+    COLUMNS,
+    judge_organisms,
+    list_organisms,
+    summarise_ways,
+)
 
 WEIGHT = "layers.7.self_attn.q_proj"
 
@@ -172,7 +178,8 @@ def test_numbers_by_hand():
     assert found["lost_over_text"] == pytest.approx(9.5)
     assert found["nssd_relay_text"] == pytest.approx(0.6)
     assert found["lost_relay_text_verdict"] == "holds"
-    asked = pd.DataFrame({"following": ["text", "text", "vision"], "kept": [True, False, True]})
+    rows = [("a", "text", True), ("b", "text", False), ("a", "vision", True)]
+    asked = pd.DataFrame(rows, columns=["sample", "following", "kept"])
     whole = summarise_organisms(SWEPT, PLANTS, dict.fromkeys(SWEPT, asked))
     assert whole["smol_merge_0_5_lost_relay_text"] == pytest.approx(2.0)
     assert whole["smol_masked_lost_relay_text"] == pytest.approx(12.0)
@@ -187,7 +194,7 @@ def test_numbers_by_hand():
 
 def test_a_relay_that_falls_with_the_dose_does_not_rise():
     swept = {name: ways(10 - 10 * dose, 4.0) for name, dose in organisms.DOSES.items()}
-    asked = pd.DataFrame({"following": ["text"], "kept": [True]})
+    asked = pd.DataFrame({"sample": ["a"], "following": ["text"], "kept": [True]})
     whole = summarise_organisms(swept, PLANTS, dict.fromkeys(swept, asked))
     assert whole["rises_lost_text"] == pytest.approx(-1.0)
     assert whole["rises_lost_text_verdict"] == "contradicted"
@@ -207,3 +214,16 @@ def test_the_table_of_organisms_and_its_figure():
         into = panel.containers[0].lines[0].get_ydata()
         assert into == pytest.approx([0.15, 2.65, 5.15, 7.65, 10.15, 12.15])
         assert [text.get_text() for text in panel.texts] == ["n=4"] * 6
+
+
+def test_in_how_many_organisms_a_claim_holds():
+    """The relay exceeds the direct way by 12 · dose − 4 nats in the merges: not at 0 and 0.25, at
+    0.5 and above, and with the mask on.
+    """
+    table = judge_organisms(SWEPT)
+    here = table[(table["claim"] == CLAIMS["lost_relay"]) & (table["following"] == "text")]
+    words = dict(zip(here["organism"], here["verdict"]))
+    assert [words[name] for name in SWEPT] == ["contradicted"] * 2 + ["holds"] * 4
+    figure = figures.fig_organism_claims(table)
+    told = [text.get_text() for text in figure.axes[0].texts]
+    assert told.count("4 of 6") >= 1 and len(figure.axes[0].patches) >= 6 * len(CLAIMS)

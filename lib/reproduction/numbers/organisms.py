@@ -58,6 +58,34 @@ def summarise_ways(table, seed=0):
     return found
 
 
+#: What is asked of every organism: the number of `summarise_ways` that decides it, and the words.
+CLAIMS = {
+    "lost_relay": "own→instruction costs more lead than own→last",
+    "lost_over": "own→instruction costs more lead than random sources",
+    "nssd_relay": "own→instruction costs more NSSD than own→last",
+    "nssd_over": "own→instruction costs more NSSD than random sources",
+}
+
+
+def judge_organisms(swept, seed=0):
+    """Which of `CLAIMS` holds in which organism.
+
+    Returns
+    -------
+    DataFrame
+        One row per claim, direction and organism: claim, following, organism, verdict
+        (`rules.verdict`), n.
+    """
+    rows = []
+    for name, table in swept.items():
+        found = summarise_ways(table, seed)
+        for key in CLAIMS:
+            for d in DIRECTIONS:
+                word = found[f"{key}_{d}_verdict"]
+                rows.append((CLAIMS[key], d, name, word, found[f"n_{d}"]))
+    return pd.DataFrame(rows, columns=["claim", "following", "organism", "verdict", "n"])
+
+
 def list_organisms(swept, plants, seed=0):
     """One row per organism and number.
 
