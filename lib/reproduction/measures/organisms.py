@@ -25,8 +25,8 @@ DOSES = {
     "smol-relay": 1.0,
 }
 MASKED = "smol-masked"
-#: Noise on the weights of hand-made models: from about 0.1 on nothing holds them together, since
-#: their norms see the loud channel alone.
+#: Noise on the weights of hand-made models. Their norms see the loud channel alone and hold nothing
+#: else in bounds: at about 0.1 the small ones blow up, at 0.01 some of the large ones.
 NOISES = (0.0, 0.003, 0.01)
 #: A relay and a direct way whose heads arbitrate, and one of either sort that is put otherwise.
 PLANTS = tuple(
