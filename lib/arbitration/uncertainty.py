@@ -192,10 +192,9 @@ def _critical(values, members, counts, confidence: float, tiny: float) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = off / (errors + errors.max(axis=1, keepdims=True))
     largest = np.where(off <= tiny, 0.0, ratio).max(axis=1)
-    # Resamples of few clusters may have no error of their own: no band reaches further than twice
-    # Student's t with Bonferroni's correction. Of one point the sum is twice its error already.
-    each = 1 - (1 - confidence) / values.shape[1]
-    bound = student(each, counts.shape[1] - 1) * (1 if values.shape[1] == 1 else 2)
+    # Resamples of few clusters may have no error of their own: nothing reaches further than
+    # Student's t, in a curve of the whole sum. Of one point the sum is twice its error.
+    bound = student(confidence, counts.shape[1] - 1) * (1 if values.shape[1] == 1 else 2)
     # Before the quantile, which is not a number between two resamples without an error.
     return float(np.quantile(np.minimum(largest, bound), confidence))
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from arbitration import Head, head_attribution, knockout_sweep, scale_heads, trace
-from arbitration.checks import planted
+from arbitration.checks import planted, planted_prompts
 from arbitration.checks.planted import GATE, HABIT, HEADS, LAYERS, PLANTS, STRENGTH
 from arbitration.dataset import MODALITIES
 from arbitration.engine import generation
@@ -30,9 +30,11 @@ from reproduction.measures import answers, beliefs, components
 
 ZERO = 1e-9
 EVERY_HEAD = [Head(layer, index) for layer in range(LAYERS) for index in range(HEADS)]
-DICTIONARY = planted.dictionary()
-SAMPLES = planted.samples()[::3]
-STRANGERS = strangers.borrow_answers(DICTIONARY, planted.samples(), planted.samples(), seed=0)
+DICTIONARY = planted_prompts.dictionary()
+SAMPLES = planted_prompts.samples()[::3]
+STRANGERS = strangers.borrow_answers(
+    DICTIONARY, planted_prompts.samples(), planted_prompts.samples(), seed=0
+)
 PAGE = (folders.ROOT / "book" / "known_answers.md").read_text(encoding="utf-8")
 OF = {"vision": "vision", "text": "context"}
 every_plant = pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
@@ -40,7 +42,7 @@ both_ways = pytest.mark.parametrize("way", MODALITIES)
 
 
 def prompts(subject, way):
-    return [planted.encode_planted(subject, sample, way) for sample in SAMPLES]
+    return [planted_prompts.encode_planted(subject, sample, way) for sample in SAMPLES]
 
 
 # What each plant must show: closed forms, from the plant's description alone.
@@ -177,8 +179,8 @@ def agree(found, expected):
 @both_ways
 def test_the_model_follows(plant, way):
     subject = planted.subject(plant)
-    for sample in planted.samples():
-        prompt = planted.encode_planted(subject, sample, way)
+    for sample in planted_prompts.samples():
+        prompt = planted_prompts.encode_planted(subject, sample, way)
         assert generation.answers(subject, prompt) == [sample.answers(way)[0]]
         assert (
             metrics.binary_subspace(
@@ -279,7 +281,9 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
     """The strongest head by sensitivity, at the place of arbitration, against every decoy."""
     subject = planted.subject(plant)
     own = {
-        direction: [planted.encode_planted(subject, sample, direction) for sample in SAMPLES]
+        direction: [
+            planted_prompts.encode_planted(subject, sample, direction) for sample in SAMPLES
+        ]
         for direction in MODALITIES
     }
     tables = {

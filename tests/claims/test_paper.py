@@ -16,6 +16,7 @@ from arbitration.dataset.sample import SOURCE
 from arbitration.files import folders
 from reproduction.claims import predicted, recorded, rules
 from reproduction.claims.reported import of_section, questions, reported_claims
+from reproduction.measures.organisms import DOSES, MASKED, NOISES
 from reproduction.numbers import (
     dataset,
     estimates,
@@ -27,6 +28,7 @@ from reproduction.numbers import (
     summarise_heads,
     summarise_knockout,
     summarise_meaning,
+    summarise_organisms,
     summarise_reviews,
     summarise_routes,
     summarise_sensitivity,
@@ -528,6 +530,7 @@ def measured(applied):
         "appG_reviews": reviews(knockout, components),
         "appC_windows": summarise_windows(windows),
         "appE_ablations": summarise_ablations(readings, ablated, moved),
+        "organisms": organisms(),
         "sec2_dataset": summarise_answers(answers, coverage) | counted,
         "sec3_knockout": summarise_knockout(knockout) | summarise_drawn(drawn),
         "sec3_beliefs": summarise_beliefs(beliefs, paths),
@@ -537,6 +540,25 @@ def measured(applied):
         "sec4_sensitivity": head_question(),
         "steer": summarise_steer(one_prompt()),
     }
+
+
+def organisms():
+    """Every model alike, and every hand-made one found."""
+    ways = [("into", 2.0), ("direct", 1.0), ("random", 0.5)]
+    swept = pd.DataFrame(
+        [
+            (f"s{i}", d, way, layer, lost, lost)
+            for i in range(4)
+            for d in DIRECTIONS
+            for way, lost in ways
+            for layer in range(2)
+        ],
+        columns=["sample", "following", "way", "layer", "lost", "nssd"],
+    )
+    plants = pd.DataFrame({"noise": NOISES, "follows": 1.0, "path": 1.0, "head": 1.0})
+    asked = pd.DataFrame({"following": DIRECTIONS, "kept": [True, False]})
+    names = [*DOSES, MASKED]
+    return summarise_organisms(dict.fromkeys(names, swept), plants, dict.fromkeys(names, asked))
 
 
 def routes():

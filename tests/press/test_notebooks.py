@@ -75,6 +75,7 @@ def test_there_is_a_notebook_for_every_measured_section_and_appendix_and_for_one
         "appE_ablations",
         "appF_meaning",
         "appG_reviews",
+        "organisms",
         "sec2_dataset",
         "sec3_beliefs",
         "sec3_knockout",

@@ -14,7 +14,7 @@ embeddings turn nothing.
 
 import functools
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import torch
@@ -22,16 +22,17 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from arbitration.dataset.entities import EntityDictionary
-from arbitration.dataset.sample import MODALITIES, SOURCE, Sample
+from arbitration.checks.planted_prompts import COLOURS
+from arbitration.dataset.sample import MODALITIES, SOURCE
 from arbitration.equations.heads import Head
-from arbitration.models.prompt import Prompt, TokenGroups
 from arbitration.models.subject import Subject, check_subject
 
-COLOURS = ("red", "green", "blue", "yellow")
 LAYERS, HEADS = 5, 8
 #: Logits that the mechanism gives the right answer, and that the habit gives the text's.
 STRENGTH, HABIT = 6.0, 2.0
+#: Logit of the end after a word: enough, and no more, so that noise in what is spoken does not end
+#: an answer before it began.
+SPOKEN = 4.0
 #: What a command puts on the MLP's gate; SiLU of it is the factor of an open gate, and of 0 that of
 #: a shut one.
 GATE = 4.0
@@ -56,6 +57,9 @@ CHANNELS = (
 CHANNEL = {name: number for number, name in enumerate(CHANNELS)}
 # Powers of two, so that the norm, which transformers evaluates in float32, multiplies by exactly 1.
 WIDTH, LOUD = 64, 2.0**27
+#: Layers, heads and width of a model; what is beyond the plant is decoys and idle channels. The
+#: root of a width is a power of two, for the reason above.
+SIZES = {"small": (LAYERS, HEADS, WIDTH), "middle": (10, 16, 256), "large": (20, 32, 256)}
 #: Lead of a wanted key over the first token, on which heads rest, and of that over all others: e to
 #: its negative is 0 in float64.
 SHARP = 1024.0
@@ -168,78 +172,48 @@ WORDS = {
 }
 
 
-def samples() -> list[Sample]:
-    """Every pair of colours that picture and text can disagree about; the picture is the tokens
-    that stand for it.
+def grown(plant: Plant, size: str) -> Plant:
+    """The same plant at the same part of the depth of a model of another size.
+
+    Examples
+    --------
+    >>> grown(PLANTS[0], "large").messenger
+    Head(layer=12, index=0)
     """
-    pairs = [(shown, written) for shown in COLOURS for written in COLOURS if shown != written]
-    return [
-        Sample(
-            id=f"{shown}-{written}",
-            split="planted",
-            task="color",
-            image=f"<blank> <{shown}> <{shown}> <blank>",
-            question="which colour ?",
-            context=f"the note says {written}" if number % 2 else f"{written} says the note here",
-            answer_vision=shown,
-            answer_text=written,
-            instruction_vision="trust the picture",
-            instruction_text="trust the words",
-        )
-        for number, (shown, written) in enumerate(pairs)
-    ]
-
-
-def dictionary() -> EntityDictionary:
-    """Each colour's only form is its name."""
-    return EntityDictionary({"colour": {colour: {"en": [colour]} for colour in COLOURS}})
-
-
-def encode_planted(subject: Subject, sample: Sample, following: str) -> Prompt:
-    """The prompt of one sample under one instruction; image tokens are words of the vocabulary."""
-    pieces = (
-        ("<s> user", "template"),
-        (sample.image, "vision"),
-        (sample.context, "context"),
-        (sample.instruction(following), "modality"),
-        (sample.question, "question"),
-        ("assistant", "template"),
-        (":", "last"),
-    )
-    ids: list[int] = []
-    places: dict[str, list[int]] = {"constraint": []}
-    for words, group in pieces:
-        tokens = subject.tokenizer(words)["input_ids"]
-        places.setdefault(group, []).extend(range(len(ids), len(ids) + len(tokens)))
-        ids += tokens
-    groups = {name: torch.tensor(found, dtype=torch.long) for name, found in places.items()}
-    groups["instruction"] = torch.cat([groups["modality"], groups["question"]])
-    y_p, y_c = (subject.tokenizer(answer)["input_ids"][0] for answer in sample.answers(following))
-    inputs = {
-        "input_ids": torch.tensor([ids]),
-        "attention_mask": torch.ones(1, len(ids), dtype=torch.long),
+    times = SIZES[size][0] // LAYERS
+    heads = {
+        name: replace(head, layer=times * head.layer)
+        for name in ("vision", "text", "messenger", "habit", "echo")
+        if (head := getattr(plant, name))
     }
-    return Prompt(
-        inputs,
-        TokenGroups(**groups),
-        y_p,
-        y_c,
-        sample,
-        following,
-        " ".join(words for words, _ in pieces),
-    )
+    return replace(plant, **heads, mlp=None if plant.mlp is None else times * plant.mlp)
 
 
 @functools.lru_cache
-def subject(plant: Plant) -> Subject:
-    """A model that does what the plant says, and nothing else, in float64."""
+def subject(plant: Plant, size: str = "small", noise: float = 0.0, seed: int = 0) -> Subject:
+    """A model that does what the plant says, and nothing else, in float64.
+
+    Parameters
+    ----------
+    plant : Plant
+        Its layers are those of the model's size (`grown`).
+    size : str
+        Of `SIZES`.
+    noise : float
+        Standard deviation of Gaussian noise on every weight, in units of the median of the matrix's
+        weights that are not zero; on the weights of norms in units of each. The loud channel is
+        neither written nor read by it, which would drown all others.
+    seed : int
+        Of the noise.
+    """
+    layers, heads, width = SIZES[size]
     config = LlamaConfig(
         vocab_size=len(WORDS),
-        hidden_size=WIDTH,
+        hidden_size=width,
         intermediate_size=3 * len(COLOURS),
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        num_key_value_heads=HEADS,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
         head_dim=len(ROLES),
         max_position_embeddings=64,
         rope_parameters={"rope_type": "linear", "factor": 1e30, "rope_theta": 10000.0},
@@ -252,14 +226,32 @@ def subject(plant: Plant) -> Subject:
     model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=1, pad_token_id=1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.fill_(LOUD / WIDTH**0.5 if "norm" in name else 0.0)
+            weight.fill_(LOUD / width**0.5 if "norm" in name else 0.0)
         _write_words(model)
         for number, layer in enumerate(model.model.layers):
             _write_heads(layer.self_attn, number, plant)
             _write_mlp(layer.mlp, plant if plant.mlp == number else None)
-    return check_subject(
-        Subject(f"planted: {plant.name}", model, SimpleNamespace(tokenizer=_tokenizer()), "written")
-    )
+        if noise:
+            _add_noise(model, noise, seed)
+    name = f"planted: {plant.name}" if size == "small" else f"planted: {plant.name}, {size}"
+    revision = f"written, noise {noise:g}, seed {seed}" if noise else "written"
+    return check_subject(Subject(name, model, SimpleNamespace(tokenizer=_tokenizer()), revision))
+
+
+def _add_noise(model, noise: float, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    for name, weight in model.named_parameters():
+        drawn = torch.randn(weight.shape, generator=random, dtype=weight.dtype)
+        if "norm" in name:
+            weight.mul_(1 + noise * drawn)
+            continue
+        written = weight.abs()[(weight != 0) & (weight.abs() < LOUD)]
+        scale = written.median() if len(written) else 0.0
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            drawn[CHANNEL["loud"]] = 0.0
+        else:
+            drawn[:, CHANNEL["loud"]] = 0.0
+        weight.add_(noise * scale * drawn)
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
@@ -287,7 +279,7 @@ def _write_words(model) -> None:
     unembedding[words.index("unsure"), CHANNEL["unsure"]] = (
         1.0  # what is said when nothing was decided
     )
-    unembedding[words.index("</s>"), CHANNEL["spoken"]] = 100.0  # an answer is one word
+    unembedding[words.index("</s>"), CHANNEL["spoken"]] = SPOKEN  # an answer is one word
 
 
 def _write_heads(attention, layer: int, plant: Plant) -> None:
@@ -295,7 +287,8 @@ def _write_heads(attention, layer: int, plant: Plant) -> None:
     wirings = {
         head.index: wiring for head, wiring in _planted(plant).items() if head.layer == layer
     }
-    free = [index for index in range(HEADS) if index not in wirings]
+    heads = attention.config.num_attention_heads
+    free = [index for index in range(heads) if index not in wirings]
     wirings |= zip(free, itertools.cycle(_decoys(plant)))
     for index, wiring in wirings.items():
         if wiring:

@@ -10,6 +10,7 @@ projector. The result is transformers' own ``LlavaForConditionalGeneration`` wit
 """
 
 import difflib
+import re
 
 import torch
 from safetensors import safe_open
@@ -31,6 +32,8 @@ TRAINED = ("smol", "smol-relay")
 #: The control in which a relay is the only way.
 MASKED = "smol-masked"
 NAMES = (*TRAINED, MASKED)
+#: Between the two trained ones, by how much of the second they are: ``smol-merge-0.25``.
+MERGE = re.compile(r"smol-merge-(0(?:\.\d+)?|1(?:\.0+)?)")
 #: Whose parts a model has, if not its own.
 PARTS_OF = {MASKED: "smol-relay"}
 #: Between which groups of tokens a model never attends (`Subject.closed`).
@@ -70,8 +73,9 @@ def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
 
     Parameters
     ----------
-    name : {"smol", "smol-relay", "smol-masked"}
-        The last has the weights of the second; its mask is the `Subject`'s (`CLOSED`).
+    name : {"smol", "smol-relay", "smol-masked"}, or a merge
+        `smol-masked` has the weights of `smol-relay`; its mask is the `Subject`'s (`CLOSED`). A
+        merge is ``smol-merge-<dose>`` (`build_merged`).
     weights : {"trained", "random"}
         "random" gives the same architecture with transformers' own initialisation: what a
         measurement says when nothing was learnt. It needs no download.
@@ -94,7 +98,7 @@ def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
     ConnectionError
         If trained weights are asked for and the base model is neither cached nor fetchable.
     """
-    if name not in NAMES:
+    if not known(name):
         near = difflib.get_close_matches(name, NAMES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         why = f"unknown embedded model {name!r}{hint} The embedded models are {', '.join(NAMES)}."
@@ -108,7 +112,69 @@ def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
             torch.manual_seed(seed)
             model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
     else:
+        if merge := MERGE.fullmatch(name):
+            return build_merged(float(merge[1]), dtype)
         model = assemble(config, load_file(dequantised()), *_shipped(name), dtype)
+    return _finished(model)
+
+
+def build_merged(dose, dtype=torch.float32):
+    """A model between the two trained ones, for which nothing was trained.
+
+    With the deltas of either (the products 2·B·A, not their factors) and its vision half θ,
+
+        W = W_base + (1 − dose)·2·B₁·A₁ + dose·2·B₂·A₂,    θ = (1 − dose)·θ₁ + dose·θ₂.
+
+    Parameters
+    ----------
+    dose : float in [0, 1]
+        Share of `smol-relay`: 0 is `smol`, 1 is `smol-relay`.
+    dtype : torch.dtype
+
+    Returns
+    -------
+    model, processor
+        As `build_embedded`.
+
+    Raises
+    ------
+    ValueError
+        For a dose outside 0 to 1.
+    """
+    if not 0 <= dose <= 1:
+        why = f"dose={dose!r}; a merge lies between smol (0) and smol-relay (1)"
+        raise ValueError(why)
+    base = {
+        key.removeprefix("model."): value.float() for key, value in load_file(dequantised()).items()
+    }
+    (one, half), (other, other_half) = (
+        (_deltas(*_shipped(name)[:2]), _shipped(name)[2]) for name in TRAINED
+    )
+    for layer in one:
+        base[layer] = base[layer] + torch.lerp(one[layer], other[layer], dose)
+    vision = {key: torch.lerp(half[key].float(), other_half[key].float(), dose) for key in half}
+    config = LlavaConfig.from_pretrained(MODELS)
+    return _finished(assemble(config, base, {}, 1.0, vision, dtype))
+
+
+def known(name):
+    """Whether a name is that of an embedded model, or of a merge of them."""
+    merge = MERGE.fullmatch(name)
+    return name in NAMES or (merge is not None and float(merge[1]) <= 1)
+
+
+def _deltas(adapter, scale):
+    """What an adapter adds to each weight: ``scale · B A`` by the weight's name."""
+    layers = sorted(key.removesuffix(".lora_A") for key in adapter if key.endswith(".lora_A"))
+    return {
+        f"{layer}.weight": scale
+        * (adapter[f"{layer}.lora_B"].float() @ adapter[f"{layer}.lora_A"].float())
+        for layer in layers
+    }
+
+
+def _finished(model):
+    """A model in evaluation mode that knows its special tokens, and its processor."""
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
     return model.eval(), LlavaProcessor.from_pretrained(MODELS)
 
@@ -143,11 +209,8 @@ def assemble(config, base, adapter, scale, vision, dtype=torch.float32):
         for key, value in base.items()
         if key != "lm_head.weight"
     }
-    for key in sorted(adapter):
-        if key.endswith(".lora_A"):
-            layer = key.removesuffix(".lora_A")
-            delta = adapter[layer + ".lora_B"].float() @ adapter[key].float()
-            language[layer + ".weight"] = language[layer + ".weight"] + scale * delta
+    for weight, delta in _deltas(adapter, scale).items():
+        language[weight] = language[weight] + delta
     state = {"model.language_model." + key: value for key, value in language.items()}
     state |= {"model." + key: value.float() for key, value in vision.items()}
     state["lm_head.weight"] = state["model.language_model.embed_tokens.weight"]
@@ -185,16 +248,18 @@ def unpacked(tensors):
 
 
 def parts(name):
-    """The folder of a model's trained parts."""
-    return MODELS / PARTS_OF.get(name, name)
+    """The folders of a model's trained parts: one, or both of a merge."""
+    own = TRAINED if MERGE.fullmatch(name) else (PARTS_OF.get(name, name),)
+    return [MODELS / one for one in own]
 
 
 def _shipped(name):
     """The trained parts of a model: deltas, their scale, vision half."""
-    path = parts(name) / "adapter.safetensors"
+    [folder] = parts(name)
+    path = folder / "adapter.safetensors"
     with safe_open(path, "pt") as file:
         scale = float(file.metadata()["scale"])
-    return load_file(path), scale, unpacked(load_file(parts(name) / "vision.safetensors"))
+    return load_file(path), scale, unpacked(load_file(folder / "vision.safetensors"))
 
 
 def dequantised():

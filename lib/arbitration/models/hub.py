@@ -81,7 +81,7 @@ def entry_of(name: str) -> Entry | None:
     ValueError
         If the name is none of ours, no folder, and cannot be a repository.
     """
-    if name in embedded.NAMES:
+    if embedded.known(name):
         return None
     if name in HUB:
         return HUB[name]

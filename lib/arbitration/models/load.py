@@ -30,7 +30,8 @@ def load(
     name : str
         One of `NAMES` (``smol``, ``smol-relay`` and ``smol-masked`` ship with the project, the
         others come from the hub), any other repository of the hub (``"org/name"``) with an
-        image-text model that transformers knows, or a folder with such a model and its processor.
+        image-text model that transformers knows, or a folder with such a model and its processor;
+        or a merge of the trained embedded ones, ``smol-merge-0.25`` (`embedded.build_merged`).
     weights : {"trained", "random"}
         ``random`` is the same architecture with seeded random weights: a control, and for the
         models from the hub, at their true size, a way to try what they cost without their weights
@@ -68,7 +69,8 @@ def load(
         model, processor = embedded.build_embedded(
             name, weights=weights, dtype=dtype or torch.float32
         )
-        revision = _content_hash(embedded.parts(name)) if weights == "trained" else "random-0"
+        hashes = [_content_hash(folder) for folder in embedded.parts(name)]
+        revision = "-".join(hashes) if weights == "trained" else "random-0"
         closed = embedded.CLOSED.get(name, ())
         return check_subject(
             Subject(

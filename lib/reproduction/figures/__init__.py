@@ -16,6 +16,7 @@ from reproduction.figures.dataset import fig2, fig_set
 from reproduction.figures.heads import fig8, fig9_amplification, fig9_blocking
 from reproduction.figures.knockout import fig3, fig4
 from reproduction.figures.meaning import fig_spans_in, fig_spans_out
+from reproduction.figures.organisms import fig_organism_claims, fig_organisms
 from reproduction.figures.paths import fig1
 from reproduction.figures.reviews import (
     fig_ability,

@@ -9,6 +9,7 @@ from reproduction.measures import (
     components,
     head_sets,
     heads,
+    organisms,
     paths,
     readings,
     routes,

@@ -9,6 +9,7 @@ from reproduction.numbers.dataset import summarise_answers, summarise_set
 from reproduction.numbers.heads import summarise_heads
 from reproduction.numbers.knockout import summarise_drawn, summarise_knockout
 from reproduction.numbers.meaning import summarise_meaning
+from reproduction.numbers.organisms import summarise_organisms
 from reproduction.numbers.reviews import summarise_reviews
 from reproduction.numbers.routes import summarise_routes
 from reproduction.numbers.sensitivity import summarise_sensitivity

@@ -1,0 +1,125 @@
+"""Two ways from the evidence to the answer, in models of which something is known: how much goes
+through the instruction, and how much straight to the last token.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import pandas as pd
+
+from arbitration.checks import planted, planted_prompts
+from arbitration.dataset.sample import MODALITIES, SOURCE
+from arbitration.engine.generation import first_answer
+from arbitration.engine.sweep import knockout_tables
+from arbitration.equations.heads import Head
+from arbitration.equations.knockout import Pathway
+from arbitration.equations.sensitivity import gain_gradients
+
+#: The trained models by their dose of the planted one, and what lies between.
+DOSES = {
+    "smol": 0.0,
+    "smol-merge-0.25": 0.25,
+    "smol-merge-0.5": 0.5,
+    "smol-merge-0.75": 0.75,
+    "smol-relay": 1.0,
+}
+MASKED = "smol-masked"
+#: Noise on the weights of hand-made models. Their norms see the loud channel alone and hold nothing
+#: else in bounds: at about 0.1 the small ones blow up, at 0.01 some of the large ones.
+NOISES = (0.0, 0.003, 0.01)
+#: A relay and a direct way whose heads arbitrate, and one of either sort that is put otherwise.
+PLANTS = tuple(
+    plant
+    for plant in planted.PLANTS
+    if plant.name in ("relay", "relay by an MLP", "direct", "direct by two heads")
+)
+
+
+def sweep_ways(
+    subject, prompts: Iterable, width: int, layers: Sequence[int] | None, seed: int, engine="auto"
+) -> Iterator[pd.DataFrame]:
+    """The instructed modality's paths into the instruction and to the last token, and the first
+    with as many random sources, one table a prompt.
+
+    Parameters
+    ----------
+    width, layers
+        Layers per window, and the windows' centres; all layers unless given.
+    seed : int
+        Of the random sources.
+
+    Yields
+    ------
+    DataFrame
+        As `knockout_tables`, with the columns way ("into", "direct", "random") and lost (of the
+        clean lead, nats).
+    """
+    for following, some in groupby(prompts, key=lambda prompt: prompt.following):
+        own = SOURCE[following]
+        ways = [Pathway(own, "instruction"), Pathway(own, "last")]
+        ways.append(replace(ways[0], control=seed))
+        for table in knockout_tables(subject, list(some), ways, width, engine, layers):
+            name = table["pathway"].str.endswith("last").map({True: "direct", False: "into"})
+            lead = table["logp_p"] - table["logp_c"]
+            left = table["logp_p_blocked"] - table["logp_c_blocked"]
+            yield table.assign(way=name.where(~table["control"], "random"), lost=lead - left)
+
+
+def measure_plants(sizes: Sequence[str], noises: Sequence[float], n: int, seed: int):
+    """Whether what was written into hand-made models is found again, with noise on their weights.
+
+    Parameters
+    ----------
+    sizes : sequence of str
+        Of `planted.SIZES`.
+    noises : sequence of float
+        As in `planted.subject`.
+    n : int
+        Samples per direction.
+    seed : int
+        Of noise and random sources.
+
+    Returns
+    -------
+    DataFrame
+        One row per plant, size, noise and direction: organism, size, noise, following, follows
+        (share of the samples), lost_into, lost_direct, lost_random (largest mean loss of lead,
+        nats), path (1 if the costliest path and its layer are the written ones), head (1 if the
+        head with the largest derivative at the place of arbitration is the one that writes the
+        answer there; NaN where an MLP does), n.
+    """
+    rows = []
+    for plant in PLANTS:
+        for size in sizes:
+            grown = planted.grown(plant, size)
+            for noise in noises:
+                subject = planted.subject(grown, size, noise, seed)
+                for way in MODALITIES:
+                    some = planted_prompts.samples()[seed % 2 :: 2][:n]
+                    prompts = [planted_prompts.encode_planted(subject, one, way) for one in some]
+                    about = {"organism": plant.name, "size": size, "noise": noise}
+                    found = _find_plant(subject, grown, prompts, seed)
+                    rows.append({**about, "following": way, **found, "n": len(prompts)})
+    return pd.DataFrame(rows)
+
+
+def _find_plant(subject, plant, prompts, seed: int) -> dict[str, float]:
+    way = prompts[0].following
+    follows = [
+        first_answer(subject, prompt)[0].split()[:1] == [prompt.sample.answers(way)[0]]
+        for prompt in prompts
+    ]
+    # The plain way: with noise, float32 norms and sharp attention make rounding large.
+    swept = pd.concat(sweep_ways(subject, prompts, 1, None, seed, engine="plain"))
+    curves = swept.groupby(["way", "layer"])["lost"].mean()
+    own = {"instruction": "into", "last": "direct"}[plant.place]
+    costliest = curves[["into", "direct"]].idxmax()
+    found = {
+        "follows": sum(follows) / len(follows),
+        "path": float(costliest == (own, plant.fetcher(way).layer)),
+        **{f"lost_{name}": curves[name].max() for name in ("into", "direct", "random")},
+    }
+    scores = gain_gradients(subject, prompts, positions=plant.place).mean(0)
+    top = Head(*divmod(int(scores.argmax()), subject.n_heads))
+    return found | {"head": float(top == plant.fetcher(way)) if plant.mlp is None else float("nan")}
