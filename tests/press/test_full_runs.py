@@ -217,28 +217,33 @@ def test_the_page_sets_both_runs_side_by_side():
 
 
 def test_the_claims_are_judged_by_their_own_rule_from_the_records():
-    """A claim of two tests: the worse word of both; a model without the notebook has no verdict."""
+    """A claim of several tests: the worst word of all, by either rule; a model without the notebook
+    has no verdict.
+    """
     claim = next(
         claim
         for claim in predicted.predicted_claims()
-        if len(claim.predictions) > 1 and all(test.above is not None for test in claim.predictions)
+        if claim.id in {change.claim for change in predicted.rule_changes() if change.add}
+        and all(test.above is not None and test.paper is None for test in claim.predictions)
     )
+    (first,) = [one for one in predicted.predicted_claims(1) if one.id == claim.id]
     numbers = {}
-    for test in claim.predictions:
+    for test in (*first.predictions, *claim.predictions):
         numbers |= {
             test.key: test.above + 2,
             f"{test.key}_low": test.above + 1,
             f"{test.key}_high": test.above + 3,
         }
     records = {test.notebook: {"numbers": numbers} for test in claim.predictions}
-    last = claim.predictions[-1]
+    (last, *_) = [test for test in claim.predictions if test not in first.predictions]
     worse = {name: {"numbers": numbers | {f"{last.key}_low": last.above - 1}} for name in records}
     (line,) = [
         line
         for line in judge_claims({"one": records, "other": worse, "none": {}})
         if f"(#verdict-{claim.id})" in line
     ]
-    assert line.endswith("| **holds** | **not seen** | not recorded |")
+    cells = "| **holds** (holds) | **not seen** (holds) | **not recorded** (not recorded) |"
+    assert line.endswith(cells), "what rule 2 asks beside the first rule is not seen"
 
 
 def test_recorded_numbers_are_judged_by_today_s_rule():
@@ -283,6 +288,8 @@ def test_every_verdict_has_its_recorded_full_run(model):
     for notebook, kept in records.items():
         made = kept["provenance"]["parameters"]
         assert made["model"] == model and full[notebook].items() <= made.items(), notebook
+    if "sure_text" not in records.get("sec3_knockout", {"numbers": {}})["numbers"]:
+        pytest.skip("recorded before the second rule, which asks for more")
     for known in (reported.reported_claims, reported.questions):
         for line in compare_runs(known(), records, lambda *a: "x"):
             assert not any(f"**{word}**" in line for word in FORMER), line

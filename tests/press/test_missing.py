@@ -20,11 +20,11 @@ from arbitration.dataset import entities, sets
 from arbitration.engine import generation
 from arbitration.models import altered
 from arbitration.models.prompt import Unusable
+from by_library import summed
 from in_process import NOTEBOOKS, run
-from reproduction import cohorts, numbers
+from reproduction import cohorts
 from reproduction.cohorts import failures
 from reproduction.figures import style
-from reproduction.numbers.sensitivity import _together
 from reproduction.results import store
 
 EVERY = [*NOTEBOOKS, "controls"]
@@ -517,29 +517,6 @@ def random_tables():
             ]
         ).assign(mix=0.0),
     }
-
-
-def summed(tables):
-    """The same numbers by the library."""
-    both = pd.concat([tables["knockout"], tables["knockout_controls"]], ignore_index=True)
-    interventions = pd.concat([tables["blocking"], tables["amplification"]], ignore_index=True)
-    readings = tables["beliefs"].assign(reading="default")
-    unmoved = pd.DataFrame({"following": [], "change": []})
-    found = (
-        numbers.summarise_knockout(both)
-        | numbers.summarise_windows(tables["windows"])
-        | numbers.summarise_components(tables["components"])
-    )
-    found |= numbers.summarise_beliefs(
-        tables["beliefs"], tables["paths"]
-    ) | numbers.summarise_heads(tables["heads"], interventions)
-    for way in ("text", "vision"):
-        effects, blocking = (
-            tables[name][tables[name]["following"] == way]
-            for name in ("head_effects", "head_blocking")
-        )
-        found |= _together(effects[effects["positions"] == "instruction"], blocking, way, 0)
-    return numbers.summarise_ablations(readings, tables["ablations"], unmoved) | found
 
 
 RANKED = ["target", "matched", "default", "K = 2", "average"]
