@@ -130,7 +130,7 @@ def test_noise_is_of_the_stated_size_and_drawn_by_seed():
 
 
 def test_hand_made_models_are_found_without_noise():
-    table = organisms.measure_plants(["small", "middle"], [0.0], 2, seed=0)
+    table = organisms.measure_plants(("small", "middle"), (0.0,), 2, seed=0)
     assert len(table) == 4 * 2 * 2
     assert (table["follows"] == 1).all() and (table["path"] == 1).all()
     assert (table["head"].dropna() == 1).all()
@@ -183,11 +183,13 @@ def test_numbers_by_hand():
     whole = summarise_organisms(SWEPT, PLANTS, dict.fromkeys(SWEPT, asked))
     assert whole["smol_merge_0_5_lost_relay_text"] == pytest.approx(2.0)
     assert whole["smol_masked_lost_relay_text"] == pytest.approx(12.0)
+    assert whole["slope_lost_text"] == pytest.approx(12.0)
     assert (
         whole["rises_lost_text"] == pytest.approx(1.0)
-        and whole["rises_nssd_vision_verdict"] == "holds"
+        and whole["slope_nssd_vision_verdict"] == "holds"
     )
-    assert whole["smol_follow_text"] == 0.5 and whole["smol_asked_text"] == 2.0
+    assert whole["follow_smol_text"] == 0.5 and whole["tried_smol_text"] == 2.0
+    assert whole["n_smol_masked_vision"] == 4.0
     assert whole["plants_follow_0_01"] == 0.5 and whole["plants_head_0_01"] == 0.0
     assert whole["plants_path_0"] == 1.0 and whole["plants_count_0"] == 2.0
 
@@ -197,7 +199,8 @@ def test_a_relay_that_falls_with_the_dose_does_not_rise():
     asked = pd.DataFrame({"sample": ["a"], "following": ["text"], "kept": [True]})
     whole = summarise_organisms(swept, PLANTS, dict.fromkeys(swept, asked))
     assert whole["rises_lost_text"] == pytest.approx(-1.0)
-    assert whole["rises_lost_text_verdict"] == "contradicted"
+    assert whole["slope_lost_text"] == pytest.approx(-10.0)
+    assert whole["slope_lost_text_verdict"] == "contradicted"
 
 
 def test_the_table_of_organisms_and_its_figure():
