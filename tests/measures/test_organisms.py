@@ -124,7 +124,7 @@ def test_noise_is_of_the_stated_size_and_drawn_by_seed():
 
 
 def test_hand_made_models_are_found_without_noise():
-    table = organisms.measure_plants(["small", "middle"], [0.0], 2, seed=0)
+    table = organisms.measure_plants(("small", "middle"), (0.0,), 2, seed=0)
     assert len(table) == 4 * 2 * 2
     assert (table["follows"] == 1).all() and (table["path"] == 1).all()
     assert (table["head"].dropna() == 1).all()
@@ -180,7 +180,8 @@ def test_numbers_by_hand():
         whole["rises_lost_text"] == pytest.approx(1.0)
         and whole["rises_nssd_vision_verdict"] == "holds"
     )
-    assert whole["smol_follow_text"] == 0.5 and whole["smol_asked_text"] == 2.0
+    assert whole["follow_smol_text"] == 0.5 and whole["tried_smol_text"] == 2.0
+    assert whole["n_smol_masked_vision"] == 4.0
     assert whole["plants_follow_0_01"] == 0.5 and whole["plants_head_0_01"] == 0.0
     assert whole["plants_path_0"] == 1.0 and whole["plants_count_0"] == 2.0
 

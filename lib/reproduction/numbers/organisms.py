@@ -105,21 +105,22 @@ def summarise_organisms(swept, plants, following, seed=0):
     -------
     dict
         For each model m (hyphens and dots as underscores) the numbers of `summarise_ways` as
-        ``<m>_<key>``, and ``<m>_follow_<d>``; ``rises_<value>_<d>``, the rank correlation of dose
-        and relay over the models of `DOSES`, samples resampled within each; of hand-made models
-        for each noise (``0``, ``0_01``) ``plants_follow_…``, ``plants_path_…`` and
-        ``plants_head_…``: the share of plants, sizes and directions that follow and in which path
-        and head are found.
+        ``<m>_<key>``, and ``follow_<m>_<d>`` of the ``tried_<m>_<d>`` that were asked;
+        ``rises_<value>_<d>``, the rank correlation of dose and relay over the models of `DOSES`,
+        samples resampled within each; of hand-made models for each noise (``0``, ``0_01``)
+        ``plants_follow_…``, ``plants_path_…`` and ``plants_head_…``: the share of plants, sizes and
+        directions that follow and in which path and head are found.
     """
     found = {}
     for name, table in swept.items():
-        short = key_of(name)
-        found |= {f"{short}_{key}": one for key, one in summarise_ways(table, seed).items()}
+        short, ways = key_of(name), summarise_ways(table, seed)
+        for key, one in ways.items():
+            found[f"n_{short}_{key[2:]}" if key.startswith("n_") else f"{short}_{key}"] = one
         for d in DIRECTIONS:
             asked = following[name]
             kept = asked.loc[asked["following"] == d, "kept"].astype(float).to_numpy()
-            found |= estimate(f"{short}_follow_{d}", kept, seed)
-            found[f"{short}_asked_{d}"] = float(len(kept))
+            found |= estimate(f"follow_{short}_{d}", kept, seed)
+            found[f"tried_{short}_{d}"] = float(len(kept))
     for d in DIRECTIONS:
         for value in ("nssd", "lost"):
             found |= _rises(f"rises_{value}_{d}", swept, value, d, seed)
