@@ -69,8 +69,9 @@ def fig_organisms(organisms):
             panel.plot(
                 line["dose"] + shift, line["value"], color=color, linestyle=dashes, alpha=0.6
             )
-        ns = organisms[organisms["key"] == f"lost_into_{d}"].set_index("organism")["n"]
-        count(panel, int(ns.reindex(list(places)).fillna(0).max()), "samples of a model at most")
+        ns = organisms[organisms["key"] == f"lost_into_{d}"]
+        ns = ns[ns["organism"].isin(places)].set_index("organism")["n"]
+        count(panel, int(ns.max()), "samples of a model at most")
         for name, at in places.items():
             panel.annotate(
                 f"n={ns.get(name, 0):.0f}",
