@@ -157,6 +157,9 @@ def knockout_value(following, pathway, control, layer, sample):
     }
 
 
+LOGS = {"logp_p": -0.1, "logp_c": -2.1, "logp_p_blocked": -0.5, "logp_c_blocked": -1.0}
+
+
 def window_value(following, pathway, control, width, layer, sample):
     """One layer, 4, matters: a window shows it at every centre from which it reaches that layer,
     the more the wider it is.
@@ -168,8 +171,8 @@ def window_value(following, pathway, control, width, layer, sample):
         "vision→last": 0.02,
     }[pathway]
     if control:
-        return {"nssd": 0.0}
-    return {"nssd": effect * reaches * (1 + 0.01 * width * (layer == 4)) * spread(sample)}
+        return {"nssd": 0.0, **LOGS}
+    return {"nssd": effect * reaches * (1 + 0.01 * width * (layer == 4)) * spread(sample), **LOGS}
 
 
 def sentences():
@@ -183,7 +186,8 @@ def sentences():
                 and layer == 4
                 and not control
             )
-            * spread(level["sample"])
+            * spread(level["sample"]),
+            **LOGS,
         },
         following=DIRECTIONS,
         layout=["plain", "swapped", "distanced"],

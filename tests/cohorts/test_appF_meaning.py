@@ -129,9 +129,10 @@ def spans(values):
                     own = value * (1 + 0.02 * (number - (len(SAMPLES) - 1) / 2))
                     nssd = (own + 0.01 * number) * (layer == 4) * (not control)
                     rows.append(("text", layout, path, control, layer, sample, nssd))
-    return pd.DataFrame(
+    table = pd.DataFrame(
         rows, columns=["following", "layout", "pathway", "control", "layer", "sample", "nssd"]
     )
+    return table.assign(logp_p=-0.1, logp_c=-2.1, logp_p_blocked=-0.5, logp_c_blocked=-1.0)
 
 
 def numbers(plain, swapped, distanced=(1.0, 1.0, 0.0)):

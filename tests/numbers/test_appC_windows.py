@@ -64,6 +64,10 @@ def table(peaks, noise=0.0, spread=0.0):
                 "control": control,
                 "layer": layer,
                 "width": width,
+                "logp_p": -0.1,
+                "logp_c": -2.1,
+                "logp_p_blocked": -0.5,
+                "logp_c_blocked": -1.0,
                 "nssd": size
                 * (
                     (layer == place)
@@ -130,3 +134,13 @@ def test_pathways_that_were_not_swept_leave_their_conclusions_open():
     assert (
         numbers["place_vision_text_text_verdict"] == "not measured"
     )  # one width has nothing to compare with
+
+
+def test_the_median_and_the_lead_lost_stand_beside_an_extreme():
+    """From a lead of 2 nats to one of 0.5; seven of eight samples have the size 1, one has 9."""
+    rows = table({1: (2, 1.0), 3: (2, 1.0)})
+    rows.loc[rows["sample"] == "s0", "nssd"] *= 9
+    found = summarise_windows(rows)
+    name = "extreme_vision_text_text_w1"
+    assert found[name] == 2.0 and found[f"{name}_median"] == 1.0
+    assert found[f"{name}_lead"] == pytest.approx(1.5)

@@ -460,7 +460,7 @@ def random_tables():
         "knockout": grid(swept, **ways, **paths, control=[False]),
         "knockout_controls": grid(swept, **ways, **paths, control=[True]),
         "windows": grid(
-            ["nssd"],
+            swept,
             **ways,
             pathway=["vision→text", "vision→last", "text→last"],
             layer=range(30),

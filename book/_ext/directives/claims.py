@@ -44,7 +44,18 @@ def cell(quantity, model, notebook):
             for key in (f"{quantity.key}_median", lead, f"{lead}_low", f"{lead}_high")
         )
         text += f"; median {median}; lead {lost} [{low},\N{NO-BREAK SPACE}{high}]"
+    if quantity.key.startswith(BESIDE.get(notebook, ())) and quantity.interval:
+        if not quantity.key.endswith(("_control", "_over")):
+            median, lost = (
+                glued(model, notebook, f"{quantity.key}_{what}", quantity.format)
+                for what in ("median", "lead")
+            )
+            text += f"; median {median}; lead {lost}"
     return text
+
+
+#: Elsewhere the lead lost stands beside NSSD at its own layer (`estimates.tell_beside`).
+BESIDE = {"appC_windows": ("extreme_",), "appF_meaning": ("into_", "out_")}
 
 
 #: Extremes of NSSD, and those of the lead lost that stand beside them.

@@ -23,7 +23,7 @@ from arbitration.uncertainty import (
     student,
 )
 from reproduction.claims.rules import seen_from, verdict
-from reproduction.measures.paths import critical_layers
+from reproduction.measures.paths import critical_layers, lead_lost
 
 DIRECTIONS = ("text", "vision")
 RESAMPLES = 1000  # of a ratio
@@ -97,6 +97,16 @@ def chosen(name, values, at, seed=0, kind=MEAN, **rule):
     mean, low, high = kind(values, seed=seed, clusters=clusters(values))
     found = _named(name, mean[place], low[place], high[place])
     return found | _judged(name, found, values[at], rule)
+
+
+def tell_beside(name, rows, layer):
+    """What stands beside an NSSD at a layer, from the same rows: the median sample as
+    ``name_median``, and the mean of the lead lost there (`paths.lead_lost`) as ``name_lead``; NaN
+    without samples.
+    """
+    at = rows[rows["layer"] == layer]
+    values = at["nssd"].median(), lead_lost(at).mean()
+    return {f"{name}_{what}": float(one) for what, one in zip(("median", "lead"), values)}
 
 
 def extreme(curve, by=None):

@@ -15,6 +15,7 @@ from reproduction.numbers.estimates import (
     extreme,
     followed,
     paired,
+    tell_beside,
     wide,
 )
 
@@ -40,8 +41,8 @@ def summarise_meaning(table, answers, seed=0):
     dict
         ``follow_<l>_<d>`` of ``n_asked_<l>_<d>`` samples, of which ``n_<l>_<d>`` were swept. For
         each span s: ``into_<s>_<l>_<d>``, from the instructed modality into it, and
-        ``out_<s>_<l>_<d>``, from it to the last token, with ``_layer``, ``_control`` and ``_over``
-        (more than the control). ``position_<d>``: by how much the later of modality sentence and
+        ``out_<s>_<l>_<d>``, from it to the last token, with ``_layer``, ``_median``, ``_lead``
+        (`estimates.tell_beside`), ``_control`` and ``_over`` (more than the control). ``position_<d>``: by how much the later of modality sentence and
         question carries more, whichever it is; ``meaning_<d>``: by how much the modality sentence
         does, wherever it stands (halves of the sum and the difference of both orders; ``_out`` for
         the way out). ``neutral_<d>``: by how much the stronger of both outdoes the neutral words
@@ -65,6 +66,7 @@ def summarise_meaning(table, answers, seed=0):
                     found |= estimate(name, values, seed) | {
                         f"{name}_layer": float("nan") if values.name is None else float(values.name)
                     }
+                    found |= tell_beside(name, swept[~random], values.name)
                     found |= estimate(f"{name}_control", control, seed)
                     found |= estimate(f"{name}_over", paired(values, control), seed, above=MARGINAL)
                     peaks[way, span, layout, d] = values

@@ -20,6 +20,7 @@ from reproduction.numbers.estimates import (
     estimate,
     extreme,
     least_controls,
+    tell_beside,
     wide,
 )
 
@@ -45,7 +46,8 @@ def summarise_windows(table, seed=0):
     -------
     dict
         For each pathway, direction d and width w: ``extreme_<path>_<d>_w<w>``, the mean NSSD where
-        it is largest in size, with ``_layer`` and ``_plateau`` (see `plateau`). Over the widths:
+        it is largest in size, with ``_layer``, ``_plateau`` (see `plateau`), ``_median`` and
+        ``_lead`` (`estimates.tell_beside`). Over the widths:
         ``sign_…_verdict``, ``shift_…`` (layers from the default's extreme), ``place_…_verdict``,
         ``ratio_…`` (size at the widest window against the narrowest), and for each of `CONCLUSIONS`
         its contrast at each width and ``same_<conclusion>_verdict``.
@@ -67,8 +69,13 @@ def summarise_windows(table, seed=0):
     found["n_controls"] = least_controls(table)
     for path, d in sorted({(path, d) for path, d, control, _ in curves if not control}):
         own = {width: curves[path, d, False, width] for width in widths}
+        here = table[(table["pathway"] == path.replace("_", "→")) & (table["following"] == d)]
+        here = here[~here["control"].astype(bool)]
         for width, curve in own.items():
-            found |= _extreme(f"extreme_{path}_{d}_w{width}", curve, seed)
+            name = f"extreme_{path}_{d}_w{width}"
+            found |= _extreme(name, curve, seed)
+            rows = here[here["width"] == width]
+            found |= tell_beside(name, rows, found[f"{name}_layer"])
         found[f"sign_{path}_{d}_verdict"] = same(
             [found[f"extreme_{path}_{d}_w{width}_verdict"] for width in widths]
         )
