@@ -41,9 +41,10 @@ def summarise_meaning(table, answers, seed=0):
     dict
         ``follow_<l>_<d>`` of ``n_asked_<l>_<d>`` samples, of which ``n_<l>_<d>`` were swept. For
         each span s: ``into_<s>_<l>_<d>``, from the instructed modality into it, and
-        ``out_<s>_<l>_<d>``, from it to the last token, with ``_layer``, ``_median``, ``_lead``
-        (`estimates.tell_beside`), ``_control`` and ``_over`` (more than the control). ``position_<d>``: by how much the later of modality sentence and
-        question carries more, whichever it is; ``meaning_<d>``: by how much the modality sentence
+        ``out_<s>_<l>_<d>``, from it to the last token, with ``_layer``, ``_median`` and ``_lead``
+        (`estimates.tell_beside`), ``_control`` and ``_over`` (more than the control).
+        ``position_<d>``: by how much the later of modality sentence and question carries more,
+        whichever it is; ``meaning_<d>``: by how much the modality sentence
         does, wherever it stands (halves of the sum and the difference of both orders; ``_out`` for
         the way out). ``neutral_<d>``: by how much the stronger of both outdoes the neutral words
         before them.
