@@ -57,7 +57,7 @@ for name in [*organisms.DOSES, organisms.MASKED]:
 # written head the one with the largest derivative?
 
 # %%
-sizes = list(planted.SIZES)
+sizes = tuple(planted.SIZES)
 plants = organisms.measure_plants(sizes, organisms.NOISES, min(n, 2), seed)
 plants.groupby(["noise", "size"])[["follows", "path", "head"]].mean().round(2)
 

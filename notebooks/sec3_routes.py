@@ -25,7 +25,7 @@ from arbitration.dataset import MODALITIES
 from press.glued import glue_all
 from reproduction import cohorts, figures, measures, numbers, results, tables
 from reproduction.measures import routes
-from reproduction.numbers.routes import find_places, pairs, smallest_set
+from reproduction.numbers.routes import pairs, place_routes, smallest_set
 
 study = cohorts.study(globals())
 subject, dictionary = study.subject, study.dictionary
@@ -45,7 +45,7 @@ names
 
 # %%
 windows = tables.gather_way_out(subject, others)
-places = find_places(windows, subject.n_layers)
+places = place_routes(windows, subject.n_layers)
 places
 
 # %% [markdown]

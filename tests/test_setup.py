@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from arbitration.files.folders import ROOT
+from press.run import book_runs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -123,9 +124,7 @@ def test_the_table_of_contents_lists_every_page_and_every_run():
     notebooks = [
         Path(name).stem for name in committed() if re.fullmatch(r"notebooks/\w+\.ipynb", name)
     ]
-    runs = {
-        f"book/_executed/{model}/{name}" for model in ("smol", "smol-relay") for name in notebooks
-    }
+    runs = {f"book/_executed/{model}/{name}" for model, name in book_runs(notebooks)}
     assert sorted(listed) == sorted(pages | runs)
 
 

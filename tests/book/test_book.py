@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 
 import by_hand
 from arbitration.files.folders import ROOT
+from arbitration.models import embedded
 from chromium import browser, visit
 from press.publish import listed
 from press.run import book_runs
@@ -157,8 +158,7 @@ def test_the_front_page_leads_to_the_book(chromium, html):
 def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
     page = BeautifulSoup((html / "book" / "claims.html").read_text(encoding="utf-8"), "html.parser")
     measured = [
-        by_hand.numbers(html.parents[1] / "book" / "_executed" / model)
-        for model in ("smol", "smol-relay")
+        by_hand.numbers(html.parents[1] / "book" / "_executed" / model) for model in embedded.NAMES
     ]
     read = 0
     for claim in predicted.predicted_claims():

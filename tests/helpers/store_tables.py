@@ -1,6 +1,6 @@
-"""Measure the tables of `tests/stored` anew, which takes some ten minutes, when a table gains a
-column that a number needs: `python tests/helpers/store_tables.py`, with `lib` and `tests/helpers`
-on the path.
+"""Measure the tables of `tests/stored` anew, when a table gains a column that a number needs.
+
+`python tests/helpers/store_tables.py`, with `lib` and `tests/helpers` on the path: ten minutes.
 """
 
 import tempfile

@@ -130,7 +130,7 @@ def test_noise_is_of_the_stated_size_and_drawn_by_seed():
 
 
 def test_hand_made_models_are_found_without_noise():
-    table = organisms.measure_plants(["small", "middle"], [0.0], 2, seed=0)
+    table = organisms.measure_plants(("small", "middle"), (0.0,), 2, seed=0)
     assert len(table) == 4 * 2 * 2
     assert (table["follows"] == 1).all() and (table["path"] == 1).all()
     assert (table["head"].dropna() == 1).all()
@@ -144,14 +144,14 @@ def test_hand_made_models_are_found_without_noise():
 
 def ways(into, direct, n=4):
     """Three layers; in the second a path into the instruction costs `into`, in the third the direct
-    one `direct`, sample by sample a little more.
+    one `direct`, and 1 % more with every sample, which is 1.5 % of four in the mean.
     """
     rows = []
     for d in MODALITIES:
         for sample in range(n):
             for way, layer, cost in (("into", 1, into), ("direct", 2, direct), ("random", 0, 0.5)):
                 for at in range(3):
-                    lost = (cost + 0.1 * sample) * (at == layer)
+                    lost = cost * (1 + 0.01 * sample) * (at == layer)
                     rows.append((f"s{sample}", d, way, at, lost, lost / 10))
     return pd.DataFrame(rows, columns="sample following way layer lost nssd".split())
 
@@ -174,20 +174,22 @@ PLANTS = pd.DataFrame(
 def test_numbers_by_hand():
     found = summarise_ways(ways(10.0, 4.0))
     assert found["lost_into_text"] == pytest.approx(10.15)
-    assert found["lost_relay_vision"] == pytest.approx(6.0)
-    assert found["lost_over_text"] == pytest.approx(9.5)
-    assert found["nssd_relay_text"] == pytest.approx(0.6)
+    assert found["lost_relay_vision"] == pytest.approx(6.09)
+    assert found["lost_over_text"] == pytest.approx(9.6425)
+    assert found["nssd_relay_text"] == pytest.approx(0.609)
     assert found["lost_relay_text_verdict"] == "holds"
     rows = [("a", "text", True), ("b", "text", False), ("a", "vision", True)]
     asked = pd.DataFrame(rows, columns=["sample", "following", "kept"])
     whole = summarise_organisms(SWEPT, PLANTS, dict.fromkeys(SWEPT, asked))
-    assert whole["smol_merge_0_5_lost_relay_text"] == pytest.approx(2.0)
-    assert whole["smol_masked_lost_relay_text"] == pytest.approx(12.0)
+    assert whole["smol_merge_0_5_lost_relay_text"] == pytest.approx(2.03)
+    assert whole["smol_masked_lost_relay_text"] == pytest.approx(12.18)
+    assert whole["slope_lost_text"] == pytest.approx(12.18)
     assert (
         whole["rises_lost_text"] == pytest.approx(1.0)
-        and whole["rises_nssd_vision_verdict"] == "holds"
+        and whole["slope_nssd_vision_verdict"] == "holds"
     )
-    assert whole["smol_follow_text"] == 0.5 and whole["smol_asked_text"] == 2.0
+    assert whole["follow_smol_text"] == 0.5 and whole["tried_smol_text"] == 2.0
+    assert whole["n_smol_masked_vision"] == 4.0
     assert whole["plants_follow_0_01"] == 0.5 and whole["plants_head_0_01"] == 0.0
     assert whole["plants_path_0"] == 1.0 and whole["plants_count_0"] == 2.0
 
@@ -197,7 +199,8 @@ def test_a_relay_that_falls_with_the_dose_does_not_rise():
     asked = pd.DataFrame({"sample": ["a"], "following": ["text"], "kept": [True]})
     whole = summarise_organisms(swept, PLANTS, dict.fromkeys(swept, asked))
     assert whole["rises_lost_text"] == pytest.approx(-1.0)
-    assert whole["rises_lost_text_verdict"] == "contradicted"
+    assert whole["slope_lost_text"] == pytest.approx(-10.15)
+    assert whole["slope_lost_text_verdict"] == "contradicted"
 
 
 def test_the_table_of_organisms_and_its_figure():
@@ -205,14 +208,14 @@ def test_the_table_of_organisms_and_its_figure():
     assert list(table) == COLUMNS
     one = table[(table["organism"] == "smol-merge-0.25") & (table["key"] == "lost_into_text")]
     assert one[["kind", "dose", "n"]].values.tolist() == [["merged", 0.25, 4.0]]
-    assert one["value"].item() == pytest.approx(2.65)
+    assert one["value"].item() == pytest.approx(2.5375)
     assert one["low"].item() <= one["value"].item() <= one["high"].item()
     made = table[(table["kind"] == "hand-made") & (table["key"] == "follows_text")]
     assert made["value"].tolist() == [1.0, 0.5] and made["noise"].tolist() == [0.0, 0.01]
     figure = figures.fig_organisms(table)
     for panel in figure.axes:
         into = panel.containers[0].lines[0].get_ydata()
-        assert into == pytest.approx([0.15, 2.65, 5.15, 7.65, 10.15, 12.15])
+        assert into == pytest.approx([0, 2.5375, 5.075, 7.6125, 10.15, 12.18])
         assert [text.get_text() for text in panel.texts] == ["n=4"] * 6
 
 

@@ -18,7 +18,7 @@ from arbitration.equations.hooks import hooks
 from arbitration.equations.metrics import interaction
 from reproduction.measures import routes
 from reproduction.numbers import summarise_routes
-from reproduction.numbers.routes import find_places, interactions, pairs, slug, smallest_set
+from reproduction.numbers.routes import interactions, pairs, place_routes, slug, smallest_set
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 NAMES = ["own→instruction", "instruction→last", "own→last"]
@@ -253,7 +253,7 @@ def test_the_own_place_is_where_the_other_samples_lose_most():
         ],
         columns=["sample", "following", "start", "lost"],
     )
-    places = find_places(windows, 28)
+    places = place_routes(windows, 28)
     assert places["text"] == {"all": [0, 28], "paper": [20, 26], "found": [1, 7]}
     assert places["vision"]["found"] == [20, 26], "no sample of that direction"
 

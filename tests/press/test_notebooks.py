@@ -113,8 +113,9 @@ def test_another_seed_and_other_weights_give_other_numbers(notebook, tmp_path, m
         other = run(notebook, tmp_path, monkeypatch, tiny_model, n=3, **options, **change)
         same, _ = unchanged(found, other)
         # The tiny model answers neither way, so the share of samples that follow has no chance to
-        # change.
+        # change. Hand-made models have weights of their own.
         known = SEEDLESS if key == "seed" else DATA_ONLY
+        same = [name for name in same if key == "seed" or not name.startswith("plants_")]
         assert not [
             name
             for name in same

@@ -12,6 +12,7 @@ from reproduction.figures.style import (
     ORANGE,
     RED,
     below,
+    count,
     draws,
     panels,
     zero,
@@ -50,7 +51,7 @@ def fig_organisms(organisms):
         for shift, (way, (color, marker, label)) in zip((-0.02, 0, 0.02), LOOKS.items()):
             rows = organisms[organisms["key"] == f"lost_{way}_{d}"].dropna(subset="value")
             rows = rows[rows["organism"].isin(places)]
-            x = rows["organism"].map(places) + shift
+            x = rows["organism"].map(places).astype(float) + shift
             ends = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
             panel.errorbar(
                 x,
@@ -68,7 +69,9 @@ def fig_organisms(organisms):
             panel.plot(
                 line["dose"] + shift, line["value"], color=color, linestyle=dashes, alpha=0.6
             )
-        ns = organisms[organisms["key"] == f"lost_into_{d}"].set_index("organism")["n"]
+        ns = organisms[organisms["key"] == f"lost_into_{d}"]
+        ns = ns[ns["organism"].isin(places)].set_index("organism")["n"]
+        count(panel, int(ns.max()), "samples of a model at most")
         for name, at in places.items():
             panel.annotate(
                 f"n={ns.get(name, 0):.0f}",

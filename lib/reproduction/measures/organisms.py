@@ -2,6 +2,7 @@
 through the instruction, and how much straight to the last token.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -66,14 +67,15 @@ def sweep_ways(
             yield table.assign(way=name.where(~table["control"], "random"), lost=lead - left)
 
 
-def measure_plants(sizes: Sequence[str], noises: Sequence[float], n: int, seed: int):
+@functools.cache
+def measure_plants(sizes: tuple[str, ...], noises: tuple[float, ...], n: int, seed: int):
     """Whether what was written into hand-made models is found again, with noise on their weights.
 
     Parameters
     ----------
-    sizes : sequence of str
+    sizes : tuple of str
         Of `planted.SIZES`.
-    noises : sequence of float
+    noises : tuple of float
         As in `planted.subject`.
     n : int
         Samples per direction.
@@ -85,7 +87,8 @@ def measure_plants(sizes: Sequence[str], noises: Sequence[float], n: int, seed: 
     DataFrame
         One row per plant, size, noise and direction: organism, size, noise, following, follows
         (share of the samples), lost_into, lost_direct, lost_random (largest mean loss of lead,
-        nats), path (1 if the costliest path and its layer are the written ones), head (1 if the
+        nats), path (1 if the costliest path and its layer, of five in which plants of that size can
+        be, are the written ones), head (1 if the
         head with the largest derivative at the place of arbitration is the one that writes the
         answer there; NaN where an MLP does), n.
     """
@@ -111,7 +114,8 @@ def _find_plant(subject, plant, prompts, seed: int) -> dict[str, float]:
         for prompt in prompts
     ]
     # The plain way: with noise, float32 norms and sharp attention make rounding large.
-    swept = pd.concat(sweep_ways(subject, prompts, 1, None, seed, engine="plain"))
+    layers = range(0, subject.n_layers, subject.n_layers // planted.LAYERS)
+    swept = pd.concat(sweep_ways(subject, prompts, 1, layers, seed, engine="plain"))
     curves = swept.groupby(["way", "layer"])["lost"].mean()
     own = {"instruction": "into", "last": "direct"}[plant.place]
     costliest = curves[["into", "direct"]].idxmax()

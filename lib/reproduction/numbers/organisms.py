@@ -136,25 +136,27 @@ def summarise_organisms(swept, plants, following, seed=0):
     -------
     dict
         For each model m (hyphens and dots as underscores) the numbers of `summarise_ways` as
-        ``<m>_<key>``, and ``<m>_follow_<d>``; ``rises_<value>_<d>``, the rank correlation of dose
-        and relay over the models of `DOSES`, samples resampled within each; of hand-made models
-        for each noise (``0``, ``0_01``) ``plants_follow_…``, ``plants_path_…`` and
-        ``plants_head_…``: the share of plants, sizes and directions that follow and in which path
-        and head are found.
+        ``<m>_<key>``, and ``follow_<m>_<d>`` of the ``tried_<m>_<d>`` that were asked;
+        ``rises_<value>_<d>`` and ``slope_<value>_<d>``, the rank correlation of dose and relay and
+        the nats that the relay gains from no dose to a whole one, over the models of `DOSES`,
+        samples resampled within each; of hand-made models for each noise (``0``, ``0_01``)
+        ``plants_follow_…``, ``plants_path_…`` and ``plants_head_…``: the share of plants, sizes and
+        directions that follow and in which path and head are found.
     """
     found = {}
     for name, table in swept.items():
-        short = key_of(name)
-        found |= {f"{short}_{key}": one for key, one in summarise_ways(table, seed).items()}
+        short, ways = key_of(name), summarise_ways(table, seed)
+        for key, one in ways.items():
+            found[f"n_{short}_{key[2:]}" if key.startswith("n_") else f"{short}_{key}"] = one
         for d in DIRECTIONS:
             asked = following[name]
             own = asked[asked["following"] == d]
             kept = own.set_index(per_sample(own))["kept"].astype(float)
-            found |= estimate(f"{short}_follow_{d}", kept, seed, RATE)
-            found[f"{short}_asked_{d}"] = float(len(kept))
+            found |= estimate(f"follow_{short}_{d}", kept, seed, RATE)
+            found[f"tried_{short}_{d}"] = float(len(kept))
     for d in DIRECTIONS:
         for value in ("nssd", "lost"):
-            found |= _rises(f"rises_{value}_{d}", swept, value, d, seed)
+            found |= _rises(f"{value}_{d}", swept, value, d, seed)
     for noise, rows in plants.groupby("noise"):
         name = key_of(f"{noise:g}")
         found |= estimate(f"plants_follow_{name}", rows["follows"].to_numpy(), seed, RATE)
@@ -194,6 +196,10 @@ def _rises(name, swept, value, d, seed):
         doses.append(dose)
         draws.append(weights @ own.to_numpy() / weights.sum(axis=1))
     if len(doses) < 3:
-        return estimate(name, [], seed, above=0.0)
+        return estimate(f"rises_{name}", [], seed) | estimate(f"slope_{name}", [], seed, above=0.0)
     correlations = [rank_correlation(doses, one) for one in np.transpose(draws)]
-    return drawn(name, np.array(correlations, float), min(groups), above=0.0)
+    found = drawn(f"rises_{name}", np.array(correlations, float), min(groups))
+    # Of five doses in their order every resample has the same ranks, which say nothing of chance.
+    off = np.array(doses) - np.mean(doses)
+    slopes = off @ np.array(draws) / (off**2).sum()
+    return found | drawn(f"slope_{name}", slopes, min(groups), above=0.0)

@@ -24,7 +24,7 @@ PLACES = {
 }
 
 
-def find_places(windows: pd.DataFrame, n_layers: int) -> dict[str, dict[str, list[int]]]:
+def place_routes(windows: pd.DataFrame, n_layers: int) -> dict[str, dict[str, list[int]]]:
     """Where the routes are closed in each direction: everywhere, at the paper's place, and where
     the model's own instruction→last costs most lead on other samples.
 
@@ -157,7 +157,7 @@ def summarise_routes(table, names, smallest, places, seed=0):
         By direction, the set that broke the decision of other samples (`smallest_set`); left out
         where none follows.
     places : dict
-        As `find_places` has them.
+        As `place_routes` has them.
     seed : int
         Of the bootstrap.
 
