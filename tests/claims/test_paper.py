@@ -560,7 +560,7 @@ def organisms():
         columns=["sample", "following", "way", "layer", "lost", "nssd"],
     )
     plants = pd.DataFrame({"noise": NOISES, "follows": 1.0, "path": 1.0, "head": 1.0})
-    asked = pd.DataFrame({"following": DIRECTIONS, "kept": [True, False]})
+    asked = pd.DataFrame({"sample": "s0", "following": DIRECTIONS, "kept": [True, False]})
     names = [*DOSES, MASKED]
     return summarise_organisms(dict.fromkeys(names, swept), plants, dict.fromkeys(names, asked))
 

@@ -169,7 +169,12 @@ def test_numbers_by_hand():
     assert found["follow_all_together_vision_random"] == 1.0
     # Alone 2 and 2 nats, together 12.
     assert found["more_lead_all_instruction_last_and_own_last_text"] == 8.0
-    assert found["more_lead_all_instruction_last_and_own_last_text_verdict"] == "holds"
+    alike = "more_lead_all_instruction_last_and_own_last_text"
+    assert found[f"{alike}_verdict"] == "not seen", "every sample alike: no width"
+    table = toy_tables.routes()
+    table["lead"] += 0.1 * table["sample"].str[1:].astype(int) * (table["size"] == 2)
+    spread = summarise_routes(table, NAMES, {"text": pair, "vision": pair}, PLACES)
+    assert spread[alike] == pytest.approx(8.0 - 0.15) and spread[f"{alike}_verdict"] == "holds"
     assert found["more_follow_all_instruction_last_and_own_last_text"] == 1.0
     assert found["more_nssd_all_instruction_last_and_own_last_text"] == pytest.approx(0.8)
     assert found["more_lead_all_own_instruction_and_own_last_text"] == 0.0

@@ -32,7 +32,9 @@ def test_a_row_of_fig_5b_closes_the_path_that_its_label_names(monkeypatch, dicti
     monkeypatch.setattr(generation, "answers_without", answers_without)
     subject = tiny.subject("llava")
     prompt = subject.encode(tiny.samples(1)[0], way)
-    table = paths.measure_paths(subject, prompt, dictionary, range(1, 3), seed=5)
+    places = {"own": {way: range(1, 3)}, "scaled": {}}
+    table = paths.measure_paths(subject, prompt, dictionary, places, seed=5)
+    assert set(table["place"]) == {"own"}, "a direction whose layers are not known has no rows"
     ((cases, layers),) = closed
     assert layers == range(1, 3)
     assert dict(zip(table["blocked"], cases, strict=True)) == {

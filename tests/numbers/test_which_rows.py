@@ -93,13 +93,7 @@ def test_alignment_is_that_of_the_instruction_by_the_prompt_s_own_answers():
         ("shuffled", "instruction"): -1.0,
         ("shuffled", "last"): 1.0,
     }
-    closed = [
-        (sample, way, blocked, "follow")
-        for way, sample in itertools.product(WAYS, SAMPLES)
-        for blocked in ("none", "instruction→last", "context→last", "vision→last", "random→last")
-    ]
-    paths = pd.DataFrame(closed, columns=["sample", "following", "blocked", "outcome"])
-    found = summarise_beliefs(belief_table(margins), paths)
+    found = summarise_beliefs(belief_table(margins), closed_paths(lambda *_: True))
     for way in WAYS:
         assert (found[f"ldar_max_{way}"], found[f"ldar_max_{way}_shuffled"]) == (1, 0)
         assert (found[f"ldar_deep_{way}"], found[f"over_ldar_max_{way}"]) == (1, 1)
@@ -154,9 +148,17 @@ def test_a_blocked_set_drops_what_no_set_had():
 
 
 def test_a_quantity_over_draws_has_its_own_95_percent():
-    """The first is the samples' own; of 0, 1, …, 1000 the middle 95 % reach from 25 to 975."""
-    found = drawn("x", np.array([7.0, *range(1001)]))
-    assert (found["x"], found["x_low"], found["x_high"]) == (7, 25, 975)
+    """The first is the samples' own; of 0, 1, …, 1000 the middle 95 % reach from 25 to 975. Where
+    the draws are resamples of five samples the ends lie t(4) / 1.96 · √(5/4) = 1.58378 times as far
+    from the samples' own.
+    """
+    draws = np.array([507.0, *range(1001)])
+    found = drawn("x", draws, None)
+    assert (found["x"], found["x_low"], found["x_high"]) == (507, 25, 975)
+    few = drawn("x", draws, 5)
+    ends = (507 - 1.58378 * 482, 507 + 1.58378 * 468)
+    assert (few["x_low"], few["x_high"]) == pytest.approx(ends, rel=1e-4)
+    assert np.isnan(drawn("x", draws, 1)["x_low"])
 
 
 def closed_paths(follows):
@@ -290,9 +292,10 @@ def test_each_contrast_of_paths_has_its_two():
         for control, layer in itertools.product((False, True), range(28)):
             height = 0.25 if control else peaks[path]
             nssd = {14: height, 3: -10 * height}.get(layer, 0.0)
-            rows.append((sample, way, path, control, layer, nssd, -0.1, -2.0))
+            rows.append((sample, way, path, control, layer, nssd, -0.1, -2.0, -0.1, -2.0 + nssd))
     names = ["sample", "following", "pathway", "control", "layer", "nssd"]
-    table = pd.DataFrame(rows, columns=[*names, "logp_p_blocked", "logp_c_blocked"])
+    logs = ["logp_p", "logp_c", "logp_p_blocked", "logp_c_blocked"]
+    table = pd.DataFrame(rows, columns=[*names, *logs])
     found = summarise_knockout(table.assign(model="smol", width=3))
     for name, more, less in (
         ("relay_vision", "vision→text", "vision→last"),
@@ -301,6 +304,7 @@ def test_each_contrast_of_paths_has_its_two():
         ("context_vision", "vision→instruction", "vision→context"),
     ):
         assert found[f"contrast_{name}"] == pytest.approx(peaks[more] - peaks[less]), name
+        assert found[f"contrast_lead_{name}"] == pytest.approx(peaks[more] - peaks[less]), name
     assert found["size_direct_text"] == pytest.approx(peaks["context→last"])
     assert found["size_direct_vision"] == pytest.approx(peaks["vision→last"])
     assert found["size_compensation_text"] == pytest.approx(-10 * peaks["vision→text"])

@@ -192,6 +192,9 @@ def test_a_model_that_follows_always_or_in_one_direction_alone_is_measured(
                 axes for axes, place in places.items() if place and place.colspan.start == column
             ]
             empty = [axes for axes in panels if "n = 0" in axes.get_title("right")]
+            if name == "fig_organism_claims":  # has a cell for each organism
+                assert all("0 of 0" in words(axes) for axes in panels)
+                continue
             assert empty or name.endswith("amplification") or name in ("fig14", "fig_failures"), (
                 name
             )

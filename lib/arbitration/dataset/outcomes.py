@@ -30,7 +30,7 @@ from arbitration.dataset.words import (
     ONES,
     TENS,
     Word,
-    find_places,
+    find_forms,
     find_words,
     is_free,
     is_number,
@@ -130,7 +130,7 @@ def find_pair_fault(answer: str, other: str) -> str | None:
 
 def _find_forms(words: Sequence[Word], forms: Iterable[str], alike) -> set[tuple[int, int]]:
     """Where forms stand, by themselves or in a compound with a hyphen."""
-    found = find_places(words, forms, alike)
+    found = find_forms(words, forms, alike)
     return {place for place in found if is_free(words, place) or _is_in_compound(words, place)}
 
 

@@ -93,7 +93,7 @@ def names(text: str, form: str) -> bool:
     (True, False, False)
     """
     words = find_words(text)
-    return any(is_free(words, place) for place in find_places(words, [form]))
+    return any(is_free(words, place) for place in find_forms(words, [form]))
 
 
 def number_words(text: str) -> str:
@@ -107,7 +107,7 @@ def number_words(text: str) -> str:
     return re.sub(r"(?<!\S)[1-9]?[0-9](?!\S)", lambda found: _spelt(int(found[0])), text)
 
 
-def find_places(
+def find_forms(
     words: Sequence[Word],
     forms: Iterable[str],
     alike: Callable[[str, str], bool] = operator.eq,

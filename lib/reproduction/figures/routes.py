@@ -14,7 +14,7 @@ from reproduction.figures.style import (
     panels,
 )
 from reproduction.measures.routes import NONE, SIZE
-from reproduction.numbers.estimates import estimate, wide
+from reproduction.numbers.estimates import MEAN, RATE, estimate, wide
 from reproduction.numbers.routes import PLACES, interactions
 
 #: Colour, marker, and place within a row.
@@ -23,9 +23,9 @@ CONTROL = "control: as many random sources, all layers"
 COLUMNS = ("model", "sample", "following", "place", "routes", "size", "control", "follows", "lead")
 
 
-def _points(panel, values, at, label, color, marker, mark):
-    """Means with their intervals, one row of the panel for each series."""
-    some = [(row, estimate("x", one)) for row, one in values]
+def _points(panel, values, at, label, color, marker, mark, kind=MEAN):
+    """Means with their intervals (`estimates.estimate`), one row of the panel for each series."""
+    some = [(row, estimate("x", one, kind=kind)) for row, one in values]
     some = [(row, one) for row, one in some if one["x"] == one["x"]]
     if not some:
         return
@@ -86,10 +86,10 @@ def fig_routes(table):
             values = wide(here[~here["control"]], "follows", "routes", place=place)
             some = [(row, values[name]) for row, name in enumerate(sets) if name in values]
             size = f" ({SIZE})" if place == "found" else ""
-            _points(panel, some, at, PLACES[place] + size, color, marker, True)
+            _points(panel, some, at, PLACES[place] + size, color, marker, True, RATE)
         values = wide(here[here["control"]], "follows", "routes", place="all")
         some = [(row, values[name]) for row, name in enumerate(sets) if name in values]
-        _points(panel, some, -0.4, CONTROL, GREY, "x", False)
+        _points(panel, some, -0.4, CONTROL, GREY, "x", False, RATE)
         _rows(panel, labels, here["sample"].nunique())
         panel.axvline(0.5, color=GREY, linewidth=0.7, linestyle=":", zorder=0)
         panel.set(xlabel="share that still follows", xlim=(-0.04, 1.04))

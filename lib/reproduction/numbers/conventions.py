@@ -113,15 +113,16 @@ def _compared(choices, seed, kind, kind_of_difference):
             "choice": choice,
             "n": len(values),
             **found,
-            "change": _change(found) if number else "default",
+            "change": _change(found, less) if number else "default",
         }
 
 
-def _change(found):
+def _change(found, less=None):
+    """In words; `less` are the samples' differences, where they are known."""
     low, high = found["difference_low"], found["difference_high"]
     if low != low:
         return "not measured"
-    if low == high == 0:
+    if low == high == 0 or (less is not None and not less.any()):
         return "none"
     return "higher" if low > 0 else "lower" if high < 0 else "unclear"
 

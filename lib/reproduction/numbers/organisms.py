@@ -147,7 +147,9 @@ def summarise_organisms(swept, plants, following, seed=0):
     for name, table in swept.items():
         short, ways = key_of(name), summarise_ways(table, seed)
         for key, one in ways.items():
-            found[f"n_{short}_{key[2:]}" if key.startswith("n_") else f"{short}_{key}"] = one
+            kind, _, rest = key.partition("_")
+            counted = kind in ("n", "wordings")
+            found[f"{kind}_{short}_{rest}" if counted else f"{short}_{key}"] = one
         for d in DIRECTIONS:
             asked = following[name]
             own = asked[asked["following"] == d]
