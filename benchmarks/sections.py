@@ -25,7 +25,7 @@ import torch
 from tqdm import tqdm
 
 import arbitration as arb
-from arbitration.dataset import pictures
+from arbitration.dataset import own, pictures
 from arbitration.models import load as loading
 from press import parallel, run
 from press.markdown import markdown
@@ -51,7 +51,7 @@ def enlarged(folder: Path, count: int) -> Path:
                 {
                     name: value
                     for name, value in dataclasses.asdict(sample).items()
-                    if name != "dictionary"
+                    if name in own.FIELDS
                 }
                 | {"image": f"{sample.id}.png"}
             )

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import papermill
@@ -223,12 +223,19 @@ def run_all(runs: list[Run], executed: Path) -> None:
             execute(run, executed)
 
 
-def side_by_side(models: list[str], options: list[str]) -> int:
+def side_by_side(models: Mapping[str, list[str]], options: list[str]) -> int:
     """Run this program once for each model at the same time, the cores shared among them.
 
     Two cores are kept busier by two models than by one: half of a notebook's time is
     single-threaded. What the processes print comes out line by line under the model's name; of a
     progress bar, which rewrites its line, a state every ten seconds.
+
+    Parameters
+    ----------
+    models : mapping
+        The notebooks of each.
+    options : list of str
+        What else is given to all.
 
     Returns
     -------
@@ -240,7 +247,8 @@ def side_by_side(models: list[str], options: list[str]) -> int:
     width = max(map(len, models))
     try:
         for model in models:
-            command = [sys.executable, *PROGRAM, "--model", model, *options]
+            own = [f"--notebook={name}" for name in models[model]]
+            command = [sys.executable, *PROGRAM, "--model", model, *own, *options]
             environment = {
                 **os.environ,
                 "OMP_NUM_THREADS": threads,
@@ -365,12 +373,13 @@ def run_command(arguments) -> int:
         return 2
     from arbitration.models import embedded
 
-    chosen = list(dict.fromkeys(run.model for run in runs))
+    chosen: dict[str, list[str]] = {}
+    for run in runs:
+        chosen.setdefault(run.model, []).append(run.source.stem)
     # These are small enough for a machine to hold several.
     if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
         start = time.monotonic()
-        options = [f"--notebook={name}" for name in given.notebook]
-        options += [part for pair in given.parameter for part in ("-p", *pair)]
+        options = [part for pair in given.parameter for part in ("-p", *pair)]
         options += ["--full"] if given.full else []
         failed = side_by_side(chosen, [*options, f"--into={given.into}"])
         print(

@@ -119,10 +119,19 @@ def test_wrong_full_parameters_are_refused_before_anything_runs(toy, full, messa
 
 
 def test_the_command_hands_full_on_to_each_model(monkeypatch, tmp_path):
-    handed = []
-    monkeypatch.setattr(run, "side_by_side", lambda models, options: handed.append(options) or 0)
+    handed, models = [], []
+
+    def side_by_side(named, options):
+        models.append(named)
+        handed.append(options)
+        return 0
+
+    monkeypatch.setattr(run, "side_by_side", side_by_side)
     assert run.main(["--full", "--into", str(tmp_path)]) == 0 == run.main(["--into", str(tmp_path)])
     assert ["--full" in options for options in handed] == [True, False]
+    few, all_of_them = models[0]["smol-masked"], models[0]["smol"]
+    assert {"sec3_routes", "sec4_heads"} <= set(few) < set(all_of_them)
+    assert "organisms" in all_of_them and "organisms" not in models[0]["smol-relay"]
 
 
 def test_a_full_run_is_recorded_with_its_numbers_and_what_made_them(toy, tmp_path):

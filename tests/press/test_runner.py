@@ -46,9 +46,10 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
     )
     monkeypatch.setattr(run, "PROGRAM", (str(program),))
     monkeypatch.setattr(run.os, "cpu_count", lambda: 6)
-    assert run.side_by_side(["first", "second"], ["-p", "n", "2"]) == 3
+    assert run.side_by_side({"first": [], "second": ["toy"]}, ["-p", "n", "2"]) == 3
     printed = capfd.readouterr().out.splitlines()
-    assert {"first  | threads 3 -p n 2", "second | threads 3 -p n 2"} <= set(printed)
+    told = {"first  | threads 3 -p n 2", "second | threads 3 --notebook=toy -p n 2"}
+    assert told <= set(printed)
     assert 2 <= sum("of 50" in line for line in printed) <= 6, (
         "a bar's states come now and then, and its last one"
     )
@@ -541,7 +542,7 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
     program.write_text("import sys\nprint('a · b → c', sys.stdout.encoding)\n")
     code = (
         f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
-        f"run.status(lambda: None, ''); sys.exit(run.side_by_side(['one', 'two'], []))"
+        f"run.status(lambda: None, ''); sys.exit(run.side_by_side({'one': [], 'two': []}, []))"
     )
     for encoding in ("latin-1", "ascii", "utf-8"):
         environment = {
@@ -569,7 +570,7 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     )
     code = (
         f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
-        f"sys.exit(run.conclude(lambda: run.side_by_side(['one', 'two'], [])))"
+        f"sys.exit(run.conclude(lambda: run.side_by_side({'one': [], 'two': []}, [])))"
     )
     going = subprocess.Popen(
         [sys.executable, "-c", code],

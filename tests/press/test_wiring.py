@@ -112,8 +112,12 @@ def test_beliefs_are_held_against_strangers_and_paths_closed_where_the_paper_doe
     lent = seen["beliefs"]["borrowed"]
     assert all(lent[prompt.sample.id] != prompt.sample for prompt in seen["beliefs"]["prompts"])
     subject = tiny.subject("internvl")
-    assert seen["paths"]["layers"] == paths.critical_layers(subject.n_layers)
-    assert len(seen["paths"]["layers"]) < subject.n_layers
+    scaled = paths.critical_layers(subject.n_layers)
+    places = seen["paths"]["places"]
+    assert places["scaled"] == {"text": scaled, "vision": scaled}
+    assert set(places["own"]) == {"text", "vision"} and len(scaled) < subject.n_layers
+    others, tested = (names(seen[name]["prompts"]) for name in ("way_out", "paths"))
+    assert others and not others & tested
     assert names(seen["paths"]["prompts"]) == names(seen["beliefs"]["prompts"])
 
 
