@@ -542,7 +542,7 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
     program.write_text("import sys\nprint('a · b → c', sys.stdout.encoding)\n")
     code = (
         f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
-        f"run.status(lambda: None, ''); sys.exit(run.side_by_side({'one': [], 'two': []}, []))"
+        f"run.status(lambda: None, ''); sys.exit(run.side_by_side({{'one': [], 'two': []}}, []))"
     )
     for encoding in ("latin-1", "ascii", "utf-8"):
         environment = {
@@ -570,7 +570,7 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     )
     code = (
         f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
-        f"sys.exit(run.conclude(lambda: run.side_by_side({'one': [], 'two': []}, [])))"
+        f"sys.exit(run.conclude(lambda: run.side_by_side({{'one': [], 'two': []}}, [])))"
     )
     going = subprocess.Popen(
         [sys.executable, "-c", code],
