@@ -74,7 +74,7 @@ def fig_routes(table):
         for name, label in zip(sets, labels)
     ]
     figure, axes = panels(
-        "R1",
+        "P1",
         "following with routes closed alone, in pairs and together",
         table,
         height=1.2 + 0.3 * len(sets),
@@ -110,7 +110,7 @@ def fig_interaction(table):
     names = list(dict.fromkeys(own.loc[own["size"] == 1, "routes"]))
     labels = list(dict.fromkeys(own.loc[own["size"] == 2, "routes"]))
     figure, axes = panels(
-        "R2",
+        "P2",
         "lead that a pair costs beyond the sum of each alone",
         table,
         height=1.2 + 0.3 * len(labels),
