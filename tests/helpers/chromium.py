@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 LOOK = """
 const done = arguments[arguments.length - 1];
@@ -24,8 +25,11 @@ const report = () => done({
     e => e.href.split('#')[0]
   ),
 });
+const loaded = new Promise(ready =>
+  document.readyState === 'complete' ? ready() : window.addEventListener('load', ready)
+);
 const drawn = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
-drawn.then(report, report);
+loaded.then(() => drawn).then(report, report);
 """
 
 
@@ -81,6 +85,8 @@ def visit(session, page: Path) -> Visit:
     for kind in ("performance", "browser"):
         session.get_log(kind)
     session.get(page.as_uri())
+    # On a busy machine the empty page may still be there.
+    WebDriverWait(session, 60).until(lambda one: one.current_url.startswith(page.as_uri()))
     seen = session.execute_async_script(LOOK)
     events = [json.loads(entry["message"])["message"] for entry in session.get_log("performance")]
     asked = [
