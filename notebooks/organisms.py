@@ -21,6 +21,7 @@ only_following = True  # False keeps samples that are not answered as told
 # %%
 
 from arbitration.checks import planted
+from arbitration.models import embedded
 from press.glued import glue_all
 from reproduction import cohorts, figures, numbers, results
 from reproduction.measures import organisms
@@ -43,7 +44,7 @@ centres
 
 # %%
 swept, replies = {}, {}
-for name in [*organisms.DOSES, organisms.MASKED]:
+for name in [*organisms.DOSES, embedded.MASKED]:
     one = cohorts.study({**globals(), "model": name})
     asked = one.everything[: 3 * n]
     replies[name] = cohorts.ask_samples(one.subject, asked, one.dictionary)

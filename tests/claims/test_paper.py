@@ -14,9 +14,10 @@ import toy_tables as toy
 from arbitration.dataset import entities
 from arbitration.dataset.sample import SOURCE
 from arbitration.files import folders
+from arbitration.models.embedded import MASKED
 from reproduction.claims import predicted, recorded, rules
 from reproduction.claims.reported import of_section, questions, reported_claims
-from reproduction.measures.organisms import DOSES, MASKED, NOISES
+from reproduction.measures.organisms import DOSES, NOISES
 from reproduction.numbers import (
     dataset,
     estimates,

@@ -157,7 +157,7 @@ def ways(into, direct, n=4):
 
 
 SWEPT = {name: ways(10 * dose, 4 - 2 * dose) for name, dose in organisms.DOSES.items()} | {
-    organisms.MASKED: ways(12.0, 0.0)
+    embedded.MASKED: ways(12.0, 0.0)
 }
 PLANTS = pd.DataFrame(
     [

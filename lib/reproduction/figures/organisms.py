@@ -2,6 +2,7 @@
 
 from matplotlib.patches import Rectangle
 
+from arbitration.models.embedded import MASKED
 from reproduction.claims.rules import VERDICTS
 from reproduction.figures.style import (
     BLUE,
@@ -17,7 +18,7 @@ from reproduction.figures.style import (
     panels,
     zero,
 )
-from reproduction.measures.organisms import DOSES, MASKED
+from reproduction.measures.organisms import DOSES
 
 #: Colour, marker, label.
 LOOKS = {

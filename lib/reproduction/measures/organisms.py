@@ -16,6 +16,7 @@ from arbitration.engine.sweep import knockout_tables
 from arbitration.equations.heads import Head
 from arbitration.equations.knockout import Pathway
 from arbitration.equations.sensitivity import gain_gradients
+from reproduction.measures.paths import lead_lost
 
 #: The trained models by their dose of the planted one, and what lies between.
 DOSES = {
@@ -25,7 +26,6 @@ DOSES = {
     "smol-merge-0.75": 0.75,
     "smol-relay": 1.0,
 }
-MASKED = "smol-masked"
 #: Noise on the weights of hand-made models. Their norms see the loud channel alone and hold nothing
 #: else in bounds: at about 0.1 the small ones blow up, at 0.01 some of the large ones.
 NOISES = (0.0, 0.003, 0.01)
@@ -62,9 +62,8 @@ def sweep_ways(
         ways.append(replace(ways[0], control=seed))
         for table in knockout_tables(subject, list(some), ways, width, engine, layers):
             name = table["pathway"].str.endswith("last").map({True: "direct", False: "into"})
-            lead = table["logp_p"] - table["logp_c"]
-            left = table["logp_p_blocked"] - table["logp_c_blocked"]
-            yield table.assign(way=name.where(~table["control"], "random"), lost=lead - left)
+            way = name.where(~table["control"], "random")
+            yield table.assign(way=way, lost=lead_lost(table))
 
 
 @functools.cache

@@ -70,10 +70,7 @@ def span_positions(prompt, span: str) -> Tensor:
     """Positions of a span, 0-based; none where the prompt lacks it."""
     if span != WIDENED:
         return prompt.groups.positions(span)
-    groups = prompt.groups
-    return torch.cat(
-        [groups.instruction, groups.template[groups.template > groups.instruction.max()]]
-    )
+    return torch.cat([prompt.groups.instruction, prompt.groups.after])
 
 
 def list_targets(prompts) -> list[str]:

@@ -5,8 +5,9 @@ of hand-made ones.
 import numpy as np
 import pandas as pd
 
+from arbitration.models.embedded import MASKED
 from arbitration.uncertainty import rank_correlation, resamples
-from reproduction.measures.organisms import DOSES, MASKED
+from reproduction.measures.organisms import DOSES
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     RATE,
