@@ -267,6 +267,8 @@ def known(d):
             for layer in (1, 4)
         ]
     )
+    paths = paths.assign(logp_p=-1.0, logp_c=-9.0, logp_c_blocked=-9.0)
+    paths["logp_p_blocked"] = -1.0 - 3 * paths["nssd"].where(paths["sample"] != "s3", 0.0)
     scores = pd.DataFrame(
         [
             {
@@ -376,12 +378,8 @@ def test_the_page_shows_every_line(table):
     written = write_conventions(table)
     assert len(written) == 2 + len(table) / 2
     (line,) = [line for line in written if "7 layers" in line]
-    assert (
-        line
-        == "|  | window | 7 layers: three on each side | "
-        + " | ".join(["2.00 [2.00, 2.00], n = 4 | +1.00 [+1.00, +1.00], higher"] * 2)
-        + " |"
-    )
+    cells = "2.00 [2.00, 2.00], n = 4; median 2.00; lead 4.50 | +1.00 [+1.00, +1.00], higher"
+    assert line == f"|  | window | 7 layers: three on each side | {cells} | {cells} |"
     with pytest.raises(ValueError, match="one direction only: .*7 layers"):
         write_conventions(
             table.drop(index=table.index[table["choice"].str.startswith("7 layers")][:1])

@@ -35,6 +35,8 @@ def table(values, **columns):
                     }
                 )
                 frame["divergence"] = columns.get("divergence", lambda nssd: nssd)(frame["nssd"])
+                frame = frame.assign(logp_p=-1.0, logp_c=-4.0, logp_c_blocked=-4.0)
+                frame["logp_p_blocked"] = -1.0 - 10 * frame["nssd"]
                 frames.append(frame.assign(following=d, pathway=path, control=control, model="toy"))
     return pd.concat(frames, ignore_index=True)
 
@@ -57,6 +59,18 @@ def test_nested_parts_are_the_first_samples_as_measured():
         found["part_vision_last_vision_s100"] == pytest.approx((1 + 1.1 + 1.2 + 1.3) / 5)
         and found["n_text"] == found["n_controls"] == 5.0
     )
+
+
+def test_lead_and_median_stand_beside_the_peak_of_each_part():
+    """The lead lost is ten times the NSSD; of the first 40 %, 3 of 7, one peaks elsewhere."""
+    found = stability.summarise_stability(table(peaked(3, 3, 1, 1, 1, 1, 1)))
+    key = "part_context_instruction_text"
+    assert found[f"{key}_s40_layer"] == 3.0
+    assert found[f"{key}_s40_median"] == pytest.approx(1.0)
+    assert found[f"{key}_s40_lead"] == pytest.approx(10 * (1 + 1.1 + 0) / 3)
+    assert found[f"{key}_s100_layer"] == 1.0
+    assert found[f"{key}_s100_median"] == pytest.approx(1.3)
+    assert found[f"{key}_s100_lead"] == pytest.approx(10 * found[f"{key}_s100"])
 
 
 def test_disjoint_halves_may_disagree_where_nested_parts_cannot():

@@ -16,7 +16,7 @@ from arbitration.uncertainty import (
     student,
 )
 from reproduction.claims import rules
-from reproduction.numbers import estimates
+from reproduction.numbers import counting, estimates
 
 T7 = 2.364624  # Student's t for seven degrees of freedom, from a printed table
 
@@ -201,10 +201,10 @@ def test_pictures_that_tie_all_wordings_leave_the_wordings():
 
 def test_wordings_are_counted():
     rows = table(image=list("pqrt"), wording=["a", "b", "b", "c"]).assign(following="text")
-    found = estimates.counts(rows)
+    found = counting.counts(rows)
     assert (found["n_text"], found["wordings_text"]) == (4.0, 3.0)
     assert (found["n_vision"], found["wordings_vision"]) == (0.0, 0.0)
-    assert estimates.counts(rows.drop(columns="wording"))["wordings_text"] == 1.0
+    assert counting.counts(rows.drop(columns="wording"))["wordings_text"] == 1.0
 
 
 def test_the_interval_of_a_ratio_knows_its_wordings():

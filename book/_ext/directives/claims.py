@@ -55,7 +55,11 @@ def cell(quantity, model, notebook):
 
 
 #: Elsewhere the lead lost stands beside NSSD at its own layer (`estimates.tell_beside`).
-BESIDE = {"appC_windows": ("extreme_",), "appF_meaning": ("into_", "out_")}
+BESIDE = {
+    "appC_windows": ("extreme_",),
+    "appF_meaning": ("into_", "out_"),
+    "appG_reviews": ("part_",),
+}
 
 
 #: Extremes of NSSD, and those of the lead lost that stand beside them.

@@ -74,7 +74,10 @@ def write_controls(table: pd.DataFrame) -> list[str]:
 def _measured(row):
     if not row["n"]:
         return UNMEASURED
-    return "{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**row)
+    text = "{value:.2f} [{value_low:.2f}, {value_high:.2f}], n = {n:.0f}".format(**row)
+    if pd.notna(row.get("median")):
+        text += "; median {median:.2f}; lead {lead:.2f}".format(**row)
+    return text
 
 
 def _changed(row):

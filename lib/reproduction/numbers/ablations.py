@@ -3,11 +3,11 @@ answer's forms; see `estimates`.
 """
 
 from arbitration.equations.heads import FACTOR, SHARE
+from reproduction.numbers.counting import counts
 from reproduction.numbers.estimates import (
     CHANGE,
     DIRECTIONS,
     RATE,
-    counts,
     depth,
     estimate,
     followed,

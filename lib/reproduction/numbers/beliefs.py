@@ -4,12 +4,12 @@ import numpy as np
 
 from arbitration.dataset.sample import SOURCE
 from arbitration.equations.metrics import beyond_chance
+from reproduction.numbers.counting import counts
 from reproduction.numbers.estimates import (
     CHANGE,
     DIRECTIONS,
     RATE,
     chosen,
-    counts,
     depth,
     differences,
     estimate,

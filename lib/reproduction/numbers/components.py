@@ -1,9 +1,9 @@
 """The numbers of Section 4.1: signals, and the increments summed over thirds of the layers."""
 
+from reproduction.numbers.counting import counts
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     chosen,
-    counts,
     depth,
     estimate,
     extreme,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from arbitration.equations.heads import share_count
 from arbitration.uncertainty import resamples
+from reproduction.measures.paths import lead_lost
 from reproduction.measures.readings import WIDENED
 from reproduction.numbers.estimates import (
     CHANGE,
@@ -69,10 +70,11 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
     -------
     DataFrame
         One row per direction, measure and choice: following, measure, convention, choice, n, value,
-        value_low, value_high, difference, difference_low, difference_high (paired by sample with
-        the measure's first row, the default), change ("default", "higher", "lower", "none": equal
-        in every sample, "unclear": the interval reaches both sides, "not measured"). Shares, except
-        the NSSD in nats.
+        value_low, value_high, of an NSSD also median and lead (the lead lost there, nats, turned
+        like the NSSD; NaN elsewhere), difference, difference_low, difference_high (paired by sample
+        with the measure's first row, the default), change ("default", "higher", "lower", "none":
+        equal in every sample, "unclear": the interval reaches both sides, "not measured"). Shares,
+        except the NSSD in nats.
     """
     rows = []
     for d in DIRECTIONS:
@@ -85,13 +87,15 @@ def compare_conventions(answers, first, beliefs, paths, scores, seed=0):
             ("LDAR, deep third", _deep(beliefs, d)),
             ("LDAR, critical layers", _critical(beliefs, d)),
             ("synchronisation", _synchronised(beliefs, own, d)),
-            ("size of the largest NSSD (nats)", _sizes(paths, d)),
         ):
-            kinds = (MEAN, MEAN) if "NSSD" in measure else (RATE, CHANGE)
             rows += [
                 {"following": d, "measure": measure, **row}
-                for row in _compared(choices, seed, *kinds)
+                for row in _compared(choices, seed, RATE, CHANGE)
             ]
+        rows += [
+            {"following": d, "measure": "size of the largest NSSD (nats)", **row}
+            for row in _compared_sizes(paths, d, seed)
+        ]
         rows += [
             {"following": d, "measure": "top 5 % of heads, share that the default finds", **row}
             for row in _overlaps(scores, d, seed)
@@ -214,27 +218,33 @@ def _synchronised(beliefs, answers, d):
     }
 
 
-def _sizes(paths, d):
+def _compared_sizes(paths, d, seed):
     """NSSD at the layer where its mean is largest in size, turned so that this mean is positive:
-    sizes compare, whatever the sign.
+    sizes compare, whatever the sign. Beside it the median and the mean lead lost of the same rows.
     """
+    paths = paths.assign(lead=lead_lost(paths))
 
     def size(span, width, unsigned=False):
-        curve = wide(paths, "nssd", following=d, span=span, width=width)
+        """Samples × (nssd, lead) at that layer."""
+        of = {"following": d, "span": span, "width": width}
+        curve, lead = (wide(paths, value, **of) for value in ("nssd", "lead"))
         curve = curve.abs() if unsigned else curve
         layer = extreme(curve, np.abs)
         if not len(curve):
-            return curve.mean(axis=1)
-        return curve[layer] * (np.sign(curve[layer].mean()) or 1.0)
+            return pd.DataFrame({"nssd": curve.mean(axis=1), "lead": lead.mean(axis=1)})
+        turn = np.sign(curve[layer].mean()) or 1.0
+        return pd.DataFrame({"nssd": curve[layer] * turn, "lead": lead[layer] * turn})
 
     choices = {
         ("window", "3 layers"): size("instruction", 3),
         ("window", "7 layers: three on each side"): size("instruction", 7),
+        ("sign of the NSSD", "dropped in each sample"): size("instruction", 3, unsigned=True),
     }
-    choices["sign of the NSSD", "dropped in each sample"] = size("instruction", 3, unsigned=True)
-    return choices | {
-        line: size(span, 3) for span, line in SPANS.items() if span in set(paths["span"])
-    }
+    choices |= {line: size(span, 3) for span, line in SPANS.items() if span in set(paths["span"])}
+    sizes = {line: table["nssd"] for line, table in choices.items()}
+    for table, row in zip(choices.values(), _compared(sizes, seed, MEAN, MEAN), strict=True):
+        beside = {"median": table["nssd"].median(), "lead": table["lead"].mean()}
+        yield row | {name: float(value) for name, value in beside.items()}
 
 
 def _overlaps(scores, d, seed):

@@ -7,7 +7,8 @@ import pandas as pd
 from arbitration.dataset.sample import Sample
 from arbitration.dataset.sets import SPLITS, load
 from arbitration.files.folders import DATA
-from reproduction.numbers.estimates import DIRECTIONS, RATE, counts, estimate, per_sample
+from reproduction.numbers.counting import counts
+from reproduction.numbers.estimates import DIRECTIONS, RATE, estimate, per_sample
 
 
 def summarise_answers(answers, coverage, seed=0):

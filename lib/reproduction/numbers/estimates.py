@@ -366,34 +366,3 @@ def among(target, control, sign):
         sign * followed(target).mean(),
         [sign * followed(draw).mean() for _, draw in control.groupby("draw")],
     )
-
-
-def short(name, found, wanted):
-    """How many failures were wanted, and how many of them were not found."""
-    return {f"wanted_{name}": float(wanted), f"short_{name}": float(max(0, wanted - found))}
-
-
-def counts(table):
-    """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``, and of the
-    wordings in which they are asked, as ``wordings_text`` and ``wordings_vision``.
-    """
-    found = {}
-    for d in DIRECTIONS:
-        own = table[table["following"] == d]
-        found[f"n_{d}"] = float(own["sample"].nunique())
-        known = own["wording"].nunique() if "wording" in own else min(1, len(own))
-        found[f"wordings_{d}"] = float(known)
-    return found
-
-
-def least_controls(table):
-    """Number of samples with a control in the direction that has fewer of them, among the
-    directions that have samples.
-    """
-    return float(
-        table[table["control"]]
-        .groupby("following")["sample"]
-        .nunique()
-        .reindex(table["following"].unique(), fill_value=0)
-        .min()
-    )

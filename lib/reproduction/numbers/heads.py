@@ -8,6 +8,7 @@ import numpy as np
 
 from arbitration.equations.heads import FACTOR, SHARE, share_count
 from arbitration.uncertainty import resamples
+from reproduction.numbers.counting import counts, short, tell_wordings
 from reproduction.numbers.estimates import (
     CHANGE,
     DIRECTIONS,
@@ -15,12 +16,10 @@ from reproduction.numbers.estimates import (
     among,
     best,
     clusters,
-    counts,
     drawn,
     estimate,
     followed,
     scaled_at,
-    short,
     wide,
 )
 
@@ -193,7 +192,7 @@ def _amplification(table, d, seed):
     found |= {
         f"weakened_{d}": float(mixed["sample"].nunique()),
         f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan,
-        f"failures_wordings_{d}": _tell_wordings(rows),
+        f"failures_wordings_{d}": tell_wordings(rows),
     }
     found |= estimate(
         f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed, RATE
@@ -202,18 +201,6 @@ def _amplification(table, d, seed):
         own = rows if source is None else rows[rows["source"] == source] if sources else rows[:0]
         found |= _restored(own, f"{kind}{d}", seed)
     return found
-
-
-def _tell_wordings(rows):
-    """How many failures each source and wording gives, the most frequent first."""
-    if not len(rows) or not {"source", "wording"} <= set(rows):
-        return "not told"
-    each = rows.drop_duplicates("sample").groupby(["source", "wording"]).size()
-    told = [
-        f"{count} {source}, {wording or 'in the wording of the paper'}"
-        for (source, wording), count in each.sort_values(ascending=False, kind="stable").items()
-    ]
-    return "; ".join(told)
 
 
 def _restored(rows, name, seed):

@@ -11,16 +11,15 @@ from arbitration.dataset.sample import SOURCE
 from arbitration.equations.metrics import nssd
 from reproduction.measures.paths import lead_lost
 from reproduction.numbers import authors
+from reproduction.numbers.counting import counts, least_controls
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     MARGINAL,
     RATE,
     chosen,
-    counts,
     differences,
     estimate,
     extreme,
-    least_controls,
     per_sample,
     wide,
 )

@@ -8,6 +8,7 @@ import pandas as pd
 from arbitration.models.embedded import MASKED
 from arbitration.uncertainty import rank_correlation, resamples
 from reproduction.measures.organisms import DOSES
+from reproduction.numbers.counting import counts
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     RATE,
@@ -15,7 +16,6 @@ from reproduction.numbers.estimates import (
     chosen,
     clusters,
     count_groups,
-    counts,
     differences,
     drawn,
     estimate,

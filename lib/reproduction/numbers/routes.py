@@ -11,7 +11,8 @@ import pandas as pd
 from arbitration.equations.metrics import interaction
 from reproduction.measures.paths import critical_layers
 from reproduction.measures.routes import NONE, SIZE, join_names
-from reproduction.numbers.estimates import CHANGE, DIRECTIONS, MEAN, RATE, counts, estimate, wide
+from reproduction.numbers.counting import counts
+from reproduction.numbers.estimates import CHANGE, DIRECTIONS, MEAN, RATE, estimate, wide
 
 #: Following below this is no following any more.
 HALF = 0.5

@@ -14,6 +14,7 @@ from arbitration.equations.heads import FACTOR, SHARE, share_count
 from arbitration.uncertainty import rank_correlation
 from reproduction.cohorts.failures import SOURCES, WEAKENED
 from reproduction.measures.heads import METHODS, PLACES
+from reproduction.numbers.counting import short, tell_wordings
 from reproduction.numbers.estimates import (
     CHANGE,
     DIRECTIONS,
@@ -24,7 +25,6 @@ from reproduction.numbers.estimates import (
     followed,
     per_sample,
     scaled_at,
-    short,
     wide,
 )
 
@@ -87,6 +87,7 @@ def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=
             )
             found |= _search(_of(tried, d, source=source), f"{SHORT[source]}_{d}")
             found |= short(f"{SHORT[source]}_{d}", found[f"failures_{SHORT[source]}_{d}"], wanted)
+        found[f"failures_wordings_{d}"] = tell_wordings(_of(amplification, d))
         found |= _plateau(_of(amplification, d, source=WEAKENED), d, seed)
     for method in METHODS:
         text, vision = (set(_top(_of(ranked, d), method, "instruction", top)) for d in DIRECTIONS)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from arbitration.dataset.sample import SOURCE
 from arbitration.uncertainty import resamples
+from reproduction.numbers.counting import least_controls
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     RATE,
@@ -19,7 +20,7 @@ from reproduction.numbers.estimates import (
     drawn,
     estimate,
     extreme,
-    least_controls,
+    tell_beside,
     wide,
 )
 
@@ -47,6 +48,11 @@ def curve(table, direction, pathway, control=False, value="nssd"):
     return found.iloc[names.get_indexer(order)]
 
 
+def count_first(samples, share):
+    """How many of some samples a share of them is, rounded up."""
+    return math.ceil(share * len(samples) - 1e-9)
+
+
 def stability(table, seed=0):
     """Peaks of the main pathways on parts of the samples.
 
@@ -69,8 +75,7 @@ def stability(table, seed=0):
             for control in (False, True):
                 whole = curve(table, d, pathway, control)
                 parts = [
-                    ("nested", share, np.arange(math.ceil(share * len(whole) - 1e-9)))
-                    for share in SHARES
+                    ("nested", share, np.arange(count_first(whole, share))) for share in SHARES
                 ]
                 if not control:
                     parts += [
@@ -95,8 +100,9 @@ def summarise_stability(table, seed=0):
     Returns
     -------
     dict
-        For each main pathway p and direction d ``part_<p>_<d>_s20`` … ``_s100`` with ``_layer``;
-        over random cuts in two halves, which have no sample in common, mean and 95 % of the cuts:
+        For each main pathway p and direction d ``part_<p>_<d>_s20`` … ``_s100`` with ``_layer``,
+        ``_median`` and ``_lead`` (`estimates.tell_beside`); over random cuts in two halves, which
+        have no sample in common, mean and 95 % of the cuts:
         ``halves_corr_<p>_<d>`` (correlation of their curves over layers), ``halves_shift_…``
         (layers from one peak to the other), ``halves_gap_…`` (nats between them, whichever is
         higher).
@@ -118,6 +124,10 @@ def summarise_stability(table, seed=0):
             f"{key}{end}": float(nested.loc[(d, pathway, share), name]) if known else math.nan
             for end, name in ends.items()
         }
+        first = curve(table, d, pathway).index.get_level_values("sample")
+        own = (table["following"] == d) & (table["pathway"] == pathway) & ~table["control"]
+        own &= table["sample"].isin(first[: count_first(first, share)])
+        found |= tell_beside(key, table[own], found[f"{key}_layer"])
     for d in DIRECTIONS:
         found[f"n_{d}"] = float(table.loc[table["following"] == d, "sample"].nunique())
         for pathway in main_pathways(d):

@@ -8,18 +8,17 @@ compared with.
 import numpy as np
 
 from arbitration.uncertainty import resamples
+from reproduction.numbers.counting import counts, least_controls
 from reproduction.numbers.estimates import (
     DIRECTIONS,
     MARGINAL,
     chosen,
     clusters,
     count_groups,
-    counts,
     differences,
     drawn,
     estimate,
     extreme,
-    least_controls,
     tell_beside,
     wide,
 )

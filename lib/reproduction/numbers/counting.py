@@ -1,0 +1,48 @@
+"""How many samples, wordings, controls and failures stand behind a number."""
+
+from reproduction.numbers.estimates import DIRECTIONS
+
+
+def short(name, found, wanted):
+    """How many failures were wanted, and how many of them were not found."""
+    return {f"wanted_{name}": float(wanted), f"short_{name}": float(max(0, wanted - found))}
+
+
+def tell_wordings(rows):
+    """How many failures each source and wording gives, the most frequent first, in words: where all
+    have one wording, what is restored is the reading of one sentence.
+    """
+    if not len(rows) or not {"source", "wording"} <= set(rows):
+        return "not told"
+    each = rows.groupby(["source", "wording"])["sample"].nunique()
+    told = [
+        f"{count} {source}, {wording or 'in the wording of the paper'}"
+        for (source, wording), count in each.sort_values(ascending=False, kind="stable").items()
+    ]
+    return "; ".join(told)
+
+
+def counts(table):
+    """Number of distinct samples of each direction, as ``n_text`` and ``n_vision``, and of the
+    wordings in which they are asked, as ``wordings_text`` and ``wordings_vision``.
+    """
+    found = {}
+    for d in DIRECTIONS:
+        own = table[table["following"] == d]
+        found[f"n_{d}"] = float(own["sample"].nunique())
+        known = own["wording"].nunique() if "wording" in own else min(1, len(own))
+        found[f"wordings_{d}"] = float(known)
+    return found
+
+
+def least_controls(table):
+    """Number of samples with a control in the direction that has fewer of them, among the
+    directions that have samples.
+    """
+    return float(
+        table[table["control"]]
+        .groupby("following")["sample"]
+        .nunique()
+        .reindex(table["following"].unique(), fill_value=0)
+        .min()
+    )
