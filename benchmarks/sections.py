@@ -29,7 +29,7 @@ from arbitration.dataset import own, pictures
 from arbitration.models import load as loading
 from press import parallel, run
 from press.markdown import markdown
-from reproduction.results import store
+from reproduction.results import parts
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "benchmarks"
@@ -78,7 +78,7 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
         subject.name,
         {**parameters(notebook, data, samples), "model": subject.name},
     )
-    cards, spent, fill = range(torch.cuda.device_count()), [], store.fill
+    cards, spent, fill = range(torch.cuda.device_count()), [], parts.fill
     for card in cards:
         torch.cuda.reset_peak_memory_stats(card)
 
@@ -92,7 +92,7 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
     try:
         with (
             mock.patch.object(loading, "load", lambda *_, **__: subject),
-            mock.patch.object(store, "fill", timed),
+            mock.patch.object(parts, "fill", timed),
         ):
             parallel.here(one)
     except torch.cuda.OutOfMemoryError:

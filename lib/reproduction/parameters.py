@@ -160,7 +160,7 @@ RULES = {
     ),
     **dict.fromkeys(("model", "data", "split"), Text(wants="a name")),
     **dict.fromkeys(("image", "question", "context", "instruction"), Text(empty=True)),
-    **dict.fromkeys(("norm", "only_following"), Switch()),
+    **dict.fromkeys(("norm", "only_following", "measure"), Switch()),
     "seed": Number(step=1),
     "width": Number(least=1, step=2),
     "widths": Several(Number(least=1, step=2), "[1, 3, 5]"),

@@ -11,7 +11,7 @@ import arbitration as arb
 import tiny
 from arbitration.files.folders import ROOT
 from press import run
-from reproduction import results
+from reproduction.results import parts
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def benchmark():
 
 def test_notebooks_run_at_toy_size(benchmark, monkeypatch, tmp_path):
     monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path / "mine"))
-    load, fill = arb.load, results.fill
+    load, fill = arb.load, parts.fill
     found = benchmark.all_sections(
         tiny.subject("llava"), ["sec2_dataset", "sec3_beliefs"], samples=2
     )
-    assert (arb.load, results.fill) == (load, fill) and not (tmp_path / "mine").exists(), (
+    assert (arb.load, parts.fill) == (load, fill) and not (tmp_path / "mine").exists(), (
         "nothing is left behind"
     )
     assert found["tokens"] == sum(found["groups"].values()) and found["groups"]["vision"] == 16

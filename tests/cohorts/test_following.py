@@ -14,7 +14,7 @@ from arbitration.models import altered, encode
 from reproduction.cohorts import answered, failures
 from reproduction.measures import answers
 from reproduction.numbers import summarise_answers
-from reproduction.results import store
+from reproduction.results import question
 
 
 def test_mfr():
@@ -96,7 +96,7 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
     import dataclasses
 
     monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path))
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     good, other = tiny.samples(2)
     undecided = dataclasses.replace(other, answer_vision="laptop", answer_text="laptop")
     table = answered.ask_samples(tiny.subject("llava"), [good, undecided], entities.load("scenes"))
@@ -122,7 +122,7 @@ def test_samples_without_a_decision_are_dropped_and_counted(tmp_path, monkeypatc
 def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
     import dataclasses
 
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, dictionary, samples = (
         tiny.subject("llava"),
         entities.load("scenes"),

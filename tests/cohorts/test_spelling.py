@@ -18,7 +18,7 @@ from reproduction.cohorts import answered
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(results.store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(results.question, "cache", lambda: tmp_path)
 
 
 def test_spellings_differ_in_the_first_letter_alone():

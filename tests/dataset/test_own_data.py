@@ -17,7 +17,7 @@ from arbitration.dataset.sample import PAPER_INSTRUCTION
 from arbitration.files.folders import ROOT
 from in_process import run
 from reproduction.cohorts import answered, failures
-from reproduction.results import store
+from reproduction.results import question
 
 GOOD = {
     "question": "What is on the table?",
@@ -283,7 +283,7 @@ def test_files_that_are_not_there_are_named(folder):
 
 
 def test_loaded_samples_are_asked_and_filtered_like_the_scenes(folder, monkeypatch):
-    monkeypatch.setattr(store, "cache", lambda: folder / "cache")
+    monkeypatch.setattr(question, "cache", lambda: folder / "cache")
     scenes, subject, dictionary = tiny.samples(3), tiny.subject("llava"), entities.load("scenes")
     for sample in scenes:
         shutil.copy(sample.image, folder / f"{sample.id}.png")

@@ -9,7 +9,7 @@ from arbitration.files.folders import ROOT
 from arbitration.models import load as loading
 from press.publish import listed
 from reproduction.cohorts import answered
-from reproduction.results import store
+from reproduction.results import question
 
 NOTEBOOKS = sorted(set(listed()) - {"controls"})
 
@@ -18,7 +18,7 @@ def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -
     """Execute a notebook's code with other parameters; returns what it glued."""
     glued = {}
     monkeypatch.setenv("ARBITRATION_OUTPUT", str(folder / "out"))
-    monkeypatch.setattr(store, "cache", lambda: folder / "cache")
+    monkeypatch.setattr(question, "cache", lambda: folder / "cache")
     monkeypatch.setattr("myst_nb.glue", lambda key, value, display: glued.__setitem__(key, value))
     monkeypatch.setattr(loading, "load", load)
     monkeypatch.setattr(answered, "PROBED", 2)

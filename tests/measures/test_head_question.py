@@ -22,7 +22,7 @@ from reproduction import measures
 from reproduction.cohorts import failures
 from reproduction.measures import answers
 from reproduction.measures.head_sets import Case
-from reproduction.results import store
+from reproduction.results import question
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 
@@ -354,7 +354,7 @@ def test_failures_are_the_mildest_that_give_the_competitor_s_answer(tmp_path, mo
     """Of four samples one never turns, and one turns into something else: both stay on record,
     neither is a failure.
     """
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("llava"), list(tiny.samples(4))
     outcomes = dict(
         zip(

@@ -13,7 +13,7 @@ from arbitration.equations.heads import random_heads
 from arbitration.equations.knockout import Pathway
 from reproduction.cohorts import answered, failures
 from reproduction.measures import paths
-from reproduction.results import store
+from reproduction.results import question
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_the_paper_s_layers_are_both_ends():
 
 
 def test_a_wrong_answer_that_is_no_competitor_s_is_no_failure(tmp_path, monkeypatch, dictionary):
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("llava"), list(tiny.samples(4))
     said = dict(zip((one.id for one in samples), ("other", "competitor", "follow", "competitor")))
     words = {"other": lambda one: "nothing", "competitor": lambda one: one.answer_vision}

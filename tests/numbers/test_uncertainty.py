@@ -13,7 +13,7 @@ import tiny
 from arbitration.uncertainty import resamples, simultaneous, wilson
 from reproduction import numbers, results
 from reproduction.numbers import estimates
-from reproduction.results import store
+from reproduction.results import question
 
 
 def noise(seed, n=30, layers=40):
@@ -266,7 +266,7 @@ def test_a_table_s_pictures_are_its_clusters():
 
 
 def test_a_copied_picture_is_the_same_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, (one, other) = tiny.subject("llava"), tiny.samples(2)
     copy = replace(other, id="copy", image=shutil.copy(one.image, tmp_path / "elsewhere.png"))
     prompts = [subject.encode(sample, "text") for sample in (one, other, copy)]

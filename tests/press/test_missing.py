@@ -25,7 +25,7 @@ from in_process import NOTEBOOKS, run
 from reproduction import cohorts
 from reproduction.cohorts import failures
 from reproduction.figures import style
-from reproduction.results import store
+from reproduction.results import question
 
 EVERY = [*NOTEBOOKS, "controls"]
 #: What keeps a run short: every parameter at its smallest.
@@ -381,7 +381,7 @@ def unusable(sample):
 
 
 def test_an_attempt_that_cannot_be_put_to_the_model_is_passed_over(monkeypatch, tmp_path):
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, sample, dictionary = (
         tiny.subject("internvl"),
         tiny.samples(1)[0],
@@ -407,7 +407,7 @@ def test_an_attempt_that_cannot_be_put_to_the_model_is_passed_over(monkeypatch, 
 
 
 def test_layouts_say_which_samples_they_leave_out(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("internvl"), list(tiny.samples(2))
     monkeypatch.setattr(
         generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p)

@@ -14,7 +14,7 @@ import pytest
 import tiny
 from in_process import NOTEBOOKS, run
 from reproduction import tables
-from reproduction.results import store
+from reproduction.results import parts
 
 #: What states the design and not a measurement.
 DESIGN = (
@@ -164,13 +164,13 @@ def test_the_windows_of_three_layers_are_those_of_section_3(tmp_path, monkeypatc
 @pytest.mark.parametrize("notebook", ["sec3_knockout", "sec3_beliefs", "sec4_components"])
 def test_fewer_samples_after_more_measure_nothing(notebook, tmp_path, monkeypatch):
     """Their parts are at hand: neither `n` nor what others are measured is in a part's key."""
-    kept, keep = [], store.write_table
+    kept, keep = [], parts.write_table
 
     def counted(table, path, first=False):
         kept.append(path) if first else None
         keep(table, path, first)
 
-    monkeypatch.setattr(store, "write_table", counted)
+    monkeypatch.setattr(parts, "write_table", counted)
     run(notebook, tmp_path, monkeypatch, tiny_model, n=3, only_following=False)
     assert len(kept) > 6
     kept.clear()

@@ -49,11 +49,11 @@ from pathlib import Path
 import tiny
 import arbitration as arb
 from press import parallel
-from reproduction.results import store
+from reproduction.results import parts
 
 folder, crash, parameters = sys.argv[1:]
 arb.load = lambda name, weights: tiny.subject("internvl")
-keep, rank = store.write_table, os.environ["RANK"]
+keep, rank = parts.write_table, os.environ["RANK"]
 
 def counted(table, path, first=False):
     name, prompt = (part.rsplit("-", 1)[0] for part in (path.parent.name, path.stem))
@@ -64,7 +64,7 @@ def counted(table, path, first=False):
             lines.write(f"{rank} {name} {prompt}\\n")
     keep(table, path, first)
 
-store.write_table = counted
+parts.write_table = counted
 parallel.together([parallel.Run(Path(f"{folder}/toy.ipynb"), "tiny", json.loads(parameters))])
 """
 SMALL = {"n": 3, "only_following": False}
@@ -197,9 +197,9 @@ def test_the_first_process_becomes_the_one_that_publishes(tmp_path, monkeypatch)
 def test_of_two_that_write_a_part_the_first_wins(tmp_path):
     path = tmp_path / "part.parquet"
     for value in (1.0, 2.0):
-        results.store.write_table(pd.DataFrame({"value": [value]}), path, first=True)
+        results.parts.write_table(pd.DataFrame({"value": [value]}), path, first=True)
     assert pd.read_parquet(path)["value"].item() == 1.0
-    results.store.write_table(pd.DataFrame({"value": [3.0]}), path)
+    results.parts.write_table(pd.DataFrame({"value": [3.0]}), path)
     assert pd.read_parquet(path)["value"].item() == 3.0 and [
         one.name for one in tmp_path.iterdir()
     ] == ["part.parquet"]

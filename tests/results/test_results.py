@@ -17,13 +17,13 @@ from arbitration.models.prompt import Unusable
 from reproduction import results
 from reproduction.measures.readings import widen
 from reproduction.results import origin
-from reproduction.results.store import write_table
+from reproduction.results.parts import write_table
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path / "out"))
-    monkeypatch.setattr(results.store, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(results.question, "cache", lambda: tmp_path / "cache")
     return tmp_path
 
 

@@ -17,6 +17,7 @@ from reproduction import parameters
 from reproduction.cohorts import answered
 from reproduction.cohorts.failures import find_failures
 from reproduction.cohorts.strangers import borrow_answers
+from reproduction.results import use_records
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def study(names: MutableMapping) -> Study:
     ----------
     names : mutable mapping
         ``globals()`` of the notebook: a value that a parameter cannot have is refused here, before
-        anything is loaded, and typed text becomes what it says (`parameters.settle`).
+        anything is loaded, and typed text becomes what it says (`parameters.settle`). With
+        ``measure``, nothing is taken from records (`results.use_records`).
 
     Raises
     ------
@@ -84,6 +86,7 @@ def study(names: MutableMapping) -> Study:
         As `parameters.settle`, `load.load` and `sets.load`.
     """
     parameters.settle(names)
+    use_records(not names.get("measure", False))
     subject = load.load(names["model"], names.get("weights", "trained"))
     everything = sets.shuffled(sets.load(names["data"], names["split"]), names["seed"])
     dictionary = entities.of(names["data"], everything)

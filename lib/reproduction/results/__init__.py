@@ -1,6 +1,8 @@
-"""The store: tables part by part, with their provenance, filled by one process or several. Knows
-rows, not what they mean.
+"""The store: tables part by part, with their provenance, taken from records that are attested or
+measured here, by one process or several. Knows rows, not what they mean.
 """
 
+from reproduction.results.attest import NotAttested, NotRecorded
 from reproduction.results.origin import provenance
-from reproduction.results.store import collect, fill, gather, remember, save
+from reproduction.results.recorded import list_origins, use_records
+from reproduction.results.store import collect, gather, remember, save

@@ -1,30 +1,27 @@
-"""The store: tidy tables with their provenance, computed part by part, resumable.
-
-A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on, and
-of nothing else: model and revision, the code that measures them, package versions, what that code
-is given; the sample with its picture, and what it borrows from others. So an interrupted run picks
-up where it stopped, a changed one never does, and 8 samples after 64 are at hand. Several processes
-may fill one table: each measures its share of the prompts (`team`), and all read all parts.
+"""The store: tidy tables with their provenance, taken from records where these are attested, and
+else computed part by part, resumable.
 """
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from arbitration.dataset.entities import EntityDictionary
 from arbitration.files import atomic
-from arbitration.files.folders import cache, of_model
-from arbitration.models.prompt import Unusable
-from reproduction.results import team
-from reproduction.results.origin import content_of, describe, picture_of, provenance
+from arbitration.files.folders import of_model
+from reproduction.results.origin import describe, picture_of, provenance
+from reproduction.results.parts import measure_one, measure_parts, read_table, write_table
+from reproduction.results.question import Question
+from reproduction.results.recorded import (
+    is_recording,
+    recall_recorded,
+    record_later,
+    record_parts,
+    take_recorded,
+)
 
 
 def collect(
@@ -76,7 +73,7 @@ def collect(
         If something given has no content that can be told.
     """
     prompts, started = list(prompts), time.perf_counter()
-    table, dropped = _gathered(name, rows, subject, prompts, empty, borrowed, given)
+    table, dropped = _gathered(Question(name, rows, subject, given, borrowed), prompts, empty)
     about = {
         "seconds": round(time.perf_counter() - started, 1),
         "parts": len(prompts) - len(dropped),
@@ -103,116 +100,65 @@ def gather(
     Every process of a `team` must come here with the same prompts; each returns with the whole
     table.
     """
-    return _gathered(name, rows, subject, list(prompts), empty, borrowed, given)[0]
+    ask = Question(name, rows, subject, given, borrowed)
+    return _gathered(ask, list(prompts), empty)[0]
 
 
 def _gathered(
-    name, rows, subject, prompts, empty, borrowed, given
+    ask: Question, prompts: list, empty: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table, and why prompts were dropped from it."""
     if not prompts and empty is not None:
         return empty[:0], []
     if not prompts:
         why = (
-            f"no prompt for the table {name!r}: no sample of {subject.name} had the outcome it "
-            f"needs; raise n, or take another split"
+            f"no prompt for the table {ask.name!r}: no sample of {ask.subject.name} had the "
+            f"outcome it needs; raise n, or take another split"
         )
         raise ValueError(why)
-    part = _parts(name, rows, subject, borrowed, given)
-    parts = [(prompt, part(prompt)) for prompt in prompts]
-    if borrowed is not None:
-        given = {**given, "borrowed": borrowed}
-    tables_of = partial(rows, subject, **given)
-    rank, size = team.place()
-    dropped = fill(f"{name}, {subject.name}", parts[rank::size], tables_of)
-    if size > 1:
-        team.wait()
-        dropped = fill(f"{name}, {subject.name}, left over", parts, tables_of)
-    left_out = [prompt for prompt in prompts if prompt.id in dropped]
-    reasons = [f"{prompt.id}: {dropped[prompt.id].why}" for prompt in left_out]
-    if len(reasons) == len(parts) and empty is None:
-        why = f"none of {len(parts)} prompts can be measured for the table {name!r}; {reasons[0]}"
+    taken = take_recorded(ask, prompts)
+    rest = [prompt for prompt in prompts if prompt.id not in taken]
+    dropped = measure_parts(ask, rest)
+    reasons = [f"{name}: {error.why}" for name, error in dropped.items()]
+    if len(reasons) == len(prompts) and empty is None:
+        why = (
+            f"none of {len(prompts)} prompts can be measured for the table {ask.name!r}; "
+            f"{reasons[0]}"
+        )
         raise ValueError(why)
     if reasons:
-        told = f"dropped {len(reasons)} of {len(parts)} prompts from the table {name!r}"
+        told = f"dropped {len(reasons)} of {len(prompts)} prompts from the table {ask.name!r}"
         tqdm.write(f"{told}: {'; '.join(reasons)}")
-    kept = [(prompt, path) for prompt, path in parts if prompt.id not in dropped]
+    measured = [prompt for prompt in rest if prompt.id not in dropped]
+    taken |= {prompt.id: read_table(ask.part(prompt)) for prompt in measured}
+    if is_recording():
+        record_parts(ask, measured)
     tables = [
-        read_table(path).assign(image=picture_of(prompt.sample), wording=prompt.wording)
-        for prompt, path in kept
+        taken[prompt.id].assign(image=picture_of(prompt.sample), wording=prompt.wording)
+        for prompt in prompts
+        if prompt.id in taken
     ]
     return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
-
-
-def fill(
-    title: str, parts: list, tables_of: Callable[[list], Iterable[pd.DataFrame]]
-) -> dict[str, Unusable]:
-    """Measure those of some (prompt, path) parts that are not on disk yet.
-
-    Returns
-    -------
-    dict of str to Unusable
-        The prompts, by their `id`, whose sample cannot be put to the model in the form that the
-        rows need; the others are measured.
-
-    Raises
-    ------
-    Exception
-        What `tables_of` raises, with a note that names the prompt whose rows were to come.
-    """
-    missing, dropped = [(prompt, path) for prompt, path in parts if not path.exists()], {}
-    with tqdm(
-        total=len(parts), initial=len(parts) - len(missing), desc=title, disable=team.place()[0] > 0
-    ) as bar:
-        while missing:
-            prompts, paths = zip(*missing)
-            try:
-                for path, table in zip(paths, tables_of(list(prompts)), strict=True):
-                    write_table(table, path, first=True)
-                    missing.pop(0)
-                    bar.update()
-            except Exception as error:
-                prompt = missing[0][0] if missing else prompts[-1]
-                if isinstance(error, Unusable) and str(error).startswith(
-                    f"sample {prompt.sample.id}:"
-                ):
-                    dropped[missing.pop(0)[0].id] = error
-                    continue
-                error.add_note(f"{title}: the first prompt that was not measured is {prompt.id}")
-                raise
-    return dropped
 
 
 def remember(
     name: str, rows: Callable[..., Iterable[pd.DataFrame]], subject, **given
 ) -> Callable[[object], pd.DataFrame]:
-    """A function from one prompt to its rows, which are measured once and read from disk after
-    that: the parts are those of a table that `gather` makes with the same arguments.
+    """A function from one prompt to its rows, which are measured once and read from disk or from a
+    record after that: the parts are those of a table that `gather` makes with the same arguments.
     """
-    part = _parts(name, rows, subject, None, given)
+    ask = Question(name, rows, subject, given)
 
     def recall(prompt):
-        path = part(prompt)
-        if not path.exists():
-            [table] = rows(subject, [prompt], **given)
-            write_table(table, path, first=True)
-        return read_table(path)
+        recorded = recall_recorded(ask, prompt)
+        if recorded is not None:
+            return recorded
+        rows = measure_one(ask, prompt)
+        if is_recording():
+            record_later(ask, prompt)
+        return rows
 
     return recall
-
-
-def _parts(name: str, rows, subject, borrowed: Mapping | None, given: dict):
-    """Where the rows of a prompt are kept."""
-    dictionaries = {key: one for key, one in given.items() if isinstance(one, EntityDictionary)}
-    same = {key: one for key, one in given.items() if key not in dictionaries}
-    origin = json.dumps([name, provenance(subject, rows, **same)], sort_keys=True)
-    folder = cache() / "parts" / f"{name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
-
-    def part(prompt) -> Path:
-        own = None if borrowed is None else borrowed[prompt.sample.id]
-        return folder / f"{prompt.id}-{content_of(prompt, own, dictionaries)}.parquet"
-
-    return part
 
 
 def save(table: pd.DataFrame, name: str, subject, **given) -> Path:
@@ -237,39 +183,3 @@ def _publish(table: pd.DataFrame, name: str, subject, origin: dict) -> Path:
     about = json.dumps({**origin, "rows": len(table)}, indent=1, ensure_ascii=False)
     atomic.write_whole(folder / f"{name}.json", about)
     return path
-
-
-def write_table(table: pd.DataFrame, path: Path, first: bool = False) -> None:
-    """Write a parquet file whole or not at all; with `first`, leave what another process has
-    written there meanwhile.
-
-    Processes that ask the same prompt at the same time so go on with the same answer, whatever the
-    rounding of each.
-    """
-    with atomic.partial(path) as free:
-        table.to_parquet(free, index=False, write_page_checksum=True)
-        if first:
-            with suppress(OSError):  # the file came in between, or the file system knows no links
-                os.link(free, path)
-            if path.exists():
-                return
-        os.replace(free, path)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A table from a parquet file, its checksums compared.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged; names it and says what to do.
-    """
-    try:
-        return pd.read_parquet(path, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:
-        why = (
-            f"{path} is damaged ({error}); delete it and run this again: its rows are measured anew"
-        )
-        raise ValueError(why) from error

@@ -1,0 +1,199 @@
+"""Whether what a record says is what this code measures on this machine.
+
+Of the prompts that a record has, a few of each direction are measured again. Which ones follows
+from the code's version: whoever writes a record cannot choose them. Where every column agrees, the
+record is used whole; where one does not, none of it is.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+#: Prompts of each direction and table that are measured again, unless ``ARBITRATION_ATTEST`` gives
+#: another number, or "all".
+CHECKED = 2
+#: Of what is asked for one by one, as in a search, the share that is asked again.
+ASKED_AGAIN = 1 / 32
+#: How far numbers may be apart: nats and shares; logits and derivatives, in shares of their range.
+NEAR, NEAR_OF_RANGE = 1e-4, 1e-3
+#: Columns of the second kind.
+RANGED = frozenset(
+    "phi_f phi_c signal_f signal_c attention_signal mlp_signal attention_margin mlp_margin margin "
+    "eq12 sensitivity_instruction sensitivity_last sensitivity_both".split()
+)
+#: How a row was measured, and not what: another machine has another size of its passes.
+MEANS = ("engine", "workspace")
+
+
+class NotRecorded(ValueError):
+    """A table that was to come from a record alone cannot: a part is lacking."""
+
+
+class NotAttested(ValueError):
+    """A table that was to come from a record cannot: what is measured here is not what it says."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One value that is measured otherwise than it was recorded."""
+
+    prompt: str
+    column: str
+    recorded: object
+    measured: object
+
+    def __str__(self) -> str:
+        return f"{self.prompt}, {self.column}: recorded {self.recorded}, here {self.measured}"
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """Where the rows of one table come from.
+
+    Attributes
+    ----------
+    model, table : str
+    taken, checked, here : frozenset of str
+        Prompts whose rows come from the record; those of the record that were measured again here;
+        those that were measured here for want of a record.
+    recorded, code : frozenset of str
+        Days on which, and versions of the code by which, the record was made.
+    largest : float
+        Difference of a number that was measured again.
+    faults : tuple of Fault
+        Where there are any, nothing comes from the record.
+    """
+
+    model: str
+    table: str
+    taken: frozenset = frozenset()
+    checked: frozenset = frozenset()
+    here: frozenset = frozenset()
+    recorded: frozenset = frozenset()
+    code: frozenset = frozenset()
+    largest: float = 0.0
+    faults: tuple[Fault, ...] = ()
+
+
+#: What this process has taken from records, or measured, in its order.
+SEEN: list[Attestation] = []
+
+
+def count_checked() -> float:
+    """How many prompts of each direction and table are measured again."""
+    given = os.environ.get("ARBITRATION_ATTEST") or CHECKED
+    return np.inf if given == "all" else int(given)
+
+
+def draw_prompts(prompts: Sequence, code: str) -> list:
+    """The prompts of each direction that are measured again, in an order that the code's version
+    draws.
+    """
+    count, found = count_checked(), []
+    for way in dict.fromkeys(prompt.following for prompt in prompts):
+        own = sorted(
+            (prompt for prompt in prompts if prompt.following == way),
+            key=lambda prompt: draw_number(code, prompt.id),
+        )
+        found += own[: len(own) if np.isinf(count) else count]
+    return found
+
+
+def is_asked_again(code: str, prompt: str) -> bool:
+    """Whether one of many that are asked one by one is asked again."""
+    return np.isinf(count_checked()) or draw_number(code, prompt) < ASKED_AGAIN
+
+
+def draw_number(code: str, prompt: str) -> float:
+    """A number from 0 to 1 that nobody can choose without changing the code."""
+    digest = hashlib.sha256(f"{code} {prompt}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def compare_rows(prompt: str, recorded: pd.DataFrame, measured: pd.DataFrame):
+    """Where the rows of a prompt differ from its record.
+
+    Returns
+    -------
+    float
+        The largest difference of two numbers, in nats, or in shares of the range (`RANGED`).
+    list of Fault
+        One for each value that differs by more than it may; of each column the one that differs
+        most comes first.
+    """
+    if list(recorded.columns) != list(measured.columns) or len(recorded) != len(measured):
+        shapes = (f"{len(rows)} rows of {', '.join(rows)}" for rows in (recorded, measured))
+        return 0.0, [Fault(prompt, "the table's form", *shapes)]
+    largest, faults = 0.0, []
+    for name in recorded.columns.difference(MEANS, sort=False):
+        old, new = recorded[name], measured[name]
+        if pd.api.types.is_float_dtype(old) and pd.api.types.is_float_dtype(new):
+            apart, limit = _differ(old.to_numpy(), new.to_numpy(), name)
+            largest = max(largest, apart.max(initial=0.0))
+        else:
+            apart, limit = _unequal(old, new), 0.0
+        wrong = [row for row in np.argsort(-apart, kind="stable") if apart[row] > limit]
+        faults += [Fault(prompt, name, old.iloc[row], new.iloc[row]) for row in wrong]
+    return float(largest), faults
+
+
+def _differ(old: np.ndarray, new: np.ndarray, name: str) -> tuple[np.ndarray, float]:
+    """How far each number is from its record, and how far it may be; endless where one of both is
+    none.
+    """
+    apart = np.where((old == new) | (np.isnan(old) & np.isnan(new)), 0.0, np.abs(old - new))
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    if name not in RANGED:
+        return apart, NEAR
+    span = np.nanmax(old) - np.nanmin(old) if np.isfinite(old).any() else 0.0
+    return (apart / span if span > 0 else apart), NEAR_OF_RANGE
+
+
+def _unequal(old: pd.Series, new: pd.Series) -> np.ndarray:
+    both = zip(old, new)
+    return np.array([float(not (a == b or (pd.isna(a) and pd.isna(b)))) for a, b in both])
+
+
+def combine(attestations: Iterable[Attestation]) -> list[Attestation]:
+    """One for each model and table, of all that was asked for."""
+    found: dict[tuple[str, str], Attestation] = {}
+    for one in attestations:
+        old = found.get((one.model, one.table), Attestation(one.model, one.table))
+        sets = {
+            name: getattr(old, name) | getattr(one, name)
+            for name in ("taken", "checked", "here", "recorded", "code")
+        }
+        found[one.model, one.table] = Attestation(
+            one.model,
+            one.table,
+            **sets,
+            largest=max(old.largest, one.largest),
+            faults=(*old.faults, *(fault for fault in one.faults if fault not in old.faults)),
+        )
+    return list(found.values())
+
+
+def tell(one: Attestation) -> str:
+    """Where a table's rows come from, in words."""
+    if one.faults:
+        more = f", and {len(one.faults) - 1} more values" if len(one.faults) > 1 else ""
+        return f"measured here: the record disagrees ({one.faults[0]}{more})"
+    if not one.taken:
+        return f"measured here, {len(one.here)} prompts"
+    words = f"recorded on {_join(one.recorded)}, code {_join(one.code)}"
+    if one.checked:
+        words += (
+            f"; {len(one.checked)} of {len(one.taken)} prompts measured again here, largest "
+            f"difference {one.largest:.0e}"
+        )
+    else:
+        words += f"; {len(one.taken)} prompts, not attested here"
+    return words + (f"; {len(one.here)} prompts measured here" if one.here else "")
+
+
+def _join(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))

@@ -1,0 +1,240 @@
+"""Rows that come from a record instead of being measured, and rows that go into one.
+
+``ARBITRATION_RECORDED=only`` refuses to measure what no record has, so that a run at full size ends
+at once where the records do not reach (`attest.NotRecorded`); ``ARBITRATION_RECORD=1`` puts every
+part that is measured or found into its record.
+"""
+
+import os
+from collections.abc import Iterable
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from reproduction.results import attest, records
+from reproduction.results.attest import Attestation, NotAttested, NotRecorded, compare_rows
+from reproduction.results.origin import PACKAGES
+from reproduction.results.parts import measure_one, measure_parts, read_table
+from reproduction.results.question import Question
+
+#: Whether this process takes rows from records at all (`use_records`).
+_USED = [True]
+#: What was asked one by one and is still to be recorded, by model, table and case.
+_WAITING: dict[tuple, list] = {}
+#: Of those asked one by one, how many are written at a time.
+BATCH = 200
+
+
+def use_records(use: bool) -> None:
+    """Take rows from records from here on, or measure everything here."""
+    _USED[0] = use
+
+
+def is_recording() -> bool:
+    return os.environ.get("ARBITRATION_RECORD") == "1"
+
+
+def is_strict() -> bool:
+    return os.environ.get("ARBITRATION_RECORDED") == "only" and _USED[0]
+
+
+def find_parts(ask: Question) -> dict[tuple[str, str], pd.DataFrame]:
+    """What the record of a table has of a question, by prompt and content."""
+    record = (
+        records.read_record(records.record_path(ask.subject.name, ask.name)) if _USED[0] else None
+    )
+    return record.parts(_case(ask)[0]) if record else {}
+
+
+def _case(ask: Question) -> tuple[str, dict]:
+    return records.name_case(ask.subject, ask.same)
+
+
+def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
+    """The rows of those prompts that a record has, by the prompt's `id`, after some of them were
+    measured again here and agree; none if one does not.
+
+    Raises
+    ------
+    NotRecorded, NotAttested
+        In a run that is to measure nothing (`is_strict`), if something is lacking, or disagrees.
+    """
+    known = find_parts(ask)
+    found = {prompt.id: known.get((prompt.id, ask.content(prompt))) for prompt in prompts}
+    found = {name: rows for name, rows in found.items() if rows is not None}
+    having = [prompt for prompt in prompts if prompt.id in found]
+    drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
+    if drawn:
+        measure_parts(ask, drawn)
+    checks = [
+        compare_rows(one.id, strip(found[one.id]), read_table(ask.part(one))) for one in drawn
+    ]
+    faults = tuple(fault for _, some in checks for fault in some)
+    if faults:
+        columns = {(fault.prompt, fault.column): fault for fault in reversed(faults)}
+        told = "\n  ".join(map(str, reversed(columns.values())))
+        tqdm.write(f"{ask.title}: the record is not what is measured here:\n  {told}")
+    taken = {} if faults else found
+    lacking = [prompt for prompt in prompts if prompt.id not in taken]
+    attest.SEEN.append(
+        _attest(
+            ask,
+            list(taken.values()),
+            taken=frozenset(taken),
+            checked=frozenset(prompt.id for prompt in drawn),
+            here=frozenset(prompt.id for prompt in lacking),
+            largest=max((largest for largest, _ in checks), default=0.0),
+            faults=faults,
+        )
+    )
+    if is_strict():
+        refuse_lacking(ask, lacking, faults)
+    return {name: strip(rows) for name, rows in taken.items()}
+
+
+def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
+    """The rows of one prompt of many that are asked one by one, if a record has them. Some of these
+    are asked again (`attest.is_asked_again`).
+
+    Raises
+    ------
+    NotAttested
+        If one disagrees, because those before it have been taken already.
+    """
+    faulty = any(one.faults for one in attest.SEEN if _names(one) == _names(ask))
+    known = {} if faulty else find_parts(ask)
+    found = known.get((prompt.id, ask.content(prompt)))
+    if found is None:
+        if is_strict():
+            refuse_lacking(ask, [prompt], ())
+        return None
+    again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
+    largest, faults = 0.0, []
+    if again:
+        largest, faults = compare_rows(prompt.id, strip(found), measure_one(ask, prompt))
+    attest.SEEN.append(
+        _attest(
+            ask,
+            [found],
+            taken=frozenset([prompt.id]),
+            checked=frozenset([prompt.id] if again else []),
+            largest=largest,
+            faults=tuple(faults),
+        )
+    )
+    if faults:
+        raise NotAttested(_tell_fault(ask, faults[0]))
+    return strip(found)
+
+
+def _tell_fault(ask: Question, fault: attest.Fault) -> str:
+    return (
+        f"the record of {ask.title} is not what is measured here: {fault}; measure = True in the "
+        f"parameters leaves records aside"
+    )
+
+
+def _names(one) -> tuple[str, str]:
+    if isinstance(one, Question):
+        return one.subject.name, one.name
+    return one.model, one.table
+
+
+def _attest(ask: Question, parts: list[pd.DataFrame], **found) -> Attestation:
+    names = {name for rows in parts for name in rows["made"].unique()}
+    path = records.record_path(ask.subject.name, ask.name)
+    made = [records.read_record(path).made[name] for name in names] if names else []
+    return Attestation(
+        ask.subject.name,
+        ask.name,
+        recorded=frozenset(one["when"] for one in made),
+        code=frozenset(one["code"] for one in made),
+        **found,
+    )
+
+
+def strip(rows: pd.DataFrame) -> pd.DataFrame:
+    """A part of a record as it was measured."""
+    return rows.drop(columns=["made", "seconds"])
+
+
+def can_measure(subject) -> bool:
+    """Whether the model's weights are here."""
+    return not subject.model.device.type == "meta"
+
+
+def refuse_lacking(ask: Question, lacking: list, faults: tuple) -> None:
+    """Break off a run that is to measure nothing, if it would have to.
+
+    Raises
+    ------
+    NotRecorded, NotAttested
+        With what is lacking, or disagrees.
+    """
+    if faults:
+        raise NotAttested(_tell_fault(ask, faults[0]))
+    lacking = [prompt for prompt in lacking if not ask.part(prompt).exists()]
+    if lacking:
+        why = (
+            f"no record of {ask.title} for {len(lacking)} prompts, such as {lacking[0].id}; make "
+            f"record makes it"
+        )
+        raise NotRecorded(why)
+
+
+def list_origins() -> pd.DataFrame:
+    """Where the rows of each table of this process come from: model, table, origin (`attest.tell`),
+    and the numbers behind it: taken, checked, here, largest, faults. What waits is recorded first.
+    """
+    record_waiting()
+    columns = ["model", "table", "origin", "taken", "checked", "here", "largest", "faults"]
+    rows = [
+        (one.model, one.table, attest.tell(one), *map(len, (one.taken, one.checked, one.here)))
+        + (one.largest, len(one.faults))
+        for one in attest.combine(attest.SEEN)
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def record_parts(ask: Question, prompts: Iterable) -> None:
+    """Put the parts of some prompts, which have been measured, into the table's record; also those
+    that wait (`record_later`).
+    """
+    record_waiting()
+    _record(ask, prompts)
+
+
+def record_later(ask: Question, prompt) -> None:
+    """Keep a prompt that was asked by itself for the next writing."""
+    waiting = _WAITING.setdefault((*_names(ask), _case(ask)[0]), [])
+    waiting.append((ask, prompt))
+    if len(waiting) >= BATCH:
+        record_waiting()
+
+
+def record_waiting() -> None:
+    """Record what waits; a notebook does so at its end (`list_origins`)."""
+    for asked in _WAITING.values():
+        if asked:
+            _record(asked[0][0], [prompt for _, prompt in asked])
+    _WAITING.clear()
+
+
+def _record(ask: Question, prompts: Iterable) -> None:
+    case, about = _case(ask)
+    parts = [_part(ask, prompt) for prompt in prompts]
+    records.add_parts(ask.subject.name, ask.name, case, about, parts)
+
+
+def _part(ask: Question, prompt) -> records.Part:
+    rows = read_table(ask.part(prompt))
+    signed, rows.attrs = rows.attrs, {}
+    made = {
+        "code": ask.code,
+        "packages": {name: version(name) for name in PACKAGES},
+        **{name: signed.get(name, "unknown") for name in ("device", "processor", "when")},
+    }
+    seconds = signed.get("seconds", np.nan)
+    return records.Part(prompt.id, ask.content(prompt), rows, made, seconds)

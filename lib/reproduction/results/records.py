@@ -1,0 +1,247 @@
+"""Records: measured rows that are kept, ``data/results/<model>/<table>.parquet`` with a
+``<table>.json`` beside it, so that a measurement, once made, is data.
+
+A record holds the parts of one table of one model, whichever notebook asked for them. Its rows have
+five columns more: *case* (what was measured how, by everything that a reader can choose: `cases` of
+the .json), *prompt* and *content* (whose rows they are, and a hash of all that this prompt
+contains), *made* (by which code, packages and processor, and when: `made`), and *seconds*.
+A part is found again by case, prompt and content, whatever code asks for it: whether today's code
+still measures the same is for `attest` to see.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from arbitration.files import atomic, folders
+from arbitration.files.checksums import digest
+from reproduction.results.origin import describe
+
+KEY = ["case", "prompt", "content"]
+#: Columns that say whose rows they are, and are none of the table itself.
+OWN = [*KEY, "made", "seconds"]
+#: Level at which zstd is small and still written in seconds.
+LEVEL = 15
+
+
+def home() -> Path:
+    """Folder of the records; ``ARBITRATION_RECORDS`` moves it."""
+    return Path(os.environ.get("ARBITRATION_RECORDS") or folders.DATA / "results").expanduser()
+
+
+def record_path(model: str, table: str) -> Path:
+    """The parquet file of a record."""
+    return home() / model / f"{table}.parquet"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One prompt's rows, as measured.
+
+    Attributes
+    ----------
+    prompt, content : str
+        The prompt's `id`, and `origin.content_of` it.
+    rows : DataFrame
+    made : dict
+        By what: code, packages, device, processor, when.
+    seconds : float
+        How long it took; NaN if unknown.
+    """
+
+    prompt: str
+    content: str
+    rows: pd.DataFrame
+    made: Mapping
+    seconds: float = np.nan
+
+
+@dataclass(frozen=True)
+class Record:
+    """One table of one model.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        All parts, with the columns `OWN`.
+    cases, made : dict of str to dict
+        What the names in the columns case and made stand for.
+    """
+
+    rows: pd.DataFrame
+    cases: Mapping[str, dict]
+    made: Mapping[str, dict]
+
+    def parts(self, case: str) -> dict[tuple[str, str], pd.DataFrame]:
+        """The rows of each (prompt, content) of a case, as they were measured, with the columns
+        made and seconds.
+        """
+        own = self.rows[self.rows["case"] == case]
+        return {
+            key: rows.drop(columns=KEY).reset_index(drop=True)
+            for key, rows in own.groupby(["prompt", "content"], sort=False, observed=True)
+        }
+
+
+def name_case(subject, given: Mapping) -> tuple[str, dict]:
+    """What is measured, by everything but the prompt and the code, and its name in a record.
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits.
+    dict
+        revision, spelling, images, dtype and parameters.
+    """
+    about = {
+        "revision": subject.revision,
+        "spelling": subject.spelling,
+        "images": subject.images,
+        "dtype": str(subject.model.dtype).removeprefix("torch."),
+        "parameters": describe(given),
+    }
+    return _name(about), about
+
+
+def read_record(path: Path) -> Record | None:
+    """The record in a parquet file; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If file and .json are not those that were written together; says what to do.
+    """
+    if not path.is_file():
+        return None
+    beside = path.with_suffix(".json")
+    return _read(path, path.stat().st_mtime_ns, beside.stat().st_mtime_ns if beside.exists() else 0)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, *modified: int) -> Record:
+    """The times are there so that a file that was written anew is read anew."""
+    try:
+        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if about["sha256"] != digest(path):
+            why = "its hash is another than that in the .json beside it"
+            raise ValueError(why)
+        rows = pd.read_parquet(path)
+        return Record(restore_types(rows, about["types"]), about["cases"], about["made"])
+    except (OSError, ValueError, KeyError) as error:
+        why = (
+            f"the record {path} is damaged ({error}); take it back from the repository (git "
+            f"checkout), or delete both files: its rows are then measured here"
+        )
+        raise ValueError(why) from error
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record: the parquet first, then the .json that knows its hash. The same rows give the
+    same files.
+    """
+    rows = record.rows.sort_values(KEY, kind="stable", ignore_index=True)
+    types = {name: str(kind) for name, kind in rows.dtypes.items()}
+    with atomic.partial(path) as free:
+        narrow_types(rows).to_parquet(
+            free, index=False, compression="zstd", compression_level=LEVEL, store_schema=False
+        )
+        about = {
+            "rows": len(rows),
+            "parts": len(rows[KEY].drop_duplicates()),
+            "sha256": digest(free),
+            "types": types,
+            "cases": {name: record.cases[name] for name in sorted(set(rows["case"]))},
+            "made": {name: record.made[name] for name in sorted(set(rows["made"]))},
+        }
+        os.replace(free, path)
+    text = json.dumps(about, indent=1, ensure_ascii=False)
+    atomic.write_whole(path.with_suffix(".json"), text + "\n")
+
+
+def add_parts(model: str, table: str, case: str, about: Mapping, parts: Iterable[Part]) -> int:
+    """Put parts into a record, in the place of those of the same prompt and content; one without a
+    row is none.
+
+    Returns
+    -------
+    int
+        How many the record did not have before, or had with other rows.
+    """
+    path = record_path(model, table)
+    with atomic.take_lock(f"record-{_name([model, table])}"):
+        old = read_record(path)
+        known = old.parts(case) if old else {}
+        new = [part for part in parts if len(part.rows)]
+        new = [part for part in new if not _same(known.get((part.prompt, part.content)), part)]
+        if not new:
+            return 0
+        cases = {**(old.cases if old else {}), case: dict(about)}
+        made = {**(old.made if old else {}), **{_name(part.made): dict(part.made) for part in new}}
+        rows = pd.concat([_mark(part, case) for part in new], ignore_index=True)
+        if old:
+            keys = pd.MultiIndex.from_frame(rows[KEY])
+            kept = ~pd.MultiIndex.from_frame(old.rows[KEY]).isin(keys)
+            rows = pd.concat([old.rows[kept], rows], ignore_index=True)
+        write_record(path, Record(rows, cases, made))
+    return len(new)
+
+
+def read_part(prompt: str, content: str, rows: pd.DataFrame, made: Mapping[str, dict]) -> Part:
+    """A part of a record (`Record.parts`) as it was put in."""
+    own = rows.drop(columns=["made", "seconds"])
+    return Part(prompt, content, own, made[rows["made"].iloc[0]], float(rows["seconds"].iloc[0]))
+
+
+def _same(known: pd.DataFrame | None, part: Part) -> bool:
+    return known is not None and known.drop(columns=["made", "seconds"]).equals(part.rows)
+
+
+def _mark(part: Part, case: str) -> pd.DataFrame:
+    """A part's rows with the columns `OWN`."""
+    own = {"case": case, "prompt": part.prompt, "content": part.content, "made": _name(part.made)}
+    return part.rows.assign(**own, seconds=np.float32(part.seconds))
+
+
+def _name(value) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def narrow_types(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in the narrowest types that hold the same values.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"layer": [0, 29], "nats": [0.5, 0.25], "share": [0.1, 0.2]})
+    >>> narrow_types(table).dtypes.astype(str).tolist()
+    ['int8', 'float32', 'float64']
+    """
+    return table.apply(_narrow)
+
+
+def _narrow(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_integer_dtype(column):
+        return pd.to_numeric(column, downcast="integer")
+    if column.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            less = column.astype(np.float32)
+        same = less.astype(np.float64).equals(column)
+        return less if same else column
+    return column
+
+
+def restore_types(table: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
+    """A table in the types that it was measured in."""
+    return table.astype(dict(types))
+
+
+def list_records(folder: Path) -> list[Path]:
+    """The parquet files of all records of a store, sorted."""
+    return sorted(folder.rglob("*.parquet"))
