@@ -12,11 +12,14 @@ PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/*
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
-.PHONY: help book html check test exact-test slow-test browser-test mutation-test conformance notebook dictionary pair lab clean
+.PHONY: help book html record attest check test exact-test slow-test browser-test mutation-test conformance notebook dictionary pair lab clean
 
 help:
-	@echo 'make book                                    measure everything on the embedded models and build the book'
-	@echo 'make book FULL=1                             the same at full n, for hours; keeps the numbers in data/results'
+	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
+	@echo 'make book MEASURE=1                          measure everything here, on the embedded models, at small n'
+	@echo 'make book FULL=1                             the same at full n, for hours'
+	@echo 'make record                                  measure at full n and keep the rows in data/results, for hours (MODEL=, SECTION=)'
+	@echo 'make attest N=20                             measure 20 prompts of each recorded table again (ALL=1: every one; MODEL=, SECTION=)'
 	@echo 'make check                                   the habits that a machine checks, in seconds'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
@@ -36,9 +39,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --no-input -c constraints.txt -e .
 	@touch $@
 
+# Rows come from records, and what these lack is measured; MEASURE=1 and FULL=1 measure everything.
+BOOK = $(if $(filter 1,$(FULL)),--full -p measure true,$(if $(filter 1,$(MEASURE)),-p measure true,--recorded))
+
 book: $(INSTALLED)
-	$(BIN)/python -m press.run $(if $(filter 1,$(FULL)),--full) </dev/null
-	$(if $(filter 1,$(FULL)),$(BIN)/python -m press.record </dev/null)
+	$(BIN)/python -m press.run $(BOOK) </dev/null
 	@$(MAKE) --no-print-directory $(BUILT)
 	@echo 'The book: $(CURDIR)/$(HTML)'
 
@@ -72,6 +77,15 @@ mutation-test: $(INSTALLED)
 
 browser-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser </dev/null
+
+# Without MODEL=, those that the book shows.
+CHOSEN = $(if $(SECTION),--notebook '$(SECTION)') $(if $(filter-out file default,$(origin MODEL)),--model '$(MODEL)')
+
+record: $(INSTALLED)
+	$(BIN)/python -m press.record $(CHOSEN) </dev/null
+
+attest: $(INSTALLED)
+	$(BIN)/python -m press.attest $(CHOSEN) --prompts $(if $(filter 1,$(ALL)),all,$(or $(N),2)) </dev/null
 
 notebook: $(INSTALLED)
 	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }

@@ -17,6 +17,7 @@ split = "held"  # new wordings; "iid": the training's; "held_style": another sty
 widths = [1, 3, 5, 7]  # layers per window, odd
 pathways = ["vision→text", "vision→last", "text→last"]  # any pair of token groups
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 import pandas as pd
@@ -65,3 +66,14 @@ figures.publish(figures.fig10(table), "fig10", subject.name, alt=alt)
 
 # %%
 glue_all(numbers.summarise_windows(table, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("appC_windows", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

@@ -15,6 +15,7 @@ split = "held"  # new wordings; "iid": the training's; "held_style": another sty
 draws = 3  # random head sets per case
 stride = 3  # windows are centred on every third layer: those of three layers tile it
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 import pandas as pd
@@ -146,3 +147,14 @@ table.drop(columns="model").round(2)
 
 # %%
 glue_all(numbers.summarise_ablations(beliefs, answers, table, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("appE_ablations", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

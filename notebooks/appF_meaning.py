@@ -17,6 +17,7 @@ split = "held"  # new wordings; "iid": the training's; "held_style": another sty
 width = 3  # layers per window: the centre and its neighbours
 stride = 3  # windows are centred on every third layer: those of three layers tile it
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 import pandas as pd
@@ -89,3 +90,14 @@ figures.publish(figure, "fig_spans_out", subject.name, alt=alt)
 
 # %%
 glue_all(numbers.summarise_meaning(table, answers, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("appF_meaning", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

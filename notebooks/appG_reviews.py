@@ -18,6 +18,7 @@ seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -138,3 +139,14 @@ figures.publish(figure, "fig_ability", subject.name, alt=alt)
 # %%
 measured = (table, components, failed, last, ability, reading)
 glue_all(numbers.summarise_reviews(*measured, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("appG_reviews", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

@@ -15,6 +15,7 @@ width = 3  # layers per window: the centre and its neighbours
 n_weights = 6  # of them, those whose paths are closed in the random weights
 stride = 6  # and their windows are centred on every sixth layer; third in a full run
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from dataclasses import replace
@@ -105,3 +106,14 @@ table.drop(columns=["model", "expected"]).round(2)
 
 # %%
 glue_all(numbers.summarise_controls(table))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("controls", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

@@ -17,6 +17,7 @@ split = "held"  # new wordings; "iid": the training's; "held_style": another sty
 width = 5  # layers per window: the centre and its neighbours
 stride = 5  # layers from one window to the next
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 
@@ -93,3 +94,14 @@ figures.publish(
 
 # %%
 glue_all(numbers.summarise_organisms(swept, plants, replies, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("organisms", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

@@ -13,6 +13,7 @@ weights = "trained"  # "random": the same architecture untrained, a control
 n = 128  # samples asked, each under both instructions
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from arbitration.dataset import entities
@@ -112,3 +113,14 @@ counts.list_pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
 # %%
 glue_all(numbers.summarise_answers(answers, coverage, seed=seed))
 glue_all(numbers.summarise_set(texts, entries))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("sec2_dataset", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

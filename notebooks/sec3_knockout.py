@@ -16,6 +16,7 @@ seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -122,3 +123,14 @@ authors.among_authors().set_index(["following", "pathway", "run"]).round(2)
 # %%
 glue_all(numbers.summarise_knockout(table, seed=seed))
 glue_all(numbers.summarise_drawn(drawn))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("sec3_knockout", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

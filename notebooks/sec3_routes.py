@@ -15,6 +15,7 @@ n = 16  # samples per direction; as many others find the model's own place
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from functools import partial
@@ -113,3 +114,14 @@ figures.publish(
 
 # %%
 glue_all(numbers.summarise_routes(table, names, smallest, places, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("sec3_routes", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

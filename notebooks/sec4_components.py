@@ -17,6 +17,7 @@ top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -64,3 +65,14 @@ figures.publish(figures.fig7(components), "fig7", subject.name, alt=alt)
 
 # %%
 glue_all(numbers.summarise_components(components, seed=seed))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("sec4_components", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

@@ -23,6 +23,7 @@ top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 import pandas as pd
@@ -108,3 +109,14 @@ figures.publish(figure, "fig9_amplification", subject.name, alt=alt)
 # %%
 answers = pd.concat([blocking, amplification], ignore_index=True)
 glue_all(numbers.summarise_heads(scores, answers, seed=seed, wanted=n))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("sec4_heads", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

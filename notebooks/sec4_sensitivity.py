@@ -24,6 +24,7 @@ top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
 only_following = True  # False keeps samples that are not answered as told
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 import pandas as pd
@@ -173,3 +174,14 @@ figures.publish(figure, "fig_head_amplification", subject.name, alt=alt)
 # %%
 measured = (scores, silenced, blocking, amplification, tried)
 glue_all(numbers.summarise_sensitivity(*measured, seed=seed, wanted=wanted))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("sec4_sensitivity", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

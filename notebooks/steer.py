@@ -26,6 +26,7 @@ data = "scenes"  # where scene and samples come from; "mc2", or a folder of your
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 weights = "trained"  # "random": the same architecture untrained, a control
 only_following = True  # False also ranks on samples that are not followed
+measure = False  # True leaves records aside: everything is measured here
 
 # %%
 from arbitration.dataset import entities, own
@@ -111,3 +112,14 @@ set_beside_draws(effects).round(2)
 
 # %%
 glue_all(numbers.summarise_steer(effects))
+
+# %% [markdown]
+# ## Where the rows come from
+#
+# For each table its record, and how much of it was measured again here; or that it was
+# measured here.
+
+# %%
+origins = results.save_origins("steer", subject)
+glue_all({"origin": results.tell_origins(origins)})
+origins

@@ -29,7 +29,7 @@ from unittest import mock
 import nbformat
 
 from arbitration.commands import make_printable
-from press import run
+from press import processes, run
 from press.publish import Run, is_current
 
 #: What a launcher puts into a process's environment; `press.run` is one process again.
@@ -133,7 +133,7 @@ def split_command(arguments: list[str]) -> int:
             for name, value in os.environ.items()
             if name not in LAUNCHED and not name.startswith("TORCHELASTIC_")
         }
-        os.execve(sys.executable, [sys.executable, *run.PROGRAM, *arguments], environment)
+        os.execve(sys.executable, [sys.executable, *processes.PROGRAM, *arguments], environment)
     return 0
 
 

@@ -117,7 +117,17 @@ def fingerprint(run: Run) -> str:
         "python": python,
         "inputs": inputs(run.source),
     }
+    if not run.parameters.get("measure"):
+        parts["records"] = digest_records()
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_records() -> str:
+    """Hash of all records, from which a run takes rows."""
+    from reproduction.results import records  # only now, because it imports torch
+
+    found = [digest(path.with_suffix(".json")) for path in records.list_records(records.home())]
+    return hashlib.sha256(" ".join(found).encode()).hexdigest()
 
 
 def brought(run: Run) -> dict:

@@ -1,105 +1,88 @@
-"""Keep the numbers of finished full runs: ``data/results/<model>/<notebook>.json``, which the book
-shows beside a reader's own.
+"""Measure at full size, and keep every table's rows in ``data/results`` as soon as it is finished.
 
-    python -m press.record
+    python -m press.record                                        what the book shows: hours
+    python -m press.record --model internvl3                      another model
+    python -m press.record --notebook sec3_beliefs --model smol   one notebook
 
-It keeps every full run of the embedded models that is published in the book.
-
-A run that was not made with the parameters of ``full.json``, or whose code or data have changed
-since, is named and left out.
+Rows that a record has already, and that a few prompts attest, are not measured again: the same
+command goes on where it was stopped, also on another machine. Nothing is published in the book.
 """
 
+import signal
+
+# Ctrl-C while the rest is imported ends this without a traceback.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
-import json
-import math
 import sys
-from importlib.metadata import version
+import tempfile
+import time
 from pathlib import Path
 
-import nbformat
+from press.processes import side_by_side
+from press.publish import Run
+from press.run import conclude, execute, full_parameters, plan
 
-from arbitration.commands import make_printable
-from arbitration.files import atomic
-from arbitration.files.folders import DATA, EXECUTED
-from press.glued import read_glued
-from press.publish import Run, finished, is_current
-from press.run import NOTEBOOKS, full_parameters, plan
-
-PREFIX = "application/papermill.record/"
-PACKAGES = ("torch", "transformers", "numpy", "pandas")
+PROGRAM = ("-m", "press.record")
 
 
-def record_run(run: Run, executed: Path) -> dict:
-    """The numbers of a published run and where they come from.
+def parser(about: str) -> argparse.ArgumentParser:
+    """The command line, which `press.attest` shares."""
+    options = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--notebook", action="append", default=[], help="name without ending; default: all"
+    )
+    options.add_argument(
+        "--model", action="append", default=[], help="default: those that the book shows"
+    )
+    return options
+
+
+def full_runs(given: argparse.Namespace) -> list[Run]:
+    """The runs at full size that a command line asks for.
 
     Raises
     ------
     ValueError
-        If the run is not published, was not made with these parameters, or is no longer what its
-        code and data would give.
+        As `run.plan`.
     """
-    path = executed / run.named / run.source.name
-    if not path.is_file():
-        why = "not there; make book FULL=1 runs it"
-        raise ValueError(why)
-    notebook = nbformat.read(path, as_version=4)
-    about = notebook.metadata.get("papermill", {})
-    if about.get("parameters") != run.parameters or not finished(notebook):
-        why = (
-            f"no full run: it was made with {about.get('parameters')}, a full run has "
-            f"{run.parameters}"
-        )
-        raise ValueError(why)
-    if not is_current(run, executed):
-        why = "out of date: its code, data or files have changed since"
-        raise ValueError(why)
-    numbers = {
-        name: None if isinstance(one, float) and math.isnan(one) else one
-        for name, one in read_glued(notebook).items()
-    }
-    stamp = json.loads(
-        (executed / run.named / f"{run.source.stem}.stamp.json").read_text(encoding="utf-8")
-    )
-    origin = {
-        "parameters": run.parameters,
-        "inputs": stamp["inputs"],
-        "python": sys.version.split()[0],
-        "packages": {name: version(name) for name in PACKAGES},
-        "ended": about["end_time"],
-        "seconds": about.get("duration"),
-    }
-    return {"provenance": origin, "numbers": numbers}
+    return plan(given.notebook, given.model, {}, full=full_parameters())
 
 
-def main(
-    arguments=None,
-    executed: Path = EXECUTED,
-    into: Path = DATA / "results",
-    folder: Path = NOTEBOOKS,
-) -> int:
-    make_printable()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", action="append", default=[], help="default: the embedded models")
-    given = parser.parse_args(arguments)
+def record_all(runs: list[Run]) -> None:
+    """Execute runs so that what they measure is recorded; what else they make is thrown away."""
+    start = time.monotonic()
+    for number, run in enumerate(runs, 1):
+        minutes = (time.monotonic() - start) / 60
+        print(f"[{number}/{len(runs)}] {run.title} ({minutes:.0f} minutes elapsed)", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            execute(run, Path(folder), ARBITRATION_RECORD="1")
+
+
+def record(arguments=None) -> int:
+    """What the command does; its exit status."""
+    given = parser(__doc__).parse_args(arguments)
     try:
-        runs = plan([], given.model, {}, folder, full_parameters(folder))
+        runs = full_runs(given)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    from arbitration.models import embedded
+
+    chosen: dict[str, list[str]] = {}
     for run in runs:
-        try:
-            found = record_run(run, executed)
-        except ValueError as error:
-            print(f"{run.title}: not recorded: {error}")
-            continue
-        target = into / run.named / f"{run.source.stem}.json"
-        atomic.write_whole(
-            target, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        )
-        print(f"{run.title}: {len(found['numbers'])} numbers recorded")
+        chosen.setdefault(run.model, []).append(run.source.stem)
+    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
+        return side_by_side(chosen, [], PROGRAM)
+    record_all(runs)
     return 0
+
+
+def main(arguments=None) -> int:
+    return conclude(lambda: record(arguments))
 
 
 if __name__ == "__main__":

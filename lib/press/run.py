@@ -1,7 +1,8 @@
 """Run notebooks with papermill, and publish into the book those runs that finished.
 
-    python -m press.run           every notebook on the embedded models
-    python -m press.run --full    with the parameters of full.json: hours
+    python -m press.run              every notebook on the embedded models
+    python -m press.run --full       with the parameters of full.json: hours
+    python -m press.run --recorded   the same from records, where these reach and are attested
     python -m press.run --notebook sec4_heads --model smol -p n 4
 
 A run whose source, code, data and parameters are those of the published one is not repeated.
@@ -16,24 +17,21 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import argparse
 import ast
 import difflib
-import io
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import papermill
 
 from arbitration.commands import status
 from arbitration.files.folders import EXECUTED, ROOT
+from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 
 NOTEBOOKS = ROOT / "notebooks"
-PROGRAM = ("-m", "press.run")
 KEPT = (
     "what is published stays, and what has been measured is kept; the same command goes on "
     "from there"
@@ -157,8 +155,13 @@ def settled(source: Path, given: dict) -> dict:
     return {name: found[name] for name in given}
 
 
-def execute(run: Run, executed: Path) -> None:
+def execute(run: Run, executed: Path, **environment: str) -> None:
     """Run one notebook in a staging folder of its own and publish it.
+
+    Parameters
+    ----------
+    **environment
+        What its kernel finds in its environment besides.
 
     The kernel works in the folder that the command was typed in, from which relative paths start.
     The notebook writes its tables and figures where `arbitration.files.folders.output` says, which
@@ -174,9 +177,10 @@ def execute(run: Run, executed: Path) -> None:
     """
     # Taken now: what is edited while the notebook runs makes its result stale.
     made_from, before = fingerprint(run), seen(run, executed)
-    environment = dict(os.environ)
+    before_it = dict(os.environ)
     with staged(run, executed) as staging:
-        os.environ.update(KERNEL, ARBITRATION_OUTPUT=str(staging / "output"))
+        output = {"ARBITRATION_OUTPUT": str(staging / "output")}
+        os.environ.update(KERNEL | output | environment)
         try:
             papermill.execute_notebook(
                 run.source,
@@ -197,7 +201,7 @@ def execute(run: Run, executed: Path) -> None:
             )
         finally:
             os.environ.clear()
-            os.environ.update(environment)
+            os.environ.update(before_it)
         if not publish_run(run, staging, executed, made_from, before):
             print(
                 (
@@ -208,103 +212,45 @@ def execute(run: Run, executed: Path) -> None:
             )
 
 
-def run_all(runs: list[Run], executed: Path) -> None:
-    """Execute the runs that are not current, one after the other, saying which and since when."""
+def run_all(runs: list[Run], executed: Path, recorded: bool = False) -> None:
+    """Execute the runs that are not current, one after the other, saying which and since when.
+
+    Parameters
+    ----------
+    recorded : bool
+        The runs take every row from records (`execute_recorded`).
+    """
     start = time.monotonic()
     for number, run in enumerate(runs, 1):
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
-        current = is_current(run, executed)
+        could_be = [run, instead_of(run, False), instead_of(run, True)] if recorded else [run]
+        current = any(is_current(one, executed) for one in could_be)
         print(
             f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
             f"({minutes}:{seconds:02d} elapsed)",
             flush=True,
         )
         if not current:
-            execute(run, executed)
+            (execute_recorded if recorded else execute)(run, executed)
 
 
-def side_by_side(models: Mapping[str, list[str]], options: list[str]) -> int:
-    """Run this program once for each model at the same time, the cores shared among them.
-
-    Two cores are kept busier by two models than by one: half of a notebook's time is
-    single-threaded. What the processes print comes out line by line under the model's name; of a
-    progress bar, which rewrites its line, a state every ten seconds.
-
-    Parameters
-    ----------
-    models : mapping
-        The notebooks of each.
-    options : list of str
-        What else is given to all.
-
-    Returns
-    -------
-    int
-        The worst exit status.
+def execute_recorded(run: Run, executed: Path) -> None:
+    """Run a notebook on rows from records alone; where these lack something, or do not say what is
+    measured here, run it at its default n instead, and measure.
     """
-    threads = str(max(1, (os.cpu_count() or 1) // len(models)))
-    running, stopped = {}, threading.Event()
-    width = max(map(len, models))
     try:
-        for model in models:
-            own = [f"--notebook={name}" for name in models[model]]
-            command = [sys.executable, *PROGRAM, "--model", model, *own, *options]
-            environment = {
-                **os.environ,
-                "OMP_NUM_THREADS": threads,
-                "PYTHONUNBUFFERED": "1",
-                "PYTHONIOENCODING": "utf-8",
-            }
-            # In a group of its own, so that Ctrl-C reaches it once, from here.
-            running[model] = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                process_group=0,
-            )
-        readers = [
-            threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped))
-            for model, process in running.items()
-        ]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        return max(process.wait() for process in running.values())
-    except BaseException:
-        stopped.set()
-        end(list(running.values()))
-        raise
+        execute(run, executed, ARBITRATION_RECORDED="only")
+    except papermill.PapermillExecutionError as error:
+        if error.ename not in ("NotRecorded", "NotAttested"):
+            raise
+        print(f"{run.title}: at its default n instead, because {error.evalue}", flush=True)
+        execute(instead_of(run, error.ename == "NotAttested"), executed)
 
 
-def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:
-    """Interrupt processes, so that they end their kernels and clean up, and kill those that have
-    not ended after some seconds.
-    """
-    for process in processes:
-        process.send_signal(signal.SIGINT)
-    until = time.monotonic() + patience
-    for process in processes:
-        try:
-            process.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -> None:
-    """Print a process's lines under a label, and its progress bars now and then; read on in silence
-    when `stopped`, so that it can end.
-    """
-    shown = float("-inf")
-    for line in io.TextIOWrapper(
-        stream, encoding="utf-8", errors="replace", newline=""
-    ):  # a line ends at \r too
-        bar = line.endswith("\r")
-        if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
-            print(f"{label}{line.strip()}", flush=True)
-            shown = time.monotonic() if bar else shown
+def instead_of(run: Run, measure: bool) -> Run:
+    """A run at the notebook's default n; with `measure`, without any record."""
+    measured = {"measure": True} if measure else {}
+    return Run(run.source, run.model, {"model": run.parameters["model"], **measured})
 
 
 def parser(about: str) -> argparse.ArgumentParser:
@@ -324,6 +270,11 @@ def parser(about: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--full", action="store_true", help="with the parameters of full.json; -p goes before them"
     )
+    options.add_argument(
+        "--recorded",
+        action="store_true",
+        help="as --full, from records; what these lack is measured with the defaults",
+    )
     options.add_argument("--into", type=Path, default=EXECUTED, help="folder of the published runs")
     return options
 
@@ -336,7 +287,7 @@ def requested_runs(given: argparse.Namespace) -> list[Run]:
     ValueError
         As `plan`.
     """
-    full = full_parameters() if given.full else None
+    full = full_parameters() if given.full or given.recorded else None
     return plan(given.notebook, given.model, dict(given.parameter), full=full)
 
 
@@ -380,7 +331,7 @@ def run_command(arguments) -> int:
     if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
         start = time.monotonic()
         options = [part for pair in given.parameter for part in ("-p", *pair)]
-        options += ["--full"] if given.full else []
+        options += [f"--{name}" for name in ("full", "recorded") if getattr(given, name)]
         failed = side_by_side(chosen, [*options, f"--into={given.into}"])
         print(
             f"all runs {'ended, some broke off' if failed else 'are current'} after "
@@ -388,7 +339,7 @@ def run_command(arguments) -> int:
             flush=True,
         )
         return failed
-    run_all(runs, given.into.resolve())
+    run_all(runs, given.into.resolve(), given.recorded)
     return 0
 
 

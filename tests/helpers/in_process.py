@@ -9,7 +9,7 @@ from arbitration.files.folders import ROOT
 from arbitration.models import load as loading
 from press.publish import listed
 from reproduction.cohorts import answered
-from reproduction.results import question
+from reproduction.results import attest, question
 
 NOTEBOOKS = sorted(set(listed()) - {"controls"})
 
@@ -20,6 +20,7 @@ def run(notebook: str, folder: Path, monkeypatch, load=arb.load, **parameters) -
     monkeypatch.setenv("ARBITRATION_OUTPUT", str(folder / "out"))
     monkeypatch.setattr(question, "cache", lambda: folder / "cache")
     monkeypatch.setattr("myst_nb.glue", lambda key, value, display: glued.__setitem__(key, value))
+    monkeypatch.setattr(attest, "SEEN", [])
     monkeypatch.setattr(loading, "load", load)
     monkeypatch.setattr(answered, "PROBED", 2)
     scope: dict = {}

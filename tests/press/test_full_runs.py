@@ -1,10 +1,9 @@
-"""Full runs: their parameters in one place, checked before anything runs; their numbers kept with
-what they were made with, and shown as such.
+"""Full runs: their parameters in one place, checked before anything runs; and the numbers of the
+first ones, shown with what they were made with.
 """
 
 import ast
 import json
-import math
 
 import nbformat
 import papermill
@@ -13,12 +12,10 @@ from test_runner import contents
 
 from arbitration.models import embedded
 from directives.full_runs import compare_runs, judge_claims, list_origins
-from press import pair, publish, record, run
+from press import pair, run
 from reproduction.claims import predicted, reported
 from reproduction.claims.recorded import FORMER, judge_numbers, read_records
 
-GLUED = "application/papermill.record/text/plain"
-END = "2026-01-02T03:04:05"
 FULL = {"toy": {"n": 9, "shares": [0.1, 0.2]}}
 
 
@@ -39,46 +36,6 @@ def toy(tmp_path):
     (tmp_path / "_toc.yml").write_text(contents("toy"))
     (sources / "full.json").write_text(json.dumps(FULL))
     return sources, tmp_path / "_executed"
-
-
-def published(toy, numbers, **parameters):
-    """Publish a run of the toy that glued some numbers, as if papermill had made it."""
-    sources, executed = toy
-    (one,) = run.plan(["toy"], ["smol"], parameters, sources)
-    notebook = nbformat.read(one.source, as_version=4)
-    notebook.metadata["papermill"] = {
-        "exception": None,
-        "end_time": END,
-        "duration": 7.5,
-        "parameters": one.parameters,
-    }
-    cell = notebook.cells[0]
-    cell.metadata["papermill"] = {"exception": False}
-    cell.outputs = [nbformat.v4.new_output("stream", text="hello")] + [
-        nbformat.v4.new_output(
-            "display_data",
-            data={GLUED: repr(number)},
-            metadata={"scrapbook": {"name": name, "mime_prefix": record.PREFIX}},
-        )
-        for name, number in numbers.items()
-    ]
-    staging = executed / ".running" / "smol-toy"
-    staging.mkdir(parents=True)
-    nbformat.write(notebook, staging / "toy.ipynb")
-    publish.publish_run(
-        one,
-        staging,
-        executed,
-        publish.fingerprint(one),
-        publish.seen(one, executed),
-    )
-    return one
-
-
-def recorded(toy, tmp_path):
-    assert record.main(["--model", "smol"], toy[1], tmp_path / "results", toy[0]) == 0
-    path = tmp_path / "results" / "smol" / "toy.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def test_every_notebook_has_full_parameters_that_it_knows():
@@ -134,40 +91,6 @@ def test_the_command_hands_full_on_to_each_model(monkeypatch, tmp_path):
     assert "organisms" in all_of_them and "organisms" not in models[0]["smol-relay"]
 
 
-def test_a_full_run_is_recorded_with_its_numbers_and_what_made_them(toy, tmp_path):
-    numbers = {"share": 0.1 + 0.2, "verdict": "holds", "nothing": math.nan, "heads": "1.2, 3.4"}
-    published(toy, numbers, **FULL["toy"])
-    kept = recorded(toy, tmp_path)
-    assert kept["numbers"] == numbers | {"nothing": None}
-    about = kept["provenance"]
-    assert (
-        about["parameters"] == FULL["toy"] | {"model": "smol"}
-        and about["ended"] == END
-        and about["seconds"] == 7.5
-    )
-    assert (
-        about["packages"].keys() == {"torch", "transformers", "numpy", "pandas"}
-        and len(about["inputs"]) == 64
-    )
-    assert str(tmp_path) not in json.dumps(kept), "no path of this machine"
-
-
-def test_a_short_run_is_not_taken_for_a_full_one(toy, tmp_path, capsys):
-    published(toy, {"share": 0.5}, n=3)
-    assert recorded(toy, tmp_path) is None
-    assert "toy · smol: not recorded: no full run" in capsys.readouterr().out
-
-
-def test_a_run_whose_code_has_changed_since_is_not_recorded(toy, tmp_path, capsys, monkeypatch):
-    published(toy, {"share": 0.5}, **FULL["toy"])
-    monkeypatch.setattr(publish, "inputs", lambda source: {"constraints.txt": "another"})
-    assert recorded(toy, tmp_path) is None and "out of date" in capsys.readouterr().out
-
-
-def test_what_is_not_there_is_said(toy, tmp_path, capsys):
-    assert recorded(toy, tmp_path) is None and "not there" in capsys.readouterr().out
-
-
 def test_the_page_sets_both_runs_side_by_side():
     name = "contrast_relay_vision"
     numbers = {
@@ -185,7 +108,7 @@ def test_the_page_sets_both_runs_side_by_side():
             "numbers": numbers,
             "provenance": {
                 "parameters": {"model": "smol", "n": 200},
-                "ended": END,
+                "ended": "2026-01-02T03:04:05",
                 "python": "3.12.1",
                 "packages": {"torch": "2.14"},
                 "inputs": "0123456789abcdef",

@@ -20,7 +20,7 @@ import pytest
 import arbitration as arb
 import tiny
 from arbitration.engine import sweep
-from press import parallel, run
+from press import parallel, processes, run
 from reproduction import results
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
@@ -190,7 +190,7 @@ def test_the_first_process_becomes_the_one_that_publishes(tmp_path, monkeypatch)
         assert parallel.main(arguments) == 0
     assert became[:2] == [["sec3_beliefs · smol"]] * 2 and len(became) == 3, "process 0 alone"
     program, command, environment = became[2]
-    assert (program, command) == (sys.executable, [sys.executable, *run.PROGRAM, *arguments])
+    assert (program, command) == (sys.executable, [sys.executable, *processes.PROGRAM, *arguments])
     assert "WORLD_SIZE" not in environment and "RANK" not in environment and "PATH" in environment
 
 

@@ -12,7 +12,7 @@ import papermill
 import pytest
 import yaml
 
-from press import pair, publish, run
+from press import pair, processes, publish, run
 
 TOY = """# %% tags=["parameters"]
 model = "smol"
@@ -44,9 +44,9 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
         "for step in range(50): sys.stderr.write(f'\\r{step} of 50')\n"
         "sys.exit(3 if model == 'second' else 0)\n"
     )
-    monkeypatch.setattr(run, "PROGRAM", (str(program),))
-    monkeypatch.setattr(run.os, "cpu_count", lambda: 6)
-    assert run.side_by_side({"first": [], "second": ["toy"]}, ["-p", "n", "2"]) == 3
+    monkeypatch.setattr(processes, "PROGRAM", (str(program),))
+    monkeypatch.setattr(processes.os, "cpu_count", lambda: 6)
+    assert processes.side_by_side({"first": [], "second": ["toy"]}, ["-p", "n", "2"]) == 3
     printed = capfd.readouterr().out.splitlines()
     told = {"first  | threads 3 -p n 2", "second | threads 3 --notebook=toy -p n 2"}
     assert told <= set(printed)
@@ -541,8 +541,9 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import sys\nprint('a · b → c', sys.stdout.encoding)\n")
     code = (
-        f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
-        f"run.status(lambda: None, ''); sys.exit(run.side_by_side({{'one': [], 'two': []}}, []))"
+        f"import sys; from press import processes, run; processes.PROGRAM = ({str(program)!r},); "
+        "run.status(lambda: None, ''); "
+        "sys.exit(processes.side_by_side({'one': [], 'two': []}, []))"
     )
     for encoding in ("latin-1", "ascii", "utf-8"):
         environment = {
@@ -569,8 +570,8 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
         "flush=True)\ntime.sleep(60)\n"
     )
     code = (
-        f"import sys; from press import run; run.PROGRAM = ({str(program)!r},); "
-        f"sys.exit(run.conclude(lambda: run.side_by_side({{'one': [], 'two': []}}, [])))"
+        f"import sys; from press import processes, run; processes.PROGRAM = ({str(program)!r},); "
+        f"sys.exit(run.conclude(lambda: processes.side_by_side({{'one': [], 'two': []}}, [])))"
     )
     going = subprocess.Popen(
         [sys.executable, "-c", code],

@@ -2,7 +2,7 @@
 measured here, by one process or several. Knows rows, not what they mean.
 """
 
-from reproduction.results.attest import NotAttested, NotRecorded
+from reproduction.results.attest import NotAttested, NotRecorded, tell_origins
 from reproduction.results.origin import provenance
 from reproduction.results.recorded import list_origins, use_records
-from reproduction.results.store import collect, gather, remember, save
+from reproduction.results.store import collect, gather, remember, save, save_origins

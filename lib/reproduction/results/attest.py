@@ -79,6 +79,8 @@ class Attestation:
     faults: tuple[Fault, ...] = ()
 
 
+SAID = ["recorded", "code"]
+COLUMNS = ["model", "table", "origin", "taken", "checked", "here", "largest", "faults", *SAID]
 #: What this process has taken from records, or measured, in its order.
 SEEN: list[Attestation] = []
 
@@ -197,3 +199,49 @@ def tell(one: Attestation) -> str:
 
 def _join(words: Iterable[str]) -> str:
     return ", ".join(sorted(words))
+
+
+def list_attestations(attestations: Iterable[Attestation]) -> pd.DataFrame:
+    """One row for each model and table: model, table, origin (`tell`), taken, checked, here
+    (numbers of prompts), largest, faults (their number), recorded, code (words).
+    """
+    rows = [
+        {
+            "model": one.model,
+            "table": one.table,
+            "origin": tell(one),
+            "taken": len(one.taken),
+            "checked": len(one.checked),
+            "here": len(one.here),
+            "largest": one.largest,
+            "faults": len(one.faults),
+            "recorded": _join(one.recorded),
+            "code": _join(one.code),
+        }
+        for one in combine(attestations)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def tell_origins(origins: pd.DataFrame) -> str:
+    """Where the rows of several tables come from (`list_attestations`), in a sentence."""
+    taken, here = (int(origins[name].sum()) for name in ("taken", "here"))
+    if not taken:
+        words = f"measured here, {here} prompts in {len(origins)} tables"
+    else:
+        of = origins[origins["taken"] > 0]
+        days, codes = (
+            sorted({one for text in of[name] for one in text.split(", ")}) for name in SAID
+        )
+        code = codes[0] + (f" and {len(codes) - 1} more" if len(codes) > 1 else "")
+        checked = int(origins["checked"].sum())
+        words = f"recorded on {', '.join(days)}, code {code}; "
+        words += (
+            f"{checked} of {taken} prompts measured again here, largest difference "
+            f"{of['largest'].max():.0e}"
+            if checked
+            else f"{taken} prompts, not attested here"
+        )
+        words += f"; {here} more measured here" if here else ""
+    faulty = origins.loc[origins["faults"] > 0, "table"]
+    return words + (f"; the record of {', '.join(faulty)} disagrees" if len(faulty) else "")

@@ -25,6 +25,8 @@ def measure_parts(ask: Question, prompts: list) -> dict[str, Unusable]:
     are no use to the model, by their `id`.
     """
     rank, size = team.place()
+    if not prompts:
+        return {}
     dropped = fill(ask, prompts[rank::size])
     if size > 1:
         team.wait()

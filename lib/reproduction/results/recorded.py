@@ -64,6 +64,8 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     known = find_parts(ask)
     found = {prompt.id: known.get((prompt.id, ask.content(prompt))) for prompt in prompts}
     found = {name: rows for name, rows in found.items() if rows is not None}
+    if is_strict():
+        refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
     if drawn:
@@ -89,8 +91,8 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
             faults=faults,
         )
     )
-    if is_strict():
-        refuse_lacking(ask, lacking, faults)
+    if faults and is_strict():
+        raise NotAttested(_tell_fault(ask, faults[0]))
     return {name: strip(rows) for name, rows in taken.items()}
 
 
@@ -108,7 +110,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     found = known.get((prompt.id, ask.content(prompt)))
     if found is None:
         if is_strict():
-            refuse_lacking(ask, [prompt], ())
+            refuse_lacking(ask, [prompt])
         return None
     again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
     largest, faults = 0.0, []
@@ -165,16 +167,14 @@ def can_measure(subject) -> bool:
     return not subject.model.device.type == "meta"
 
 
-def refuse_lacking(ask: Question, lacking: list, faults: tuple) -> None:
-    """Break off a run that is to measure nothing, if it would have to.
+def refuse_lacking(ask: Question, lacking: list) -> None:
+    """Break off a run that is to measure nothing, before it would have to.
 
     Raises
     ------
-    NotRecorded, NotAttested
-        With what is lacking, or disagrees.
+    NotRecorded
+        With what is neither recorded nor at hand.
     """
-    if faults:
-        raise NotAttested(_tell_fault(ask, faults[0]))
     lacking = [prompt for prompt in lacking if not ask.part(prompt).exists()]
     if lacking:
         why = (
@@ -186,16 +186,11 @@ def refuse_lacking(ask: Question, lacking: list, faults: tuple) -> None:
 
 def list_origins() -> pd.DataFrame:
     """Where the rows of each table of this process come from: model, table, origin (`attest.tell`),
-    and the numbers behind it: taken, checked, here, largest, faults. What waits is recorded first.
+    and what is behind it: taken, checked, here, largest, faults, recorded, code. What waits is
+    recorded first.
     """
     record_waiting()
-    columns = ["model", "table", "origin", "taken", "checked", "here", "largest", "faults"]
-    rows = [
-        (one.model, one.table, attest.tell(one), *map(len, (one.taken, one.checked, one.here)))
-        + (one.largest, len(one.faults))
-        for one in attest.combine(attest.SEEN)
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return attest.list_attestations(attest.SEEN)
 
 
 def record_parts(ask: Question, prompts: Iterable) -> None:

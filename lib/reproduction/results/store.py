@@ -17,6 +17,7 @@ from reproduction.results.parts import measure_one, measure_parts, read_table, w
 from reproduction.results.question import Question
 from reproduction.results.recorded import (
     is_recording,
+    list_origins,
     recall_recorded,
     record_later,
     record_parts,
@@ -174,6 +175,15 @@ def save(table: pd.DataFrame, name: str, subject, **given) -> Path:
         What else the table depends on, as in `origin.provenance`.
     """
     return _publish(table, name, subject, provenance(subject, **given))
+
+
+def save_origins(notebook: str, subject) -> pd.DataFrame:
+    """Publish where the rows of a notebook's tables come from (`recorded.list_origins`), as
+    ``<notebook>_origins``.
+    """
+    found = list_origins()
+    save(found, f"{notebook}_origins", subject)
+    return found
 
 
 def _publish(table: pd.DataFrame, name: str, subject, origin: dict) -> Path:

@@ -1,0 +1,100 @@
+"""Several runs of one command at the same time, one a model, and how they are stopped."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+PROGRAM = ("-m", "press.run")
+
+
+def side_by_side(
+    models: Mapping[str, list[str]], options: list[str], program: Sequence[str] = ()
+) -> int:
+    """Run a command once for each model at the same time, the cores shared among them.
+
+    Two cores are kept busier by two models than by one: half of a notebook's time is
+    single-threaded. What the processes print comes out line by line under the model's name; of a
+    progress bar, which rewrites its line, a state every ten seconds.
+
+    Parameters
+    ----------
+    models : mapping
+        The notebooks of each.
+    options : list of str
+        What else is given to all.
+    program : sequence of str
+        Python's arguments that begin the command; `PROGRAM` unless given.
+
+    Returns
+    -------
+    int
+        The worst exit status.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // len(models)))
+    running, stopped = {}, threading.Event()
+    width = max(map(len, models))
+    try:
+        for model in models:
+            own = [f"--notebook={name}" for name in models[model]]
+            command = [sys.executable, *(program or PROGRAM), "--model", model, *own, *options]
+            environment = {
+                **os.environ,
+                "OMP_NUM_THREADS": threads,
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONIOENCODING": "utf-8",
+            }
+            # In a group of its own, so that Ctrl-C reaches it once, from here.
+            running[model] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                process_group=0,
+            )
+        readers = [
+            threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped))
+            for model, process in running.items()
+        ]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        return max(process.wait() for process in running.values())
+    except BaseException:
+        stopped.set()
+        end(list(running.values()))
+        raise
+
+
+def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:
+    """Interrupt processes, so that they end their kernels and clean up, and kill those that have
+    not ended after some seconds.
+    """
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    until = time.monotonic() + patience
+    for process in processes:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -> None:
+    """Print a process's lines under a label, and its progress bars now and then; read on in silence
+    when `stopped`, so that it can end.
+    """
+    shown = float("-inf")
+    for line in io.TextIOWrapper(
+        stream, encoding="utf-8", errors="replace", newline=""
+    ):  # a line ends at \r too
+        bar = line.endswith("\r")
+        if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
+            print(f"{label}{line.strip()}", flush=True)
+            shown = time.monotonic() if bar else shown
