@@ -22,7 +22,7 @@ import pandas as pd
 import papermill
 
 from press.publish import Run
-from press.record import full_runs, parser
+from press.record import command_line, full_runs
 from press.run import conclude, execute
 
 
@@ -59,7 +59,7 @@ def attest_all(runs: list[Run], prompts: str) -> int:
 
 def attest(arguments=None) -> int:
     """What the command does; its exit status."""
-    options = parser(__doc__)
+    options = command_line(__doc__)
     options.add_argument("--prompts", default="2", help="of each direction and table, or all")
     given = options.parse_args(arguments)
     try:

@@ -118,11 +118,11 @@ def fingerprint(run: Run) -> str:
         "inputs": inputs(run.source),
     }
     if not run.parameters.get("measure"):
-        parts["records"] = digest_records()
+        parts["records"] = hash_records()
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def digest_records() -> str:
+def hash_records() -> str:
     """Hash of all records, from which a run takes rows."""
     from reproduction.results import records  # only now, because it imports torch
 

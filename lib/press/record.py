@@ -27,7 +27,7 @@ from press.run import conclude, execute, full_parameters, plan
 PROGRAM = ("-m", "press.record")
 
 
-def parser(about: str) -> argparse.ArgumentParser:
+def command_line(about: str) -> argparse.ArgumentParser:
     """The command line, which `press.attest` shares."""
     options = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -64,7 +64,7 @@ def record_all(runs: list[Run]) -> None:
 
 def record(arguments=None) -> int:
     """What the command does; its exit status."""
-    given = parser(__doc__).parse_args(arguments)
+    given = command_line(__doc__).parse_args(arguments)
     try:
         runs = full_runs(given)
     except ValueError as error:

@@ -6,6 +6,7 @@ from directives.authors import Authors
 from directives.claims import Claims, Questions
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
+from directives.origins import Origins, Records
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
 
@@ -19,6 +20,8 @@ DIRECTIVES = {
     "measured": Measured,
     "conventions": Conventions,
     "controls": Controls,
+    "origins": Origins,
+    "records": Records,
 }
 
 

@@ -7,7 +7,7 @@ own.
 Without a model: the verdicts on the paper's claims that the recorded runs of both embedded models
 give.
 
-The records are ``data/results/<model>/<notebook>.json``; this machine's numbers come by
+The records are ``data/first_runs/<model>/<notebook>.json``; this machine's numbers come by
 ``glue:text`` from the executed notebooks, and a missing one is a warning like any other.
 """
 
@@ -162,7 +162,7 @@ class FullRuns(Directive):
         """What is recorded of a model; the page is written again when a record changes."""
         records = recorded.read_records(model)
         for notebook in records:
-            self.env.note_dependency(str(folders.DATA / "results" / model / f"{notebook}.json"))
+            self.env.note_dependency(str(folders.DATA / "first_runs" / model / f"{notebook}.json"))
         return records
 
     def compared(self, model):

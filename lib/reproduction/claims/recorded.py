@@ -24,7 +24,7 @@ def read_records(model: str) -> dict[str, dict]:
     """
     shown = [*reported.reported_claims(), *reported.questions()]
     found = {}
-    for path in sorted((folders.DATA / "results" / model).glob("*.json")):
+    for path in sorted((folders.DATA / "first_runs" / model).glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         rules = {
             finer.key: finer.rule

@@ -234,7 +234,7 @@ def tell_origins(origins: pd.DataFrame) -> str:
             sorted({one for text in of[name] for one in text.split(", ")}) for name in SAID
         )
         code = codes[0] + (f" and {len(codes) - 1} more" if len(codes) > 1 else "")
-        checked = int(origins["checked"].sum())
+        checked = int(of["checked"].sum())
         words = f"recorded on {', '.join(days)}, code {code}; "
         words += (
             f"{checked} of {taken} prompts measured again here, largest difference "
