@@ -170,7 +170,7 @@ RULES = {
     "factors": Several(Number(), "[1.5, 2.0]"),
     "pathways": Several(Choice(_PATHS), "['vision→text', 'text→last']"),
     "answers": Several(Text(), "['apple', 'pear']", empty=True),
-    "weights": Choice(("trained", "random")),
+    "weights": Choice(("trained", "random", "absent")),
     "pooling": Choice(POOLINGS),
     "positions": Choice(TOKEN_GROUPS),
     "place": Choice(PLACES),

@@ -316,3 +316,18 @@ def test_names_of_older_and_newer_checkpoints_are_read(saved, tmp_path, names):
     assert all(
         torch.equal(weight, own[name]) for name, weight in subject.model.state_dict().items()
     )
+
+
+def test_a_model_without_weights_makes_the_same_prompts(cache, saved):
+    """From what is left of a revision without them; one whose weights are here needs no such."""
+    weights = [path.name for path in saved.iterdir() if path.name.startswith("model")]
+    lay(cache.home, saved, without=weights)
+    empty = load(weights="absent")
+    assert empty.revision == COMMIT and empty.model.device.type == "meta" and cache.asked == []
+    full, [sample] = tiny.subject("llava"), tiny.samples(1)
+    inputs, expected = (one.encode(sample, "text").inputs for one in (empty, full))
+    assert all(torch.equal(inputs[name], value) for name, value in expected.items())
+    with pytest.raises(FileNotFoundError, match="this machine lacks"):
+        load()
+    with pytest.raises(ValueError, match="weights='absent' is for models of the hub"):
+        arb.load("smol", weights="absent")

@@ -1,5 +1,6 @@
 """Records: what was measured once is taken as data, if what is measured again here agrees."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -228,11 +229,16 @@ def test_what_is_asked_one_by_one_comes_from_the_record_too(
 
 
 def test_without_weights_a_record_is_used_and_said_not_to_be_attested(
-    record, subject, prompts, monkeypatch
+    record, folders, subject, prompts
 ):
-    monkeypatch.setattr(recorded, "can_measure", lambda subject: False)
+    empty = replace(subject, model=copy.deepcopy(subject.model).to("meta"))
     measure = Measure()
-    found = results.gather("toy", measure, subject, prompts)
+    with pytest.raises(results.NotRecorded, match="10 prompts, .* and no weights are here"):
+        results.gather("toy", measure, empty, prompts, scale=2.0)
+    with pytest.raises(results.NotRecorded, match="no weights are here"):
+        results.remember("other", measure, empty)(prompts[0])
+    forget(folders)
+    found = results.gather("toy", measure, empty, prompts)
     pd.testing.assert_frame_equal(found, record)
     assert measure.asked == []
     assert list_origins()["origin"].str.contains("10 prompts, not attested here").all()

@@ -32,10 +32,11 @@ def load(
         others come from the hub), any other repository of the hub (``"org/name"``) with an
         image-text model that transformers knows, or a folder with such a model and its processor;
         or a merge of the trained embedded ones, ``smol-merge-0.25`` (`embedded.build_merged`).
-    weights : {"trained", "random"}
+    weights : {"trained", "random", "absent"}
         ``random`` is the same architecture with seeded random weights: a control, and for the
         models from the hub, at their true size, a way to try what they cost without their weights
-        (`true_size`).
+        (`true_size`). ``absent`` is a model of the hub without any, for what others have recorded
+        of it: prompts can be made for it, and nothing be measured.
     dtype : torch.dtype, optional
         float32 for the embedded models and bfloat16 for the others unless given.
     device : str, optional
@@ -55,8 +56,11 @@ def load(
         If the weights are neither at hand nor to be had, or not whole; says how to get them.
     """
     entry = hub.entry_of(name)
-    if weights not in ("trained", "random"):
-        why = f"weights={weights!r}; choose 'trained' or 'random'"
+    if weights not in ("trained", "random", "absent"):
+        why = f"weights={weights!r}; choose 'trained', 'random' or 'absent'"
+        raise ValueError(why)
+    if weights == "absent" and (entry is None or Path(entry.repository).is_dir()):
+        why = f"weights='absent' is for models of the hub; those of {name!r} are here: leave it out"
         raise ValueError(why)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if entry is None:
@@ -88,6 +92,8 @@ def load(
         model, processor = true_size.build_true_size(name, entry.repository, dtype, device)
         images = hub.picture_settings(model.config) if images is None else images
         return check_subject(Subject(name, model, processor, "random-0", images))
+    if weights == "absent":
+        return _without_weights(hub.named(name), entry, dtype, images)
     return _pretrained(hub.named(name), entry, dtype, device, images)
 
 
@@ -118,9 +124,11 @@ def _content_hash(folder: Path, *patterns: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict]:
+def _found(
+    name: str, entry: hub.Entry, weights: bool = True
+) -> tuple[PreTrainedModel, str, str, dict]:
     """A checked model without weights; the revision of its weights, and where and how transformers
-    finds them.
+    finds them, or without `weights` all else.
 
     What is on this machine is looked at first: whatever is complete here needs no network.
     """
@@ -128,18 +136,30 @@ def _found(name: str, entry: hub.Entry) -> tuple[PreTrainedModel, str, str, dict
     pin = hub.pinned().get(entry.repository)
     with hub.reported(name, entry):
         local = Path(entry.repository).is_dir()
-        folder = Path(entry.repository) if local else snapshots.complete(entry.repository, pin)
+        kept = None if local else snapshots.complete(entry.repository, pin, weights)
+        folder = Path(entry.repository) if local else kept
         if folder:
             source, revision = str(folder), folder.name
         else:
             source, revision = entry.repository, pin or hub.newest_revision(entry.repository)
             options["revision"] = revision
         config = AutoConfig.from_pretrained(source, **options)
-    if folder:
+    if folder and weights:
         hub.check_whole(folder, None if local else entry.repository)
     empty = _outline(name, config)
     check_subject(Subject(name, empty, None, "none"))
     return empty, revision, source, options
+
+
+def _without_weights(
+    name: str, entry: hub.Entry, dtype: torch.dtype, images: dict | None
+) -> Subject:
+    """A model of the hub as its configuration has it, with its processor."""
+    empty, revision, source, options = _found(name, entry, weights=False)
+    with hub.reported(name, entry):
+        processor = AutoProcessor.from_pretrained(source, **options)
+    images = hub.picture_settings(empty.config) if images is None else images
+    return check_subject(Subject(name, empty.to(dtype).eval(), processor, revision, images))
 
 
 def _pretrained(

@@ -25,21 +25,24 @@ def folders(repository: str) -> list[Path]:
     return sorted(found, key=lambda one: (one.name == main, one.stat().st_mtime), reverse=True)
 
 
-def complete(repository: str, revision: str | None = None) -> Path | None:
-    """The folder of a revision (unless given, the first of `folders`) that lacks nothing; None if
-    none does.
+def complete(repository: str, revision: str | None = None, weights: bool = True) -> Path | None:
+    """The folder of a revision (unless given, the first of `folders`) that lacks nothing, or
+    nothing but weights; None if none does.
     """
     some = (folder for folder in folders(repository) if revision in (None, folder.name))
-    return next((folder for folder in some if not lacking(folder)), None)
+    return next((folder for folder in some if not lacking(folder, weights)), None)
 
 
-def lacking(folder: Path) -> list[str]:
-    """The names of files that a model needs and a folder does not have."""
+def lacking(folder: Path, weights: bool = True) -> list[str]:
+    """The names of files that a model, or all of it but its weights, needs and a folder does not
+    have.
+    """
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
     for names in ONE_OF.values():
         if not any((folder / name).is_file() for name in names):
             missing.append(" or ".join(names[:2]))
-    return missing + [name for name in _shards(folder) if not (folder / name).is_file()]
+    shards = _shards(folder) if weights else []
+    return missing + [name for name in shards if not (folder / name).is_file()]
 
 
 def _shards(folder: Path) -> list[str]:

@@ -89,7 +89,9 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        """Where prompts are put; the processor's memory for a model without weights."""
+        device = self.model.device
+        return torch.device("cpu") if device.type == "meta" else device
 
     def attention(self, layer: int) -> nn.Module:
         return self.layers[layer].self_attn

@@ -36,7 +36,10 @@ def is_recording() -> bool:
     return os.environ.get("ARBITRATION_RECORD") == "1"
 
 
-def is_strict() -> bool:
+def is_strict(subject) -> bool:
+    """Whether nothing may be measured: by the environment, or for want of weights."""
+    if not can_measure(subject):
+        return True
     return os.environ.get("ARBITRATION_RECORDED") == "only" and _USED[0]
 
 
@@ -59,12 +62,12 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     Raises
     ------
     NotRecorded, NotAttested
-        In a run that is to measure nothing (`is_strict`), if something is lacking, or disagrees.
+        In a run that is to measure nothing (`is_strict`): if something is lacking, or disagrees.
     """
     known = find_parts(ask)
     found = {prompt.id: known.get((prompt.id, ask.content(prompt))) for prompt in prompts}
     found = {name: rows for name, rows in found.items() if rows is not None}
-    if is_strict():
+    if is_strict(ask.subject):
         refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
@@ -91,7 +94,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
             faults=faults,
         )
     )
-    if faults and is_strict():
+    if faults and is_strict(ask.subject):
         raise NotAttested(_tell_fault(ask, faults[0]))
     return {name: strip(rows) for name, rows in taken.items()}
 
@@ -109,7 +112,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     known = {} if faulty else find_parts(ask)
     found = known.get((prompt.id, ask.content(prompt)))
     if found is None:
-        if is_strict():
+        if is_strict(ask.subject):
             refuse_lacking(ask, [prompt])
         return None
     again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
@@ -177,10 +180,8 @@ def refuse_lacking(ask: Question, lacking: list) -> None:
     """
     lacking = [prompt for prompt in lacking if not ask.part(prompt).exists()]
     if lacking:
-        why = (
-            f"no record of {ask.title} for {len(lacking)} prompts, such as {lacking[0].id}; make "
-            f"record makes it"
-        )
+        why = f"no record of {ask.title} for {len(lacking)} prompts, such as {lacking[0].id}; "
+        why += "make record makes it" if can_measure(ask.subject) else "and no weights are here"
         raise NotRecorded(why)
 
 
