@@ -5,6 +5,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 MODEL ?= smol
 BIN := .venv/bin
 INSTALLED := .venv/installed
+DASK := .venv/installed-cluster
+# Who measures: CLUSTER=4 workers on this machine, or those of SCHEDULER=tcp://… What runs notebooks
+# needs $(READY) and is given $(WORKERS).
+READY = $(INSTALLED) $(if $(CLUSTER)$(SCHEDULER),$(DASK))
+WORKERS = $(if $(CLUSTER),--cluster '$(CLUSTER)') $(if $(SCHEDULER),--scheduler '$(SCHEDULER)')
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
@@ -17,6 +22,7 @@ EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/un
 help:
 	@echo 'make book                                    measure everything on the embedded models and build the book'
 	@echo 'make book FULL=1                             the same at full n, for hours; keeps the numbers in data/results'
+	@echo 'make book CLUSTER=4                          with four workers, one a GPU; SCHEDULER=tcp://… with those of a cluster'
 	@echo 'make check                                   the habits that a machine checks, in seconds'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
@@ -36,8 +42,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --no-input -c constraints.txt -e .
 	@touch $@
 
-book: $(INSTALLED)
-	$(BIN)/python -m press.run $(if $(filter 1,$(FULL)),--full) </dev/null
+$(DASK): $(INSTALLED)
+	$(BIN)/python -m pip install --no-input -c constraints.txt -e '.[cluster]'
+	@touch $@
+
+book: $(READY)
+	$(BIN)/python -m press.run $(if $(filter 1,$(FULL)),--full) $(WORKERS) </dev/null
 	$(if $(filter 1,$(FULL)),$(BIN)/python -m press.record </dev/null)
 	@$(MAKE) --no-print-directory $(BUILT)
 	@echo 'The book: $(CURDIR)/$(HTML)'
@@ -57,7 +67,7 @@ check: $(INSTALLED)
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
 
 # Models as small as the tests' gain little from a second thread, and much from a second process.
-test: $(INSTALLED)
+test: $(INSTALLED) $(DASK)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile </dev/null
 
 exact-test: $(INSTALLED)
@@ -73,9 +83,9 @@ mutation-test: $(INSTALLED)
 browser-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser </dev/null
 
-notebook: $(INSTALLED)
+notebook: $(READY)
 	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }
-	$(BIN)/python -m press.run --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
+	$(BIN)/python -m press.run --notebook '$(SECTION)' --model '$(MODEL)' $(WORKERS) </dev/null
 
 conformance: $(INSTALLED)
 	$(BIN)/python -m arbitration.checks.conformance '$(MODEL)' </dev/null

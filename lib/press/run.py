@@ -3,6 +3,7 @@
     python -m press.run           every notebook on the embedded models
     python -m press.run --full    with the parameters of full.json: hours
     python -m press.run --notebook sec4_heads --model smol -p n 4
+    python -m press.run --cluster 4   with four workers (`press.workers`)
 
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """
@@ -24,12 +25,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import papermill
 
 from arbitration.commands import status
 from arbitration.files.folders import EXECUTED, ROOT
+from press import workers
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -104,9 +107,8 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         cannot have; the message names the nearest that is right. Also if `full` leaves a notebook
         out.
     """
-    from arbitration.models import (
-        hub,  # only now, because it imports torch: --help and usage errors come at once
-    )
+    # Only now, because it imports torch: --help and usage errors come at once.
+    from arbitration.models import hub
 
     # In the book's order sections come before appendices and controls, which read what a section
     # has measured.
@@ -186,8 +188,7 @@ def execute(run: Run, executed: Path) -> None:
                 progress_bar=False,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
-                # one that is asked to end prints how it was interrupted; its files are written
-                # whole
+                # asked to end, it prints how it was interrupted; its files are written whole
                 shutdown_kernel="immediate",
                 # a cell that glues hundreds of numbers on a busy machine needs more than the
                 # default 4 s
@@ -199,13 +200,8 @@ def execute(run: Run, executed: Path) -> None:
             os.environ.clear()
             os.environ.update(environment)
         if not publish_run(run, staging, executed, made_from, before):
-            print(
-                (
-                    f"{run.title}: another run of the same was published meanwhile; the book "
-                    f"has that one"
-                ),
-                flush=True,
-            )
+            why = "another run of the same was published meanwhile; the book has that one"
+            print(f"{run.title}: {why}", flush=True)
 
 
 def run_all(runs: list[Run], executed: Path) -> None:
@@ -298,9 +294,8 @@ def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -
     when `stopped`, so that it can end.
     """
     shown = float("-inf")
-    for line in io.TextIOWrapper(
-        stream, encoding="utf-8", errors="replace", newline=""
-    ):  # a line ends at \r too
+    # A line ends at \r too.
+    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
         bar = line.endswith("\r")
         if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
             print(f"{label}{line.strip()}", flush=True)
@@ -308,7 +303,7 @@ def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -
 
 
 def parser(about: str) -> argparse.ArgumentParser:
-    """The command line, which `press.parallel` shares."""
+    """The command line."""
     options = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -325,6 +320,7 @@ def parser(about: str) -> argparse.ArgumentParser:
         "--full", action="store_true", help="with the parameters of full.json; -p goes before them"
     )
     options.add_argument("--into", type=Path, default=EXECUTED, help="folder of the published runs")
+    workers.add_options(options)
     return options
 
 
@@ -366,11 +362,18 @@ def interruptible() -> None:
 def run_command(arguments) -> int:
     """What the command does; its exit status."""
     given = parser(__doc__).parse_args(arguments)
-    try:
-        runs = requested_runs(given)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with ExitStack() as lent:
+        try:
+            runs = requested_runs(given)
+            lent.enter_context(workers.lend_workers(given))
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return run_chosen(runs, given)
+
+
+def run_chosen(runs: list[Run], given: argparse.Namespace) -> int:
+    """Execute the runs of a command line, small models side by side; its exit status."""
     from arbitration.models import embedded
 
     chosen: dict[str, list[str]] = {}

@@ -1,5 +1,5 @@
-"""The store: tables part by part, with their provenance, filled by one process or several. Knows
-rows, not what they mean.
+"""The store: tables part by part, with their provenance, filled here or by workers. Knows rows, not
+what they mean.
 """
 
 from reproduction.results.origin import provenance

@@ -3,8 +3,8 @@
 A part is one prompt's rows. Its file name holds hashes of everything that the rows depend on, and
 of nothing else: model and revision, the code that measures them, package versions, what that code
 is given; the sample with its picture, and what it borrows from others. So an interrupted run picks
-up where it stopped, a changed one never does, and 8 samples after 64 are at hand. Several processes
-may fill one table: each measures its share of the prompts (`team`), and all read all parts.
+up where it stopped, a changed one never does, and 8 samples after 64 are at hand. What is missing
+is measured here, or by the workers of a scheduler (`cluster`): the parts are the same.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from arbitration.dataset.entities import EntityDictionary
 from arbitration.files import atomic
 from arbitration.files.folders import cache, of_model
 from arbitration.models.prompt import Unusable
-from reproduction.results import team
+from reproduction.results import cluster, tasks
 from reproduction.results.origin import content_of, describe, picture_of, provenance
 
 
@@ -99,9 +99,6 @@ def gather(
 ) -> pd.DataFrame:
     """As `collect`, without publishing: what one notebook has measured under the same name with the
     same `rows` and `given` is read by another.
-
-    Every process of a `team` must come here with the same prompts; each returns with the whole
-    table.
     """
     return _gathered(name, rows, subject, list(prompts), empty, borrowed, given)[0]
 
@@ -123,11 +120,7 @@ def _gathered(
     if borrowed is not None:
         given = {**given, "borrowed": borrowed}
     tables_of = partial(rows, subject, **given)
-    rank, size = team.place()
-    dropped = fill(f"{name}, {subject.name}", parts[rank::size], tables_of)
-    if size > 1:
-        team.wait()
-        dropped = fill(f"{name}, {subject.name}, left over", parts, tables_of)
+    dropped = fill(f"{name}, {subject.name}", parts, tables_of)
     left_out = [prompt for prompt in prompts if prompt.id in dropped]
     reasons = [f"{prompt.id}: {dropped[prompt.id].why}" for prompt in left_out]
     if len(reasons) == len(parts) and empty is None:
@@ -147,7 +140,8 @@ def _gathered(
 def fill(
     title: str, parts: list, tables_of: Callable[[list], Iterable[pd.DataFrame]]
 ) -> dict[str, Unusable]:
-    """Measure those of some (prompt, path) parts that are not on disk yet.
+    """Measure those of some (prompt, path) parts that are not on disk yet, here or by workers
+    (`cluster.address`).
 
     Returns
     -------
@@ -161,25 +155,17 @@ def fill(
         What `tables_of` raises, with a note that names the prompt whose rows were to come.
     """
     missing, dropped = [(prompt, path) for prompt, path in parts if not path.exists()], {}
-    with tqdm(
-        total=len(parts), initial=len(parts) - len(missing), desc=title, disable=team.place()[0] > 0
-    ) as bar:
-        while missing:
-            prompts, paths = zip(*missing)
-            try:
-                for path, table in zip(paths, tables_of(list(prompts)), strict=True):
-                    write_table(table, path, first=True)
-                    missing.pop(0)
-                    bar.update()
-            except Exception as error:
-                prompt = missing[0][0] if missing else prompts[-1]
-                if isinstance(error, Unusable) and str(error).startswith(
-                    f"sample {prompt.sample.id}:"
-                ):
-                    dropped[missing.pop(0)[0].id] = error
-                    continue
-                error.add_note(f"{title}: the first prompt that was not measured is {prompt.id}")
-                raise
+    measure = cluster.measure_elsewhere if missing and cluster.address() else tasks.measure_here
+    tables = measure(title, tables_of, [prompt for prompt, _ in missing])
+    shown = {"total": len(parts), "initial": len(parts) - len(missing), "desc": title}
+    with tqdm(**shown) as bar, closing(tables):
+        for place, found in tables:
+            prompt, path = missing[place]
+            if isinstance(found, Unusable):
+                dropped[prompt.id] = found
+                continue
+            write_table(found, path, first=True)
+            bar.update()
     return dropped
 
 
