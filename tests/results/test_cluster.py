@@ -96,7 +96,7 @@ def test_workers_that_die_and_join_give_the_tables_of_one_process(room, subject,
             cluster.connect(local.scheduler_address).wait_for_workers(5)
             (room / "joined").touch()
 
-        helper = threading.Thread(target=replace_the_dead)
+        helper = threading.Thread(target=replace_the_dead, daemon=True)
         helper.start()
         shared = measure_all(room)
         helper.join()
@@ -271,6 +271,25 @@ def test_a_task_in_which_every_worker_dies_names_its_prompts(subject):
     assert found == [] and error is died
     assert ", ".join(one.id for one in prompts) in died.__notes__[0]
     assert "lack memory" in died.__notes__[0]
+
+
+def test_a_scheduler_that_goes_away_is_said():
+    gone = distributed.client.FutureCancelledError("task", "lost")
+    found, error = cluster._received(SimpleNamespace(status="cancelled"), gone, [])
+    assert found == [] and isinstance(error, ConnectionError) and "same command" in str(error)
+
+    def no_answer():
+        raise OSError
+
+    with pytest.raises(ConnectionError, match="the scheduler is gone"):
+        cluster.count_threads(SimpleNamespace(nthreads=no_answer))
+
+
+def test_a_client_is_made_once_and_anew_when_it_has_lost_its_scheduler(inside):
+    first = cluster.connect(inside)
+    assert cluster.connect(inside) is first
+    first.close()
+    assert cluster.connect(inside) is not first and cluster.connect(inside).status == "running"
 
 
 def test_no_scheduler_and_no_dask_are_said(monkeypatch):

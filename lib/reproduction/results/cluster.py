@@ -9,7 +9,7 @@ import os
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,10 @@ MISSING = (
     "sharing the work out needs Dask, an extra that is not installed: .venv/bin/python -m pip "
     "install -c constraints.txt -e '.[cluster]'"
 )
+GONE = (
+    "the scheduler is gone, or somebody has taken its tasks back; what has come is kept: start it, "
+    "or give another, and the same command goes on from there"
+)
 #: Tasks under way for each worker's thread: one that is measured, and one that lies ready.
 AHEAD = 2
 
@@ -33,9 +37,11 @@ def address() -> str | None:
     return os.environ.get(VARIABLE) or None
 
 
-@cache
+_clients: dict = {}  # by the address of their scheduler
+
+
 def connect(address: str):
-    """The client of a scheduler.
+    """The client of a scheduler, the same one each time.
 
     Raises
     ------
@@ -44,6 +50,8 @@ def connect(address: str):
     ConnectionError
         If no scheduler answers there.
     """
+    if address in _clients and _clients[address].status == "running":
+        return _clients[address]
     try:
         import dask
         from distributed import Client
@@ -52,13 +60,28 @@ def connect(address: str):
     # A prompt of a large model has megabytes of pixels, which must travel.
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})
     try:
-        return Client(address, set_as_default=False)
+        _clients[address] = Client(address, set_as_default=False)
     except (OSError, ValueError) as error:
         why = (
             f"no scheduler answers at {address!r} ({error}); give the address that `dask "
             f"scheduler` has printed, as tcp://host:8786, and see that it is still running"
         )
         raise ConnectionError(why) from error
+    return _clients[address]
+
+
+def count_threads(client) -> int:
+    """Tasks that the workers can be in at the same time.
+
+    Raises
+    ------
+    ConnectionError
+        If the scheduler is gone.
+    """
+    try:
+        return sum(client.nthreads().values())
+    except OSError as error:
+        raise ConnectionError(GONE) from error
 
 
 def measure_elsewhere(
@@ -93,16 +116,17 @@ def _share_out(title, source, tables_of, prompts) -> Iterator[tuple[int, pd.Data
     from distributed import as_completed
 
     client = connect(address())
-    if not client.nthreads():
+    threads = count_threads(client)
+    if not threads:
         tqdm.write(f"{title}: no worker yet at {address()}; waiting for one")
     rows, given = tables_of.func, tables_of.keywords
-    waiting = deque(tasks.cut(rows, prompts, sum(client.nthreads().values())))
+    waiting = deque(tasks.cut(rows, prompts, threads))
     running, done = {}, as_completed(loop=client.loop, with_results=True, raise_errors=False)
     broken = None
     try:
         # After an error only what has come is still taken.
         while done.has_ready() if broken else waiting or running:
-            room = AHEAD * max(sum(client.nthreads().values()), 1)
+            room = AHEAD * max(count_threads(client), 1)
             while waiting and len(running) < room and not broken:
                 places = waiting.popleft()
                 some = [prompts[place] for place in places]
@@ -120,7 +144,8 @@ def _share_out(title, source, tables_of, prompts) -> Iterator[tuple[int, pd.Data
         if broken:
             raise broken
     finally:
-        client.cancel(list(running))
+        with suppress(OSError):
+            client.cancel(list(running))
 
 
 def perform(content: np.ndarray) -> bytes:
@@ -151,7 +176,7 @@ def _received(future, result, prompts) -> tuple[list, BaseException | None]:
     import cloudpickle
 
     if isinstance(result, BaseException):
-        return [], result  # the scheduler is gone, or somebody has cancelled the task
+        return [], ConnectionError(GONE)
     if future.status == "error":
         error = result[1]
         ids = ", ".join(prompt.id for prompt in prompts)

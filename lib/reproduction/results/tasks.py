@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from arbitration.engine.sweep import TOGETHER, knockout_tables
 from arbitration.files import code
 from arbitration.models import hub, load
 from arbitration.models.prompt import Unusable
-from reproduction.results.origin import provenance
+from reproduction.results.origin import code_version, provenance
 
 #: Passes of a sweep that are one task at most: a sweep checks itself once, whatever it measures.
 PASSES = 4
@@ -228,6 +228,7 @@ def measure_task(task: Task) -> tuple[list[tuple[int, pd.DataFrame | Unusable]],
         measured is not lost.
     """
     found: list = []
+    _remember_code()
     with _ALONE:
         try:
             subject = _subject(task.source, task.rows)
@@ -238,6 +239,14 @@ def measure_task(task: Task) -> tuple[list[tuple[int, pd.DataFrame | Unusable]],
         except Exception as error:
             return found, error
     return found, None
+
+
+@cache
+def _remember_code() -> None:
+    """Look at every file that can measure, before somebody edits it: what a worker says of its code
+    is then what it has imported.
+    """
+    code_version()
 
 
 def _subject(source: Source, rows: Callable):
