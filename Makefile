@@ -5,6 +5,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 MODEL ?= smol
 BIN := .venv/bin
 INSTALLED := .venv/installed
+DASK := .venv/installed-cluster
+# Who measures: CLUSTER=4 workers on this machine, or those of SCHEDULER=tcp://… What runs notebooks
+# needs $(READY) and is given $(WORKERS).
+READY = $(INSTALLED) $(if $(CLUSTER)$(SCHEDULER),$(DASK))
+WORKERS = $(if $(CLUSTER),--cluster '$(CLUSTER)') $(if $(SCHEDULER),--scheduler '$(SCHEDULER)')
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these is newer.
@@ -19,6 +24,7 @@ help:
 	@echo 'make book MEASURE=1                          measure everything here, on the embedded models, at small n'
 	@echo 'make book FULL=1                             the same at full n, for hours'
 	@echo 'make record                                  measure at full n and keep the rows in data/results, for hours (MODEL=, SECTION=)'
+	@echo 'make record CLUSTER=4                        with four workers, one a GPU; SCHEDULER=tcp://… with those of a cluster; book, attest, notebook, too'
 	@echo 'make attest N=20                             measure 20 prompts of each recorded table again (ALL=1: every one; MODEL=, SECTION=)'
 	@echo 'make check                                   the habits that a machine checks, in seconds'
 	@echo 'make test                                    run the tests'
@@ -39,11 +45,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --no-input -c constraints.txt -e .
 	@touch $@
 
+$(DASK): $(INSTALLED)
+	$(BIN)/python -m pip install --no-input -c constraints.txt -e '.[cluster]'
+	@touch $@
+
 # Rows come from records, and what these lack is measured; MEASURE=1 and FULL=1 measure everything.
 BOOK = $(if $(filter 1,$(FULL)),--full -p measure true,$(if $(filter 1,$(MEASURE)),-p measure true,--recorded))
 
-book: $(INSTALLED)
-	$(BIN)/python -m press.run $(BOOK) </dev/null
+book: $(READY)
+	$(BIN)/python -m press.run $(BOOK) $(WORKERS) </dev/null
 	@$(MAKE) --no-print-directory $(BUILT)
 	@echo 'The book: $(CURDIR)/$(HTML)'
 
@@ -62,7 +72,7 @@ check: $(INSTALLED)
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
 
 # Models as small as the tests' gain little from a second thread, and much from a second process.
-test: $(INSTALLED)
+test: $(INSTALLED) $(DASK)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile </dev/null
 
 exact-test: $(INSTALLED)
@@ -81,15 +91,15 @@ browser-test: $(INSTALLED)
 # Without MODEL=, those that the book shows.
 CHOSEN = $(if $(SECTION),--notebook '$(SECTION)') $(if $(filter-out file default,$(origin MODEL)),--model '$(MODEL)')
 
-record: $(INSTALLED)
-	$(BIN)/python -m press.record $(CHOSEN) </dev/null
+record: $(READY)
+	$(BIN)/python -m press.record $(CHOSEN) $(WORKERS) </dev/null
 
-attest: $(INSTALLED)
-	$(BIN)/python -m press.attest $(CHOSEN) --prompts $(if $(filter 1,$(ALL)),all,$(or $(N),2)) </dev/null
+attest: $(READY)
+	$(BIN)/python -m press.attest $(CHOSEN) $(WORKERS) --prompts $(if $(filter 1,$(ALL)),all,$(or $(N),2)) </dev/null
 
-notebook: $(INSTALLED)
+notebook: $(READY)
 	@test -n '$(SECTION)' || { echo 'Which notebook? make notebook SECTION=sec4_heads MODEL=$(MODEL)'; exit 2; }
-	$(BIN)/python -m press.run --notebook '$(SECTION)' --model '$(MODEL)' </dev/null
+	$(BIN)/python -m press.run --notebook '$(SECTION)' --model '$(MODEL)' $(WORKERS) </dev/null
 
 conformance: $(INSTALLED)
 	$(BIN)/python -m arbitration.checks.conformance '$(MODEL)' </dev/null

@@ -13,6 +13,7 @@ in which the parts of its tables are measured. The numbers go to ``data/benchmar
 
 import argparse
 import dataclasses
+import gc
 import json
 import os
 import sys
@@ -21,15 +22,17 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import nbformat
 import torch
 from tqdm import tqdm
 
 import arbitration as arb
 from arbitration.dataset import own, pictures
 from arbitration.models import load as loading
-from press import parallel, run
+from press import run
 from press.markdown import markdown
-from reproduction.results import parts
+from press.publish import Run
+from reproduction.results import store
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "benchmarks"
@@ -69,16 +72,29 @@ def parameters(notebook: str, data: Path, samples: int) -> dict:
     return {name: value for name, value in wanted.items() if name in declared}
 
 
+def run_cells(one: Run) -> None:
+    """Run a notebook's cells in this very process, without an output."""
+    scope: dict = {}
+    with mock.patch("myst_nb.glue"):
+        for cell in nbformat.read(one.source, as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, one.title, "exec"), scope)
+                if "parameters" in cell.metadata.get("tags", []):
+                    scope.update(one.parameters)
+    scope.clear()
+    gc.collect()
+
+
 def measured(subject, notebook: str, data: Path, samples: int) -> dict:
     """One notebook on a model that is loaded already: seconds in all and for each sample, and each
     device's peak memory in GiB.
     """
-    one = parallel.Run(
+    one = Run(
         run.NOTEBOOKS / f"{notebook}.ipynb",
         subject.name,
         {**parameters(notebook, data, samples), "model": subject.name},
     )
-    cards, spent, fill = range(torch.cuda.device_count()), [], parts.fill
+    cards, spent, fill = range(torch.cuda.device_count()), [], store.fill
     for card in cards:
         torch.cuda.reset_peak_memory_stats(card)
 
@@ -92,9 +108,9 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
     try:
         with (
             mock.patch.object(loading, "load", lambda *_, **__: subject),
-            mock.patch.object(parts, "fill", timed),
+            mock.patch.object(store, "fill", timed),
         ):
-            parallel.here(one)
+            run_cells(one)
     except torch.cuda.OutOfMemoryError:
         return {"notebook": notebook, "seconds": None, "seconds_per_sample": None, "peak_gib": None}
     peaks = [torch.cuda.max_memory_allocated(card) / 2**30 for card in cards]

@@ -45,7 +45,8 @@ def committed():
 
 def test_every_requirement_is_pinned_to_a_version_that_it_allows():
     pinned = {plain(name): version for name, version in pins().items()}
-    for requirement in map(Requirement, PROJECT["dependencies"]):
+    extra = PROJECT["optional-dependencies"]["cluster"]
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *extra]):
         assert requirement.specifier.contains(pinned[plain(requirement.name)]), requirement
 
 
@@ -58,6 +59,25 @@ def test_the_pinned_versions_are_those_installed_here():
     assert {name: pinned[plain(name)] for name in names} == {
         k: v.split("+")[0] for k, v in installed.items()
     }
+
+
+@pytest.mark.parametrize("name", ["CLUSTER", "SCHEDULER"])
+@pytest.mark.parametrize("target", ["book", "notebook"])
+def test_workers_need_their_extra_and_are_passed_on(target, name, tmp_path):
+    """Into stamps that do not exist, so that make says all that it would do."""
+    stamps = [f"{one}={tmp_path / one}" for one in ("INSTALLED", "DASK", "BUILT")]
+
+    def said(*given):
+        command = ["make", "-n", target, "SECTION=sec4_heads", *stamps, *given]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+        assert done.returncode == 0, done.stderr
+        (line,) = [line for line in done.stdout.splitlines() if "-m press.run" in line]
+        return line, "-e '.[cluster]'" in done.stdout
+
+    line, installs = said(f"{name}=4")
+    assert f" --{name.lower()} '4' " in line and installs
+    line, installs = said()
+    assert "--cluster" not in line and "--scheduler" not in line and not installs
 
 
 def test_conda_gets_the_same_environment():

@@ -16,11 +16,13 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 import papermill
 
+from press import workers
 from press.publish import Run
 from press.record import command_line, full_runs
 from press.run import conclude, execute
@@ -62,15 +64,28 @@ def attest(arguments=None) -> int:
     options = command_line(__doc__)
     options.add_argument("--prompts", default="2", help="of each direction and table, or all")
     given = options.parse_args(arguments)
-    try:
-        if given.prompts != "all" and (not given.prompts.isdigit() or int(given.prompts) < 2):
-            why = f"--prompts is {given.prompts!r}; it must be a whole number of at least 2, or all"
-            raise ValueError(why)
-        runs = full_runs(given)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return attest_all(runs, given.prompts)
+    with ExitStack() as lent:
+        try:
+            check_number(given.prompts)
+            runs = full_runs(given)
+            lent.enter_context(workers.lend_workers(given))
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return attest_all(runs, given.prompts)
+
+
+def check_number(prompts: str) -> None:
+    """Refuse a number of prompts that attests nothing.
+
+    Raises
+    ------
+    ValueError
+        Unless it is a whole number of at least 2, or all.
+    """
+    if prompts != "all" and (not prompts.isdigit() or int(prompts) < 2):
+        why = f"--prompts is {prompts!r}; it must be a whole number of at least 2, or all"
+        raise ValueError(why)
 
 
 def main(arguments=None) -> int:

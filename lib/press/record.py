@@ -18,8 +18,10 @@ import argparse
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+from press import workers
 from press.processes import side_by_side
 from press.publish import Run
 from press.run import conclude, execute, full_parameters, plan
@@ -38,6 +40,7 @@ def command_line(about: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--model", action="append", default=[], help="default: those that the book shows"
     )
+    workers.add_options(options)
     return options
 
 
@@ -65,11 +68,18 @@ def record_all(runs: list[Run]) -> None:
 def record(arguments=None) -> int:
     """What the command does; its exit status."""
     given = command_line(__doc__).parse_args(arguments)
-    try:
-        runs = full_runs(given)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with ExitStack() as lent:
+        try:
+            runs = full_runs(given)
+            lent.enter_context(workers.lend_workers(given))
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return record_chosen(runs)
+
+
+def record_chosen(runs: list[Run]) -> int:
+    """Record some runs, small models side by side; the exit status."""
     from arbitration.models import embedded
 
     chosen: dict[str, list[str]] = {}

@@ -4,6 +4,7 @@
     python -m press.run --full       with the parameters of full.json: hours
     python -m press.run --recorded   the same from records, where these reach and are attested
     python -m press.run --notebook sec4_heads --model smol -p n 4
+    python -m press.run --cluster 4  with four workers (`press.workers`)
 
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """
@@ -22,12 +23,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import papermill
 
 from arbitration.commands import status
 from arbitration.files.folders import EXECUTED, ROOT
+from press import workers
 from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 
@@ -102,9 +105,8 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         cannot have; the message names the nearest that is right. Also if `full` leaves a notebook
         out.
     """
-    from arbitration.models import (
-        hub,  # only now, because it imports torch: --help and usage errors come at once
-    )
+    # Only now, because it imports torch: --help and usage errors come at once.
+    from arbitration.models import hub
 
     # In the book's order sections come before appendices and controls, which read what a section
     # has measured.
@@ -203,13 +205,8 @@ def execute(run: Run, executed: Path, **environment: str) -> None:
             os.environ.clear()
             os.environ.update(before_it)
         if not publish_run(run, staging, executed, made_from, before):
-            print(
-                (
-                    f"{run.title}: another run of the same was published meanwhile; the book "
-                    f"has that one"
-                ),
-                flush=True,
-            )
+            why = "another run of the same was published meanwhile; the book has that one"
+            print(f"{run.title}: {why}", flush=True)
 
 
 def run_all(runs: list[Run], executed: Path, recorded: bool = False) -> None:
@@ -254,7 +251,7 @@ def instead_of(run: Run, measure: bool) -> Run:
 
 
 def parser(about: str) -> argparse.ArgumentParser:
-    """The command line, which `press.parallel` shares."""
+    """The command line."""
     options = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -276,6 +273,7 @@ def parser(about: str) -> argparse.ArgumentParser:
         help="as --full, from records; what these lack is measured with the defaults",
     )
     options.add_argument("--into", type=Path, default=EXECUTED, help="folder of the published runs")
+    workers.add_options(options)
     return options
 
 
@@ -317,11 +315,18 @@ def interruptible() -> None:
 def run_command(arguments) -> int:
     """What the command does; its exit status."""
     given = parser(__doc__).parse_args(arguments)
-    try:
-        runs = requested_runs(given)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with ExitStack() as lent:
+        try:
+            runs = requested_runs(given)
+            lent.enter_context(workers.lend_workers(given))
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return run_chosen(runs, given)
+
+
+def run_chosen(runs: list[Run], given: argparse.Namespace) -> int:
+    """Execute the runs of a command line, small models side by side; its exit status."""
     from arbitration.models import embedded
 
     chosen: dict[str, list[str]] = {}

@@ -159,6 +159,16 @@ def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
     assert sorted(path.name for path in store.iterdir()) == ["table.parquet", "text"]
 
 
+def test_of_two_that_write_a_part_the_first_wins(tmp_path):
+    path = tmp_path / "part.parquet"
+    for value in (1.0, 2.0):
+        write_table(pd.DataFrame({"value": [value]}), path, first=True)
+    assert pd.read_parquet(path)["value"].item() == 1.0
+    write_table(pd.DataFrame({"value": [3.0]}), path)
+    assert pd.read_parquet(path)["value"].item() == 3.0
+    assert [one.name for one in tmp_path.iterdir()] == ["part.parquet"]
+
+
 @pytest.mark.parametrize("name", ["/models/mine", "../mine", "org/../../mine", "."])
 def test_no_table_leaves_the_folder_of_tables(store, name):
     with pytest.raises(

@@ -143,7 +143,7 @@ def tell_dropped(dropped: pd.DataFrame, samples) -> None:
 
 def ask_prompts(subject, prompts, dictionary) -> pd.DataFrame:
     """What the model answers to some prompts: the rows of `make_asker` as one table, each prompt
-    asked once and shared out in a `team`.
+    asked once.
     """
     return store.gather("answers", each(ask), subject, prompts, dictionary=dictionary)
 

@@ -1,5 +1,5 @@
 """The store: tables part by part, with their provenance, taken from records that are attested or
-measured here, by one process or several. Knows rows, not what they mean.
+measured, here or by workers. Knows rows, not what they mean.
 """
 
 from reproduction.results.attest import NotAttested, NotRecorded, tell_origins

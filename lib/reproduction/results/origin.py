@@ -2,10 +2,15 @@
 
 import hashlib
 import inspect
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+import pandas as pd
+import torch
 
 from arbitration.dataset import sets
 from arbitration.dataset.entities import EntityDictionary
@@ -146,3 +151,27 @@ def _bare(sample: Sample) -> Sample:
     wording is called.
     """
     return replace(sample, image="", dictionary="", wording_vision="", wording_text="")
+
+
+def sign(table: pd.DataFrame, subject, seconds: float) -> pd.DataFrame:
+    """A part with what measured it in its `attrs`: device, processor, day (UTC) and seconds."""
+    device = subject.device.type
+    table.attrs = {
+        "device": device,
+        "processor": name_processor(device),
+        "when": datetime.now(UTC).date().isoformat(),
+        "seconds": round(seconds, 3),
+    }
+    return table
+
+
+def name_processor(device: str) -> str:
+    """The maker's name of what computes: of the GPU, or of this machine's processor."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not on this system
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

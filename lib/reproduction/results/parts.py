@@ -2,13 +2,12 @@
 
 The file's name holds hashes of everything that the rows depend on, and of nothing else
 (`question.Question`). So an interrupted run picks up where it stopped, a changed one never does,
-and 8 samples after 64 are at hand. Several processes may fill one table: each measures its share of
-the prompts (`team`), and all read all parts.
+and 8 samples after 64 are at hand. What is missing is measured here, or by the workers of a
+scheduler (`cluster`): the parts are the same.
 """
 
 import os
-import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -16,36 +15,24 @@ from tqdm.auto import tqdm
 
 from arbitration.files import atomic
 from arbitration.models.prompt import Unusable
-from reproduction.results import team
-from reproduction.results.question import Question, sign
-
-
-def measure_parts(ask: Question, prompts: list) -> dict[str, Unusable]:
-    """Measure those prompts whose part is not on disk, this process its share of them; those that
-    are no use to the model, by their `id`.
-    """
-    rank, size = team.place()
-    if not prompts:
-        return {}
-    dropped = fill(ask, prompts[rank::size])
-    if size > 1:
-        team.wait()
-        dropped = fill(ask, prompts)
-    return dropped
+from reproduction.results import cluster, tasks
+from reproduction.results.question import Question
 
 
 def measure_one(ask: Question, prompt) -> pd.DataFrame:
     """The rows of one prompt, measured here unless they are on disk."""
     path = ask.part(prompt)
     if not path.exists():
-        begun = time.perf_counter()
-        [table] = ask.measure([prompt])
-        write_table(sign(table, ask.subject, time.perf_counter() - begun), path, first=True)
+        for _, found in tasks.measure_here(ask.title, ask.tables_of, [prompt]):
+            if isinstance(found, Unusable):
+                raise found
+            write_table(found, path, first=True)
     return read_table(path)
 
 
 def fill(ask: Question, prompts: list) -> dict[str, Unusable]:
-    """Measure those of some prompts whose part is not on disk yet.
+    """Measure those of some prompts whose part is not on disk yet, here or by workers
+    (`cluster.address`).
 
     Returns
     -------
@@ -59,34 +46,20 @@ def fill(ask: Question, prompts: list) -> dict[str, Unusable]:
         What the measure raises, with a note that names the prompt whose rows were to come.
     """
     parts, dropped = [(prompt, ask.part(prompt)) for prompt in prompts], {}
+    if not prompts:
+        return dropped
     missing = [(prompt, path) for prompt, path in parts if not path.exists()]
-    with tqdm(
-        total=len(parts),
-        initial=len(parts) - len(missing),
-        desc=ask.title,
-        disable=team.place()[0] > 0,
-    ) as bar:
-        while missing:
-            prompts, paths = zip(*missing)
-            try:
-                begun = time.perf_counter()
-                for path, table in zip(paths, ask.measure(list(prompts)), strict=True):
-                    took = time.perf_counter() - begun
-                    write_table(sign(table, ask.subject, took), path, first=True)
-                    begun += took
-                    missing.pop(0)
-                    bar.update()
-            except Exception as error:
-                prompt = missing[0][0] if missing else prompts[-1]
-                if isinstance(error, Unusable) and str(error).startswith(
-                    f"sample {prompt.sample.id}:"
-                ):
-                    dropped[missing.pop(0)[0].id] = error
-                    continue
-                error.add_note(
-                    f"{ask.title}: the first prompt that was not measured is {prompt.id}"
-                )
-                raise
+    measure = cluster.measure_elsewhere if missing and cluster.address() else tasks.measure_here
+    tables = measure(ask.title, ask.tables_of, [prompt for prompt, _ in missing])
+    shown = {"total": len(parts), "initial": len(parts) - len(missing), "desc": ask.title}
+    with tqdm(**shown) as bar, closing(tables):
+        for place, found in tables:
+            prompt, path = missing[place]
+            if isinstance(found, Unusable):
+                dropped[prompt.id] = found
+                continue
+            write_table(found, path, first=True)
+            bar.update()
     return dropped
 
 

@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from arbitration.dataset.entities import EntityDictionary
 from arbitration.files.folders import cache
@@ -74,31 +71,8 @@ class Question:
         """The file of a prompt's rows."""
         return self.folder / f"{prompt.id}-{self.content(prompt)}.parquet"
 
-    def measure(self, prompts: list) -> Iterable[pd.DataFrame]:
-        """The rows of each of some prompts."""
+    @property
+    def tables_of(self) -> partial:
+        """What measures some prompts: the rows of each."""
         borrowed = {} if self.borrowed is None else {"borrowed": self.borrowed}
-        return self.rows(self.subject, prompts, **self.given, **borrowed)
-
-
-def sign(table: pd.DataFrame, subject, seconds: float) -> pd.DataFrame:
-    """A part with what measured it in its `attrs`: device, processor, day (UTC) and seconds."""
-    device = subject.device.type
-    table.attrs = {
-        "device": device,
-        "processor": name_processor(device),
-        "when": datetime.now(UTC).date().isoformat(),
-        "seconds": round(seconds, 3),
-    }
-    return table
-
-
-def name_processor(device: str) -> str:
-    """The maker's name of what computes: of the GPU, or of this machine's processor."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not on this system
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        return partial(self.rows, self.subject, **self.given, **borrowed)

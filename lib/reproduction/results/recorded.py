@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from reproduction.results import attest, records
 from reproduction.results.attest import Attestation, NotAttested, NotRecorded, compare_rows
 from reproduction.results.origin import PACKAGES
-from reproduction.results.parts import measure_one, measure_parts, read_table
+from reproduction.results.parts import fill, measure_one, read_table
 from reproduction.results.question import Question
 
 #: Whether this process takes rows from records at all (`use_records`).
@@ -72,7 +72,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
     if drawn:
-        measure_parts(ask, drawn)
+        fill(ask, drawn)
     checks = [
         compare_rows(one.id, strip(found[one.id]), read_table(ask.part(one))) for one in drawn
     ]

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from arbitration.files import atomic
 from arbitration.files.folders import of_model
 from reproduction.results.origin import describe, picture_of, provenance
-from reproduction.results.parts import measure_one, measure_parts, read_table, write_table
+from reproduction.results.parts import fill, measure_one, read_table, write_table
 from reproduction.results.question import Question
 from reproduction.results.recorded import (
     is_recording,
@@ -97,9 +97,6 @@ def gather(
 ) -> pd.DataFrame:
     """As `collect`, without publishing: what one notebook has measured under the same name with the
     same `rows` and `given` is read by another.
-
-    Every process of a `team` must come here with the same prompts; each returns with the whole
-    table.
     """
     ask = Question(name, rows, subject, given, borrowed)
     return _gathered(ask, list(prompts), empty)[0]
@@ -119,7 +116,7 @@ def _gathered(
         raise ValueError(why)
     taken = take_recorded(ask, prompts)
     rest = [prompt for prompt in prompts if prompt.id not in taken]
-    dropped = measure_parts(ask, rest)
+    dropped = fill(ask, rest)
     reasons = [f"{name}: {error.why}" for name, error in dropped.items()]
     if len(reasons) == len(prompts) and empty is None:
         why = (
