@@ -1,6 +1,6 @@
 """How many samples, wordings, controls and failures stand behind a number."""
 
-from reproduction.numbers.estimates import DIRECTIONS
+from reproduction.numbers.estimates import DIRECTIONS, followed
 
 
 def short(name, found, wanted):
@@ -8,17 +8,31 @@ def short(name, found, wanted):
     return {f"wanted_{name}": float(wanted), f"short_{name}": float(max(0, wanted - found))}
 
 
-def tell_wordings(rows):
-    """How many failures each source and wording gives, the most frequent first, in words: where all
-    have one wording, what is restored is the reading of one sentence.
+def tell_wordings(rows, restoring):
+    """How many failures each source and wording gives, the most frequent first, and how many of
+    them each set of heads restores, in words: where all have one wording, what is restored is the
+    reading of one sentence.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of failures, with the columns source and wording.
+    restoring : mapping of str to DataFrame
+        The rows in which a set's output is amplified, by what the set is called; over several draws
+        the mean.
     """
     if not len(rows) or not {"source", "wording"} <= set(rows):
         return "not told"
-    each = rows.groupby(["source", "wording"])["sample"].nunique()
-    told = [
-        f"{count} {source}, {wording or 'in the wording of the paper'}"
-        for (source, wording), count in each.sort_values(ascending=False, kind="stable").items()
-    ]
+    keys = ["source", "wording"]
+    told, each = [], rows.groupby(keys)["sample"].nunique()
+    for place, count in each.sort_values(ascending=False, kind="stable").items():
+        source, wording = place
+        restored = []
+        for name, some in restoring.items():
+            own = some[(some[keys] == list(place)).all(axis=1)]
+            restored.append(f"{name} {followed(own).sum():.3g}")
+        said = wording or "in the wording of the paper"
+        told.append(f"{count} {source}, {said} (restored: {', '.join(restored)})")
     return "; ".join(told)
 
 

@@ -192,7 +192,7 @@ def _amplification(table, d, seed):
     found |= {
         f"weakened_{d}": float(mixed["sample"].nunique()),
         f"mix_{d}": float(mixed["mix"].mean()) if len(mixed) else math.nan,
-        f"failures_wordings_{d}": tell_wordings(rows),
+        f"failures_wordings_{d}": _restored_by_wording(rows),
     }
     found |= estimate(
         f"amplify_original_{d}", followed(rows[rows["heads"] == "original"]), seed, RATE
@@ -201,6 +201,13 @@ def _amplification(table, d, seed):
         own = rows if source is None else rows[rows["source"] == source] if sources else rows[:0]
         found |= _restored(own, f"{kind}{d}", seed)
     return found
+
+
+def _restored_by_wording(rows):
+    """What doubling the top heads, and random ones, restores of each wording's failures."""
+    here = scaled_at(rows, "instruction", factor=FACTOR)
+    called = {"top heads": "target", "random": "random"}
+    return tell_wordings(rows, {name: here[here["heads"] == one] for name, one in called.items()})
 
 
 def _restored(rows, name, seed):

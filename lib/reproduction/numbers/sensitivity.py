@@ -30,6 +30,7 @@ from reproduction.numbers.estimates import (
 
 #: Of a change of the modality-following ratio: as in the paper; as good as none.
 PAPER_SIZE, SAME = 0.5, 0.1
+METHOD_NAMES = {"eq12": "top by Eq. 12", "sensitivity": "top by sensitivity"}
 SHORT = {source: source.replace(" ", "_") for source in SOURCES}
 SHUFFLES = 20
 
@@ -87,7 +88,7 @@ def summarise_sensitivity(scores, effects, blocking, amplification, tried, seed=
             )
             found |= _search(_of(tried, d, source=source), f"{SHORT[source]}_{d}")
             found |= short(f"{SHORT[source]}_{d}", found[f"failures_{SHORT[source]}_{d}"], wanted)
-        found[f"failures_wordings_{d}"] = tell_wordings(_of(amplification, d))
+        found[f"failures_wordings_{d}"] = _restored_by_wording(_of(amplification, d))
         found |= _plateau(_of(amplification, d, source=WEAKENED), d, seed)
     for method in METHODS:
         text, vision = (set(_top(_of(ranked, d), method, "instruction", top)) for d in DIRECTIONS)
@@ -296,6 +297,17 @@ def _blocking(rows, d, seed):
         )
         found |= estimate(f"specific_{method}_{d}", (other - own).dropna(), seed, CHANGE, above=0.0)
     return found
+
+
+def _restored_by_wording(rows):
+    """What doubling each ranking's top heads, and random ones, restores of each wording's
+    failures.
+    """
+    if not len(rows):
+        return tell_wordings(rows, {})
+    here = scaled_at(rows, "instruction", factor=FACTOR)
+    top = {METHOD_NAMES[one]: _set(here, one, "other samples") for one in METHODS}
+    return tell_wordings(rows, top | {"random": _set(here, "random")})
 
 
 def _amplification(rows, name, seed):
