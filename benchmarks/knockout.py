@@ -46,24 +46,13 @@ def operations(subject: Subject, prompt: Prompt, pathways, windows) -> dict[str,
     unembedding counts for the last row only. So does the last layer of a resumed variant, but for
     the keys and values of its other rows.
     """
-    layer = subject.layers[0]
-    weights = sum(p.numel() for p in layer.parameters() if p.ndim == 2)
-    channels = subject.output_projection(0).in_features
     length, depth = prompt.groups.length, subject.n_layers
     unembedding = 2 * subject.unembedding.numel()
 
     def rows(count: int, first: int) -> float:
-        keys = sum(range(first + 1, first + count + 1))
-        return 2 * weights * count + 4 * channels * keys
+        return row_operations(subject, count, first)
 
-    picture = "pixel_values" in prompt.inputs
-    vision = (
-        2
-        * 37
-        * sum(p.numel() for p in subject.model.model.vision_tower.parameters() if p.ndim == 2)
-        if picture
-        else 0
-    )
+    vision = vision_operations(subject, prompt)
     forward = depth * rows(length, 0) + unembedding + vision
     resumed = forward
     attention = subject.attention(depth - 1)
@@ -78,6 +67,22 @@ def operations(subject: Subject, prompt: Prompt, pathways, windows) -> dict[str,
             for window in windows
         )
     return {"plain": forward * (1 + len(pathways) * len(windows)), "resumed": resumed}
+
+
+def row_operations(subject: Subject, count: int, first: int) -> float:
+    """Operations of some rows in one layer, the first of which has `first` rows before it."""
+    weights = sum(p.numel() for p in subject.layers[0].parameters() if p.ndim == 2)
+    channels = subject.output_projection(0).in_features
+    keys = sum(range(first + 1, first + count + 1))
+    return 2 * weights * count + 4 * channels * keys
+
+
+def vision_operations(subject: Subject, prompt: Prompt) -> float:
+    """Operations of the vision tower on a picture of 37 patches; none without a picture."""
+    if "pixel_values" not in prompt.inputs:
+        return 0
+    tower = subject.model.model.vision_tower
+    return 2 * 37 * sum(p.numel() for p in tower.parameters() if p.ndim == 2)
 
 
 def plain(subject, prompt, pathways, windows) -> torch.Tensor:

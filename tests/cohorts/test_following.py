@@ -147,16 +147,16 @@ def test_failures_are_natural_first_then_barely_weakened(tmp_path, monkeypatch):
     monkeypatch.setattr(altered, "weaken", weaken)
     monkeypatch.setattr(generation, "first_answer", lambda *a: ("", 0))
     monkeypatch.setattr(answers, "judge_answer", judged)
-    found = failures.find_failures(subject, samples, "text", 3, dictionary)
-    assert [(p.sample.id, share) for p, share in found] == [
-        (samples[1].id, 0.0),
-        (samples[0].id, 0.4),
-        (samples[3].id, 0.35),
+    found = failures.find_failures(subject, samples, 3, dictionary)
+    assert [(p.following, p.sample.id, share) for p, share in found] == [
+        (way, samples[place].id, share)
+        for way in ("text", "vision")
+        for place, share in ((1, 0.0), (0, 0.4), (3, 0.35))
     ]
-    assert [share_of[id(p)] for p, _ in found[1:]] == [0.4, 0.35]
+    assert [share_of[id(p)] for p, _ in found[1:3]] == [0.4, 0.35]
     assert [
-        share
-        for _, share in failures.find_failures(
-            tiny.subject("qwen2.5-vl"), samples, "text", 3, dictionary
+        (prompt.following, share)
+        for prompt, share in failures.find_failures(
+            tiny.subject("qwen2.5-vl"), samples, 3, dictionary
         )
-    ] == [0.0]
+    ] == [("text", 0.0), ("vision", 0.0)]

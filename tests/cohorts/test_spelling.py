@@ -50,7 +50,7 @@ def test_the_spelling_is_that_of_the_answers_that_follow(monkeypatch, written, e
     dictionary, samples = entities.load("scenes"), list(tiny.samples(6))
     contrary = {f"{samples[0].id}-text", f"{samples[1].id}-vision"}
 
-    def first_answer(subject, prompt):
+    def first_answer(subject, prompt, last):
         given, rival = prompt.sample.answers(prompt.following)
         return (rival.capitalize() if prompt.id in contrary else written(given)), 0
 
@@ -63,7 +63,7 @@ def test_whatever_the_order_the_first_by_name_are_asked(monkeypatch):
     monkeypatch.setattr(answered, "PROBED", 2)
     asked = []
 
-    def first_answer(subject, prompt):
+    def first_answer(subject, prompt, last):
         asked.append(prompt.sample.id)
         return prompt.sample.answers(prompt.following)[0], 0
 

@@ -37,10 +37,10 @@ def test_the_first_of_each_direction():
     ]
 
 
-def test_failures_are_sought_in_both_directions(monkeypatch):
+def test_as_many_failures_are_sought_as_are_asked_for(monkeypatch):
     monkeypatch.setattr(
-        studies, "find_failures", lambda subject, samples, way, n, dictionary: [(samples, way, n)]
+        studies, "find_failures", lambda subject, samples, n, dictionary: [(samples, n)]
     )
     study = studies.Study(None, [], None, n=3, only_following=True)
-    assert studies.failing(study, [7, 8], []) == [([7, 8], "text", 3), ([7, 8], "vision", 3)]
-    assert studies.failing(study, [7], [], n=1)[0] == ([7], "text", 1)
+    assert studies.failing(study, [7, 8], []) == [([7, 8], 3)]
+    assert studies.failing(study, [7], [], n=1) == [([7], 1)]

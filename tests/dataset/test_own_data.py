@@ -312,9 +312,7 @@ def test_loaded_samples_are_asked_and_filtered_like_the_scenes(folder, monkeypat
     ]
     assert compared[0] == compared[1] and len(compared[0]) == 6
     assert len(answered.choose_prompts(subject, own, answers, 2, only_following=False)) == 4
-    assert all(
-        share >= 0 for _, share in failures.find_failures(subject, own, "text", 1, dictionary)
-    )
+    assert all(share >= 0 for _, share in failures.find_failures(subject, own, 1, dictionary))
 
 
 @pytest.mark.parametrize("notebook", ["sec2_dataset", "sec3_beliefs"])

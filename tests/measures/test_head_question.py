@@ -4,6 +4,7 @@ controls, and failures from three sources.
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -375,9 +376,8 @@ def test_failures_are_the_mildest_that_give_the_competitor_s_answer(tmp_path, mo
         return Judgement(outcome, ambiguous=False)
 
     monkeypatch.setattr(answers, "judge_answer", judged)
-    found, tried = failures.seek_failures(
-        subject, samples, "text", failures.WEAKENED, 3, tiny_dictionary()
-    )
+    sought = failures.Search("text", failures.WEAKENED, {one.id for one in samples}, 3)
+    [(found, tried)] = failures.seek_failures(subject, samples, [sought], tiny_dictionary())
     assert [prompt.sample.id for prompt, _ in found] == [samples[0].id, samples[2].id]
     failed = tried[tried["outcome"] == "competitor"]
     degrees = [failures.MIXES[1], failures.MIXES[0]]
@@ -387,8 +387,8 @@ def test_failures_are_the_mildest_that_give_the_competitor_s_answer(tmp_path, mo
         "inputs_embeds"
     ]
     assert torch.equal(found[0][0].inputs["inputs_embeds"], embeddings)
-    enough, tried = failures.seek_failures(
-        subject, samples, "text", failures.WEAKENED, 1, tiny_dictionary()
+    [(enough, tried)] = failures.seek_failures(
+        subject, samples, [replace(sought, n=1)], tiny_dictionary()
     )
     assert len(enough) == 1 and set(tried["sample"]) == {samples[0].id}, (
         "what was asked before is remembered, and one is enough"

@@ -95,11 +95,12 @@ def test_a_wrong_answer_that_is_no_competitor_s_is_no_failure(tmp_path, monkeypa
     words = {"other": lambda one: "nothing", "competitor": lambda one: one.answer_vision}
     words["follow"] = lambda one: one.answer_text
 
-    def first_answer(subject, prompt):
+    def first_answer(subject, prompt, last):
         return words[said[prompt.sample.id]](prompt.sample), prompt.y_p
 
     monkeypatch.setattr(generation, "first_answer", first_answer)
-    found, tried = failures.seek_failures(subject, samples, "text", failures.NATURAL, 4, dictionary)
+    sought = failures.Search("text", failures.NATURAL, set(said), 4)
+    [(found, tried)] = failures.seek_failures(subject, samples, [sought], dictionary)
     assert [prompt.sample.id for prompt, _ in found] == [samples[1].id, samples[3].id]
     assert dict(zip(tried["sample"], tried["outcome"])) == said
 
@@ -110,18 +111,19 @@ def test_a_wording_is_tried_on_all_samples_and_what_is_weakened_on_those_that_fo
     """
     subject, samples, sought = tiny.subject("llava"), list(tiny.samples(4)), {}
 
-    def seek_failures(subject, samples, direction, source, n, dictionary, others=()):
-        sought[direction, source] = [one.id for one in samples]
-        return [], pd.DataFrame(columns=failures.TRIED)
+    def seek_failures(subject, samples, searches, dictionary):
+        for one in searches:
+            sought[one.direction, one.source] = one.names
+        return [([], pd.DataFrame(columns=failures.TRIED))] * len(searches)
 
     monkeypatch.setattr(failures, "seek_failures", seek_failures)
     ids = [one.id for one in samples]
     said = {"text": ["follow", "competitor", "other"], "vision": ["competitor", "follow", "follow"]}
     tables = [pd.DataFrame({"sample": ids[:3], "following": w, "outcome": said[w]}) for w in said]
     failures.seek_all_sources(subject, samples, pd.concat(tables), 1, None)
-    follows = {"text": ids[:1], "vision": ids[1:3]}
+    follows = {"text": {*ids[:1]}, "vision": {*ids[1:3]}}
     for way in said:
-        assert sought[way, failures.UNREAD] == ids[:3], "all that could be asked"
+        assert sought[way, failures.UNREAD] == {*ids[:3]}, "all that could be asked"
         assert sought[way, failures.WEAKENED] == sought[way, failures.FADED] == follows[way]
 
 

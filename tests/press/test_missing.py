@@ -96,7 +96,7 @@ def execute(
     figures = {}
     said = FOLLOWS[follows]
 
-    def first(subject, prompt):
+    def first(subject, prompt, last=None):
         return said(prompt), prompt.y_p
 
     def answers(subject, prompt, gains=None, *rest, **options):
@@ -401,16 +401,21 @@ def test_an_attempt_that_cannot_be_put_to_the_model_is_passed_over(monkeypatch, 
     )
     assert list(failures.list_attempts(subject, sample, "text", failures.WEAKENED)) == []
     monkeypatch.setattr(
-        generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p)
+        generation,
+        "first_answer",
+        lambda subject, prompt, last: (prompt.sample.answer_text, prompt.y_p),
     )
-    assert failures.find_failures(subject, list(tiny.samples(2)), "text", 1, dictionary) == []
+    found = failures.find_failures(subject, list(tiny.samples(2)), 1, dictionary)
+    assert [one for one, _ in found if one.following == "text"] == []
 
 
 def test_layouts_say_which_samples_they_leave_out(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("internvl"), list(tiny.samples(2))
     monkeypatch.setattr(
-        generation, "first_answer", lambda subject, prompt: (prompt.sample.answer_text, prompt.y_p)
+        generation,
+        "first_answer",
+        lambda subject, prompt, last: (prompt.sample.answer_text, prompt.y_p),
     )
     samples[0] = replace(samples[0], question="What is <IMG_CONTEXT>?")
     table = cohorts.layouts.ask_layouts(subject, samples, entities.load("scenes"), ["plain"])

@@ -11,10 +11,17 @@ import torch
 from torch import Tensor
 
 from arbitration.checks.verdict import Refused, Result, check, require
-from arbitration.dataset.sample import MODALITIES
+from arbitration.dataset.sample import MODALITIES, opposite
 from arbitration.engine import exactness, resume
-from arbitration.engine.generation import answers, leads
-from arbitration.engine.plain import blocked_plain, check_bites, log_softmax, next_token_logits
+from arbitration.engine.generation import answers, first_answer, leads
+from arbitration.engine.plain import (
+    blocked_plain,
+    check_bites,
+    continued,
+    log_softmax,
+    next_token_logits,
+)
+from arbitration.engine.recent import Recent
 from arbitration.engine.sweep import knockout_sweep
 from arbitration.equations.attribution import head_attribution, head_writes
 from arbitration.equations.heads import Head, gain_table, scale_heads
@@ -282,7 +289,7 @@ def generation(subject, prompt) -> str:
             ids = written.sequences[:, prompt.groups.length : prompt.groups.length + NEW_TOKENS - 1]
         with standing(subject, prompt), changed():
             whole = subject.model(
-                **_continued(prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS
+                **continued(subject, prompt, ids), use_cache=False, logits_to_keep=NEW_TOKENS
             ).logits[0]
         off = (log_softmax(torch.cat(written.logits)) - log_softmax(whole)).abs().max().item()
         require(
@@ -298,9 +305,23 @@ def generation(subject, prompt) -> str:
     require(quick == slow, f"answers under scaled heads are {quick} and the plain way {slow}")
     [plain] = answers(subject, prompt, max_new_tokens=NEW_TOKENS)
     require(plain == slow[0], f"the answer is {plain!r}, and {slow[0]!r} with every head times one")
+    _answer_after_the_other(subject, prompt)
     return (
         f"{NEW_TOKENS} tokens three ways within {bound:.2g} nats; answers "
         f"{', '.join(repr(answer) for answer in slow)}"
+    )
+
+
+def _answer_after_the_other(subject, prompt) -> None:
+    """Behind the rows that the other instruction left, the answer is that of passes over the
+    whole.
+    """
+    last, other = Recent(), subject.encode(prompt.sample, opposite(prompt.following))
+    found = [first_answer(subject, one, last) for one in (other, prompt)][1]
+    expected = first_answer(subject, prompt)
+    require(
+        found == expected,
+        f"behind the other instruction's rows the first answer is {found}, else {expected}",
     )
 
 
@@ -377,17 +398,3 @@ def _attention(subject, prompt, pathways, layer: int) -> Tensor:
     finally:
         subject.model.set_attn_implementation(usual)
     return found[0]
-
-
-def _continued(prompt, ids: Tensor) -> dict[str, Tensor]:
-    """The prompt's inputs with more tokens behind, (1, n)."""
-
-    def longer(name, value):
-        if value.shape[:2] != (1, prompt.groups.length):
-            return value
-        more = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}.get(
-            name, torch.zeros_like(ids)
-        )
-        return torch.cat([value, more.to(value)], dim=1)
-
-    return {name: longer(name, value) for name, value in prompt.inputs.items()}

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from arbitration.engine import resume
+from arbitration.engine import recent, resume
 from arbitration.engine.plain import Decision, decision, next_token_logits
 from arbitration.engine.plan import Variant, closing
+from arbitration.engine.recent import Recent
 from arbitration.equations.heads import scale_heads_by
 from arbitration.equations.knockout import knockout, standing
 
@@ -51,10 +52,36 @@ def answers(
     return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
-def first_answer(subject, prompt) -> tuple[str, int]:
-    """The greedy answer of one prompt, and its first token, which is the most likely one."""
-    [ids], logits = _generated(subject, prompt, None, None, prompt.room)
-    return subject.tokenizer.decode(ids, skip_special_tokens=True), int(logits[0].argmax())
+def first_answer(subject, prompt, last: Recent | None = None) -> tuple[str, int]:
+    """The greedy answer of one prompt, and its first token, which is the most likely one.
+
+    Parameters
+    ----------
+    subject : Subject
+    prompt : Prompt
+    last : Recent, optional
+        What the prompt asked before left, for the rows that both have in common
+        (`engine.recent`); this prompt takes its place. Without it, or where such rows would not be
+        exact (`recent.can_share`), the answer is generated the plain way.
+
+    Raises
+    ------
+    RuntimeError
+        If the first answer from common rows is not the plain way's.
+    """
+    own, shared = None, 0
+    if last is not None and recent.can_share(subject):
+        ids, logits, shared = recent.answer_after(subject, prompt, last)
+        if recent.is_certain(subject, logits):
+            own = subject.tokenizer.decode(ids, skip_special_tokens=True), logits[0]
+    if own is None or (shared and not last.checked):
+        [ids], logits = _generated(subject, prompt, None, None, prompt.room)
+        plain = subject.tokenizer.decode(ids, skip_special_tokens=True), logits[0]
+        if own is not None:
+            recent.check_shared(subject, prompt, own, plain)
+            last.checked = True
+        own = plain
+    return own[0], int(own[1].argmax())
 
 
 def leads(

@@ -63,6 +63,23 @@ def next_token_logits(subject, prompt) -> Tensor:
         return subject.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits[0]
 
 
+def continued(subject, prompt, ids: Tensor) -> dict[str, Tensor]:
+    """The prompt's inputs with more tokens behind, (1, n)."""
+
+    def longer(name, value):
+        if value.shape[:2] != (1, prompt.groups.length):
+            return value
+        if name == "inputs_embeds":
+            more = subject.model.get_input_embeddings()(ids)
+        else:
+            more = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}.get(
+                name, torch.zeros_like(ids)
+            )
+        return torch.cat([value, more.to(value)], dim=1)
+
+    return {name: longer(name, value) for name, value in prompt.inputs.items()}
+
+
 def blocked_plain(
     subject, prompt, pathway: Pathway, windows: Sequence[range], clean: Tensor | None = None
 ) -> Decision:

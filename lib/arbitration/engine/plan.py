@@ -138,7 +138,7 @@ def _first_layer(subject, variant: Variant) -> int:
 def _pack(subject, variants, indices: list[int], first_row: int) -> Pack:
     chosen = [variants[index] for index in indices]
     length = chosen[0].prompt.groups.length
-    usual = _usual(subject, chosen[0].prompt, first_row)
+    usual = usual_mask(subject, chosen[0].prompt, first_row)
     masks, number = [usual], {}
     for variant in chosen:
         if variant.edges and id(variant.edges) not in number:
@@ -167,7 +167,7 @@ def _mask_of(variants: Sequence[Variant], layer: int, number: dict[int, int]) ->
     return torch.tensor(chosen) if any(chosen) else None
 
 
-def _usual(subject, prompt, first_row: int) -> Tensor:
+def usual_mask(subject, prompt, first_row: int) -> Tensor:
     """What a prompt's rows from the first one on see without an intervention, (R, N): all earlier
     tokens, less what the model never has.
     """
@@ -226,7 +226,7 @@ def last_rows(
     earlier = max(prompt.groups.length for prompt in prompts) - 1
     masks = torch.zeros(len(prompts), 1 + len(pathways), earlier, dtype=torch.bool)
     for own, prompt in zip(masks, prompts):
-        own[:, : prompt.groups.length - 1] = _usual(subject, prompt, prompt.groups.length - 1)[
+        own[:, : prompt.groups.length - 1] = usual_mask(subject, prompt, prompt.groups.length - 1)[
             0, :-1
         ]
         for number, pathway in enumerate(pathways, 1):

@@ -158,8 +158,7 @@ def written(
     """The decision of one prompt, clean and under each variant, and what each variant writes
     (`greedy`).
     """
-    ends = subject.model.generation_config.eos_token_id
-    ends = set(ends if isinstance(ends, list) else [ends])
+    ends = end_tokens(subject)
 
     def measure(workspace):
         clean = clean_pass(subject, prompt, max_new_tokens)
@@ -187,6 +186,12 @@ def written(
         return decision(clean.logits, prompt), _ordered(parts), found
 
     return _within_memory(measure, default_workspace(subject))[0]
+
+
+def end_tokens(subject) -> set[int]:
+    """The tokens with which a model ends its answer."""
+    ends = subject.model.generation_config.eos_token_id
+    return set(ends if isinstance(ends, list) else [ends])
 
 
 def _within_memory(measure: Callable, workspace: float) -> tuple:

@@ -13,8 +13,7 @@ from tqdm.auto import tqdm
 from arbitration.dataset.sample import MODALITIES, Sample
 from arbitration.models.encode import SPELLINGS
 from arbitration.models.prompt import Unusable
-from reproduction.measures.answers import ask
-from reproduction.measures.rows import each
+from reproduction.measures.answers import ask_in_turn
 from reproduction.results import store
 
 #: How many samples of a set tell in which spelling a model answers: the first usable ones by name,
@@ -129,8 +128,8 @@ def ask_samples(subject, samples: list[Sample], dictionary) -> pd.DataFrame:
     """
     prompts, dropped = encode_decidable(subject, samples, dictionary)
     tell_dropped(dropped, samples)
-    prompts.sort(key=lambda prompt: prompt.following)
-    return ask_prompts(subject, prompts, dictionary)
+    table = ask_prompts(subject, prompts, dictionary)
+    return table.sort_values("following", kind="stable", ignore_index=True)
 
 
 def tell_dropped(dropped: pd.DataFrame, samples) -> None:
@@ -145,12 +144,12 @@ def ask_prompts(subject, prompts, dictionary) -> pd.DataFrame:
     """What the model answers to some prompts: the rows of `make_asker` as one table, each prompt
     asked once.
     """
-    return store.gather("answers", each(ask), subject, prompts, dictionary=dictionary)
+    return store.gather("answers", ask_in_turn(), subject, prompts, dictionary=dictionary)
 
 
 def make_asker(subject, dictionary):
     """A function from a prompt to its row of `ask_samples`, asked once and remembered."""
-    return store.remember("answers", each(ask), subject, dictionary=dictionary)
+    return store.remember("answers", ask_in_turn(), subject, dictionary=dictionary)
 
 
 def choose_prompts(

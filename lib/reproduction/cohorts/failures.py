@@ -7,6 +7,7 @@ arbitration; any other wrong answer is recorded and left out.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -91,48 +92,83 @@ def _usable(degree: float, make, *arguments) -> Iterator[tuple[float, object]]:
     yield degree, prompt
 
 
+@dataclass(frozen=True)
+class Search:
+    """What is sought: failures of one source under one instruction, at most `n`, one for each
+    sample.
+
+    Attributes
+    ----------
+    direction : {"text", "vision"}
+    source : str
+        One of `SOURCES`, or `NATURAL`.
+    names : set of str
+        Of the samples that are tried, none of them used for ranking.
+    n : int
+    others : tuple of str
+        As in `list_attempts`.
+    mixes : tuple of float
+        As in `list_attempts`.
+    """
+
+    direction: str
+    source: str
+    names: set[str] = field(repr=False)
+    n: int
+    others: tuple[str, ...] = ()
+    mixes: tuple[float, ...] = MIXES
+
+
 def seek_failures(
-    subject,
-    samples,
-    direction: str,
-    source: str,
-    n: int,
-    dictionary,
-    others: Sequence[str] = (),
-    mixes: Sequence[float] = MIXES,
-) -> tuple[list[tuple[object, float]], pd.DataFrame]:
-    """Failures of one source, at most `n`, one for each sample, and everything that was tried.
+    subject, samples, searches: Sequence[Search], dictionary
+) -> list[tuple[list[tuple[object, float]], pd.DataFrame]]:
+    """What some searches find, and everything that was tried.
+
+    Each tries its samples one after the other until it has what it wants, whatever the others do.
+    They go through the samples together, because prompts of one sample have most of their tokens in
+    common (`measures.answers.ask_in_turn`).
 
     Parameters
     ----------
     samples : sequence of Sample
-        Tried in this order, none of them used for ranking.
-    source, others, mixes
-        As in `list_attempts`.
+        Tried in this order.
+    searches : sequence of Search
 
     Returns
     -------
-    failures : list of (Prompt, float)
-        With the degree at which the sample fails.
-    tried : DataFrame
-        One row per attempt: model, sample, following, source, degree (see `list_attempts`),
+    list of (failures, tried), one for each search
+        Failures are (Prompt, float) pairs, with the degree at which the sample fails. `tried` has
+        one row per attempt: model, sample, following, source, degree (see `list_attempts`),
         outcome.
     """
     ask = make_asker(subject, dictionary)
-    found, tried = [], []
-    with tqdm(total=n, desc=f"failures, {source}, {direction}, {subject.name}") as bar:
+    found: list[list] = [[] for _ in searches]
+    tried: list[list] = [[] for _ in searches]
+    with tqdm(total=sum(one.n for one in searches), desc=f"failures, {subject.name}") as bar:
         for sample in samples:
-            if len(found) == n:
-                break
-            for degree, prompt in list_attempts(subject, sample, direction, source, others, mixes):
-                outcome = ask(prompt)["outcome"].item()
-                attempt = {"source": source, "degree": degree, "outcome": outcome}
-                tried.append(identity(subject, prompt) | attempt)
-                if outcome == "competitor":
-                    found.append((prompt, degree))
-                    bar.update()
-                    break
-    return found, pd.DataFrame(tried, columns=TRIED)
+            for search, failures, attempts in zip(searches, found, tried):
+                if sample.id in search.names and len(failures) < search.n:
+                    failures += _try_sample(subject, sample, search, ask, attempts)
+            bar.update(sum(map(len, found)) - bar.n)
+    return [
+        (failures, pd.DataFrame(attempts, columns=TRIED))
+        for failures, attempts in zip(found, tried)
+    ]
+
+
+def _try_sample(subject, sample, search: Search, ask, attempts: list) -> list:
+    """The mildest attempt at which a sample fails and its degree, if there is one; what is tried is
+    added to `attempts`.
+    """
+    for degree, prompt in list_attempts(
+        subject, sample, search.direction, search.source, search.others, search.mixes
+    ):
+        outcome = ask(prompt)["outcome"].item()
+        attempt = {"source": search.source, "degree": degree, "outcome": outcome}
+        attempts.append(identity(subject, prompt) | attempt)
+        if outcome == "competitor":
+            return [(prompt, degree)]
+    return []
 
 
 def seek_all_sources(
@@ -150,34 +186,42 @@ def seek_all_sources(
         follows the plain prompt.
     """
     decidable = answered.keep_asked(answers, samples)
-    found, tried = {source: [] for source in SOURCES}, []
+    searches = []
     for direction in ("text", "vision"):
-        others = draw_wordings(samples, direction, seed)
+        others = tuple(draw_wordings(samples, direction, seed))
         follows = answered.keep_outcome(answers, samples, direction)
         for source in SOURCES:
             some = decidable if source == UNREAD else follows
-            failures, attempted = seek_failures(
-                subject, some, direction, source, n, dictionary, others
-            )
-            found[source] += [prompt for prompt, _ in failures]
-            tried.append(attempted)
+            searches.append(Search(direction, source, {one.id for one in some}, n, others))
+    found: dict[str, list] = {source: [] for source in SOURCES}
+    tried = []
+    for search, (failures, attempted) in zip(
+        searches, seek_failures(subject, samples, searches, dictionary)
+    ):
+        found[search.source] += [prompt for prompt, _ in failures]
+        tried.append(attempted)
     with_rows = [table for table in tried if len(table)]
     return found, pd.concat(with_rows or tried, ignore_index=True)
 
 
-def find_failures(
-    subject, samples: list[Sample], direction: str, n: int, dictionary
-) -> list[tuple[object, float]]:
-    """Prompts that the model answers with the competitor's answer: (prompt, share) pairs (§4.2.2).
+def find_failures(subject, samples: list[Sample], n: int, dictionary) -> list[tuple[object, float]]:
+    """Prompts that the model answers with the competitor's answer: (prompt, share) pairs, at most
+    `n` under each instruction, text first (§4.2.2).
 
     Natural failures first (share 0), as far as the samples reach; then, where the model allows it,
     samples whose instruction is weakened (`altered.weaken`) by the smallest share of its mirror
     image at which the answer turns. There may be fewer than `n`.
     """
-    natural, tried = seek_failures(subject, samples, direction, NATURAL, n, dictionary)
-    right = set(tried.loc[tried["outcome"] != "competitor", "sample"])
-    others = [sample for sample in samples if sample.id in right]
-    weakened, _ = seek_failures(
-        subject, others, direction, WEAKENED, n - len(natural), dictionary, mixes=FINE_MIXES
-    )
-    return natural + weakened
+    names = {sample.id for sample in samples}
+    plain = [Search(way, NATURAL, names, n) for way in ("text", "vision")]
+    natural = seek_failures(subject, samples, plain, dictionary)
+    mixed = []
+    for search, (failures, tried) in zip(plain, natural):
+        right = set(tried.loc[tried["outcome"] != "competitor", "sample"])
+        left = n - len(failures)
+        mixed.append(Search(search.direction, WEAKENED, right, left, mixes=FINE_MIXES))
+    weakened = seek_failures(subject, samples, mixed, dictionary)
+    found = []
+    for (failures, _), (more, _) in zip(natural, weakened):
+        found += failures + more
+    return found

@@ -123,10 +123,7 @@ def failing(study: Study, samples: list[Sample], instead: list, n: int | None = 
     """
     if not study.only_following:
         return [(prompt, 0.0) for prompt in instead]
-    found = []
-    for way in ("text", "vision"):
-        found += find_failures(study.subject, samples, way, n or study.n, study.dictionary)
-    return found
+    return find_failures(study.subject, samples, n or study.n, study.dictionary)
 
 
 def lend_answers(study: Study, samples: list[Sample], seed: int) -> dict[str, Sample | None]:

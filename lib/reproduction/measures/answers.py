@@ -1,12 +1,16 @@
 """What a model answers to a prompt, and which modality the answer follows (the outcome, §4.2.2)."""
 
+from collections.abc import Callable, Iterator
+
 import pandas as pd
 import torch
 
 from arbitration.dataset import outcomes
 from arbitration.engine import generation
 from arbitration.engine.plain import decision, next_token_logits
+from arbitration.engine.recent import Recent
 from arbitration.models.prompt import identity
+from reproduction.measures.rows import each
 
 
 def judge_answer(answer: str, prompt, dictionary) -> outcomes.Judgement:
@@ -33,8 +37,27 @@ def add_outcomes(table: pd.DataFrame, prompt, dictionary) -> pd.DataFrame:
     )
 
 
-def ask(subject, prompt, dictionary) -> pd.DataFrame:
-    answer, token = generation.first_answer(subject, prompt)
+def ask_in_turn() -> Callable[..., Iterator[pd.DataFrame]]:
+    """Rows of `ask` for the prompts of one subject, asked one after the other: what a prompt has in
+    common with the one before is computed once (`engine.recent`).
+    """
+    last = Recent()
+
+    def ask_next(subject, prompt, dictionary) -> pd.DataFrame:
+        return ask(subject, prompt, dictionary, last)
+
+    return each(ask_next)
+
+
+def ask(subject, prompt, dictionary, last: Recent | None = None) -> pd.DataFrame:
+    """What a model answers to one prompt: a row of `answered.ask_samples`.
+
+    Parameters
+    ----------
+    last : Recent, optional
+        As in `generation.first_answer`.
+    """
+    answer, token = generation.first_answer(subject, prompt, last)
     judged = judge_answer(answer, prompt, dictionary)
     record = {
         **identity(subject, prompt),
