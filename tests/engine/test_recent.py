@@ -21,7 +21,7 @@ from arbitration.equations.hooks import hooks
 from arbitration.models import altered, embedded, encode
 from reproduction.cohorts import answered, failures
 from reproduction.measures import answers
-from reproduction.results import store
+from reproduction.results import question
 
 CLOSED = embedded.CLOSED["smol-masked"]
 SHARE = (*tiny.ARCHITECTURES, "llava-onevision")
@@ -244,7 +244,7 @@ def test_both_instructions_are_asked_behind_each_other(tmp_path, monkeypatch):
     """The table is in the order of directions; of the second prompt of a sample only the rows
     behind the context are computed, and one is computed whole as a check.
     """
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, samples = tiny.subject("internvl"), list(tiny.samples(3))
     table, rows = counted(
         subject, lambda: answered.ask_samples(subject, samples, entities.load("scenes"))
@@ -272,7 +272,7 @@ def test_searches_go_through_the_samples_together(tmp_path, monkeypatch):
     """Two searches of one sample share its beginning; each stops by itself, and tries what it would
     try alone.
     """
-    monkeypatch.setattr(store, "cache", lambda: tmp_path)
+    monkeypatch.setattr(question, "cache", lambda: tmp_path)
     subject, samples, asked = tiny.subject("llava"), list(tiny.samples(4)), []
 
     def first_answer(subject, prompt, last):
