@@ -44,6 +44,7 @@ class Measure:
 
     def __init__(self, nats=lambda number: number / 8):
         self.asked, self.nats = [], nats
+        self.__qualname__ = "Measure"
 
     def __call__(self, subject, prompts, scale=1.0):
         for prompt in prompts:
@@ -97,7 +98,8 @@ def test_a_recorded_table_is_what_was_measured(record, subject, prompts):
     about = json.loads(place(subject).with_suffix(".json").read_text())
     assert (about["rows"], about["parts"]) == (20, 10)
     [made] = about["made"].values()
-    assert set(made) == {"code", "packages", "device", "processor", "when"}
+    assert set(made) == {"measure", "code", "packages", "device", "processor", "when"}
+    assert made["measure"] == "reproduction.measures.Measure"
     assert "parameters" in next(iter(about["cases"].values()))
     assert str(tiny.samples(1)[0].image) not in json.dumps(about), "no path of this machine"
 

@@ -228,6 +228,7 @@ def _part(ask: Question, prompt) -> records.Part:
     rows = read_table(ask.part(prompt))
     signed, rows.attrs = rows.attrs, {}
     made = {
+        "measure": f"{ask.rows.__module__}.{ask.rows.__qualname__}",
         "code": ask.code,
         "packages": {name: version(name) for name in PACKAGES},
         **{name: signed.get(name, "unknown") for name in ("device", "processor", "when")},

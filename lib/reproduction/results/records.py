@@ -4,7 +4,7 @@
 A record holds the parts of one table of one model, whichever notebook asked for them. Its rows have
 five columns more: *case* (what was measured how, by everything that a reader can choose: `cases` of
 the .json), *prompt* and *content* (whose rows they are, and a hash of all that this prompt
-contains), *made* (by which code, packages and processor, and when: `made`), and *seconds*.
+contains), *made* (by which measure, code, packages and processor, and when: `made`), and *seconds*.
 A part is found again by case, prompt and content, whatever code asks for it: whether today's code
 still measures the same is for `attest` to see.
 """
@@ -51,7 +51,7 @@ class Part:
         The prompt's `id`, and `origin.content_of` it.
     rows : DataFrame
     made : dict
-        By what: code, packages, device, processor, when.
+        By what: measure, code, packages, device, processor, when.
     seconds : float
         How long it took; NaN if unknown.
     """
