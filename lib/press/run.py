@@ -235,6 +235,12 @@ def execute_recorded(run: Run, executed: Path) -> None:
     """Run a notebook on rows from records alone; where these lack something, or do not say what is
     measured here, run it at its default n instead, and measure.
     """
+    from reproduction.results import records  # only now, because it imports torch
+
+    if not records.list_records(records.home() / run.named):
+        print(f"{run.title}: at its default n, because nothing of it is recorded", flush=True)
+        execute(instead_of(run, False), executed)
+        return
     try:
         execute(run, executed, ARBITRATION_RECORDED="only")
     except papermill.PapermillExecutionError as error:

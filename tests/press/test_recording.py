@@ -61,14 +61,21 @@ def toy(tmp_path, monkeypatch):
     return build
 
 
-def mark(store, number):
+def mark(store, number=0):
     """Another record than before, whichever."""
     rows = records.pd.DataFrame({"value": [number]})
     parts = [records.Part("one", "c", rows, {"code": "x"})]
     records.add_parts("smol", "toy", "case", {}, parts)
 
 
+def test_of_a_model_without_any_record_none_is_looked_for(toy, capfd):
+    assert toy() == "1 False"
+    said = capfd.readouterr().out
+    assert "toy · smol: at its default n, because nothing of it is recorded" in said
+
+
 def test_without_a_record_a_notebook_is_measured_at_its_default_size(toy, capfd):
+    mark(toy.store)
     assert toy() == "1 False"
     said = capfd.readouterr().out
     assert "toy · smol: at its default n instead, because no record of toy" in said
@@ -86,6 +93,7 @@ def test_a_record_gives_the_full_size_once_it_is_there(toy, capfd):
 
 
 def test_a_false_record_is_left_aside(toy, capfd):
+    mark(toy.store)
     (toy.store / "kept").write_text("false")
     assert toy() == "1 True"
     assert "because the record of toy says 3, here 4" in capfd.readouterr().out
@@ -93,6 +101,7 @@ def test_a_false_record_is_left_aside(toy, capfd):
 
 
 def test_an_error_of_a_notebook_is_no_want_of_a_record(toy):
+    mark(toy.store)
     (toy.store / "kept").mkdir()
     with pytest.raises(papermill.PapermillExecutionError, match="IsADirectory"):
         toy()
