@@ -289,3 +289,16 @@ def test_searches_go_through_the_samples_together(tmp_path, monkeypatch):
     assert asked == [*order, f"{ids[2]}-text", f"{ids[3]}-text", f"{ids[3]}-vision"]
     assert [[prompt.sample.id for prompt, _ in own] for own, _ in found] == [[], ids[:2], ids[3:]]
     assert [tried["sample"].tolist() for _, tried in found] == [ids, ids[:2], ids[3:]]
+
+
+def test_hooks_that_transformers_leaves_behind_are_no_intervention():
+    """It keeps one in every layer of a model that was once asked for its hidden states."""
+    subject = tiny.subject("llava", seed=3)
+    first, second = (subject.encode(tiny.samples()[0], way) for way in ("text", "vision"))
+    expected = whole(subject, second)
+    subject.model(**first.inputs, output_hidden_states=True)
+    assert any(part._forward_hooks for part in subject.layers.modules())
+    assert recent.can_share(subject)
+    last = fresh()
+    generation.first_answer(subject, first, last)
+    assert generation.first_answer(subject, second, last) == expected

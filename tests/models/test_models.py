@@ -42,7 +42,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
         arb.load("intervl3")
     with pytest.raises(ValueError, match="unknown model './models/mine'; known models"):
         arb.load("./models/mine")
-    with pytest.raises(ValueError, match="'trained' or 'random'"):
+    with pytest.raises(ValueError, match="'trained', 'random' or 'absent'"):
         arb.load("smol", weights="fresh")
     with pytest.raises(ValueError, match="device='auto' spreads models from the hub"):
         arb.load("smol", device="auto")

@@ -24,6 +24,8 @@ from arbitration.engine.resume import end_tokens
 from arbitration.equations.hooks import hooks
 from arbitration.equations.knockout import standing
 
+#: Where transformers has the hooks that keep what it is asked for.
+CAPTURING = "transformers.utils.output_capturing"
 #: What a decoder is given, of which no more is asked than that all tokens of the prompt count.
 ASIDE = ("attention_mask", "past_key_values", "use_cache")
 ROWS = ("inputs_embeds", "position_ids")
@@ -102,12 +104,18 @@ class Recent:
 def can_share(subject) -> bool:
     """Whether answers from common rows are those of full passes: where resuming is exact, rounding
     is bounded (`exactness.EXACT`), and nobody has a hook in a layer.
+
+    Hooks that transformers leaves in every layer once it was asked for hidden states or attentions
+    only look on.
     """
     if subject.resume_obstacle or subject.model.dtype not in EXACT:
         return False
-    return not any(
-        part._forward_hooks or part._forward_pre_hooks for part in subject.layers.modules()
-    )
+    found = [
+        hook
+        for part in subject.layers.modules()
+        for hook in (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+    ]
+    return all(getattr(hook, "__module__", "") == CAPTURING for hook in found)
 
 
 @torch.no_grad()
