@@ -42,7 +42,7 @@ def test_the_words_are_those_of_what_was_done():
         "recorded on 2026-11-29, code abc123; 4 of 256 prompts measured again here, largest "
         "difference 3e-06; 3 more measured here; the record of beliefs disagrees"
     )
-    assert tell_origins(list_attestations([HERE])) == "measured here, 2 prompts in 1 tables"
+    assert tell_origins(list_attestations([HERE])) == "measured here, 2 prompts in 1 table"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_all_tables_of_the_book_stand_in_one(executed):
     )
     here = gather_origins(executed).query("notebook == 'sec2_dataset'")
     assert tell_records(here) == (
-        "In this build everything was measured here: 2 prompts of 1 tables."
+        "In this build everything was measured here: 2 prompts of 1 table."
     )
     assert len(gather_origins(executed / "nothing")) == 0
 

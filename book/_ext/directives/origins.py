@@ -74,7 +74,7 @@ def tell_records(origins: pd.DataFrame) -> str:
     taken, checked = (int(of[name].sum()) for name in ("taken", "checked"))
     faulty = int((origins["faults"] > 0).sum())
     if not len(of):
-        whole = f"{here:,} prompts of {len(origins)} tables"
+        whole = f"{here:,} prompts of {len(origins)} table" + "s" * (len(origins) != 1)
         return f"In this build everything was measured here: {whole}."
     words = (
         f"In this build {len(of)} of {len(origins)} tables are recorded; {checked:,} of their "

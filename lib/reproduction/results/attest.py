@@ -227,7 +227,8 @@ def tell_origins(origins: pd.DataFrame) -> str:
     """Where the rows of several tables come from (`list_attestations`), in a sentence."""
     taken, here = (int(origins[name].sum()) for name in ("taken", "here"))
     if not taken:
-        words = f"measured here, {here} prompts in {len(origins)} tables"
+        tables = f"{len(origins)} table" + "s" * (len(origins) != 1)
+        words = f"measured here, {here} prompts in {tables}"
     else:
         of = origins[origins["taken"] > 0]
         days, codes = (
