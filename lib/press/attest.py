@@ -16,16 +16,14 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 import papermill
 
-from press import workers
 from press.publish import Run
-from press.record import command_line, full_runs
-from press.run import conclude, execute
+from press.record import full_runs
+from press.run import choosing_parser, conclude, execute, with_workers
 
 
 def attest_run(run: Run, prompts: str) -> tuple[str, pd.DataFrame | None]:
@@ -61,18 +59,15 @@ def attest_all(runs: list[Run], prompts: str) -> int:
 
 def attest(arguments=None) -> int:
     """What the command does; its exit status."""
-    options = command_line(__doc__)
+    options = choosing_parser(__doc__)
     options.add_argument("--prompts", default="2", help="of each direction and table, or all")
     given = options.parse_args(arguments)
-    with ExitStack() as lent:
-        try:
-            check_number(given.prompts)
-            runs = full_runs(given)
-            lent.enter_context(workers.lend_workers(given))
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        return attest_all(runs, given.prompts)
+
+    def choose(given):
+        check_number(given.prompts)
+        return full_runs(given)
+
+    return with_workers(given, choose, lambda runs: attest_all(runs, given.prompts))
 
 
 def check_number(prompts: str) -> None:

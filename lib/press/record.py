@@ -18,30 +18,21 @@ import argparse
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
-from press import workers
 from press.processes import side_by_side
 from press.publish import Run
-from press.run import conclude, execute, full_parameters, plan
+from press.run import (
+    choosing_parser,
+    conclude,
+    execute,
+    full_parameters,
+    group_small,
+    plan,
+    with_workers,
+)
 
 PROGRAM = ("-m", "press.record")
-
-
-def command_line(about: str) -> argparse.ArgumentParser:
-    """The command line, which `press.attest` shares."""
-    options = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    options.add_argument(
-        "--notebook", action="append", default=[], help="name without ending; default: all"
-    )
-    options.add_argument(
-        "--model", action="append", default=[], help="default: those that the book shows"
-    )
-    workers.add_options(options)
-    return options
 
 
 def full_runs(given: argparse.Namespace) -> list[Run]:
@@ -67,25 +58,13 @@ def record_all(runs: list[Run]) -> None:
 
 def record(arguments=None) -> int:
     """What the command does; its exit status."""
-    given = command_line(__doc__).parse_args(arguments)
-    with ExitStack() as lent:
-        try:
-            runs = full_runs(given)
-            lent.enter_context(workers.lend_workers(given))
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        return record_chosen(runs)
+    given = choosing_parser(__doc__).parse_args(arguments)
+    return with_workers(given, full_runs, record_chosen)
 
 
 def record_chosen(runs: list[Run]) -> int:
     """Record some runs, small models side by side; the exit status."""
-    from arbitration.models import embedded
-
-    chosen: dict[str, list[str]] = {}
-    for run in runs:
-        chosen.setdefault(run.model, []).append(run.source.stem)
-    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
+    if chosen := group_small(runs):
         return side_by_side(chosen, [], PROGRAM)
     record_all(runs)
     return 0

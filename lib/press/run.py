@@ -256,8 +256,8 @@ def instead_of(run: Run, measure: bool) -> Run:
     return Run(run.source, run.model, {"model": run.parameters["model"], **measured})
 
 
-def parser(about: str) -> argparse.ArgumentParser:
-    """The command line."""
+def choosing_parser(about: str) -> argparse.ArgumentParser:
+    """The command line of whatever runs notebooks: which, on which models, with which workers."""
     options = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -265,8 +265,15 @@ def parser(about: str) -> argparse.ArgumentParser:
         "--notebook", action="append", default=[], help="name without ending; default: all"
     )
     options.add_argument(
-        "--model", action="append", default=[], help="default: the embedded models"
+        "--model", action="append", default=[], help="default: those that the book shows"
     )
+    workers.add_options(options)
+    return options
+
+
+def parser(about: str) -> argparse.ArgumentParser:
+    """The command line."""
+    options = choosing_parser(about)
     options.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
     )
@@ -279,7 +286,6 @@ def parser(about: str) -> argparse.ArgumentParser:
         help="as --full, from records; what these lack is measured with the defaults",
     )
     options.add_argument("--into", type=Path, default=EXECUTED, help="folder of the published runs")
-    workers.add_options(options)
     return options
 
 
@@ -321,25 +327,42 @@ def interruptible() -> None:
 def run_command(arguments) -> int:
     """What the command does; its exit status."""
     given = parser(__doc__).parse_args(arguments)
+    return with_workers(given, requested_runs, lambda runs: run_chosen(runs, given))
+
+
+def with_workers(
+    given: argparse.Namespace,
+    choose: Callable[[argparse.Namespace], list[Run]],
+    work: Callable[[list[Run]], int],
+) -> int:
+    """The exit status of some work on the runs that a command line asks for, with its workers; 2 if
+    there are no such runs or workers, after saying why.
+    """
     with ExitStack() as lent:
         try:
-            runs = requested_runs(given)
+            runs = choose(given)
             lent.enter_context(workers.lend_workers(given))
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        return run_chosen(runs, given)
+        return work(runs)
+
+
+def group_small(runs: list[Run]) -> dict[str, list[str]]:
+    """The notebooks of each model, where there are several and a machine can hold all of them;
+    else nothing.
+    """
+    from arbitration.models import embedded
+
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        found.setdefault(run.model, []).append(run.source.stem)
+    return found if len(found) > 1 and set(found) <= set(embedded.NAMES) else {}
 
 
 def run_chosen(runs: list[Run], given: argparse.Namespace) -> int:
     """Execute the runs of a command line, small models side by side; its exit status."""
-    from arbitration.models import embedded
-
-    chosen: dict[str, list[str]] = {}
-    for run in runs:
-        chosen.setdefault(run.model, []).append(run.source.stem)
-    # These are small enough for a machine to hold several.
-    if len(chosen) > 1 and set(chosen) <= set(embedded.NAMES):
+    if chosen := group_small(runs):
         start = time.monotonic()
         options = [part for pair in given.parameter for part in ("-p", *pair)]
         options += [f"--{name}" for name in ("full", "recorded") if getattr(given, name)]

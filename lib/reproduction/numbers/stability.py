@@ -114,6 +114,10 @@ def summarise_stability(table, seed=0):
         .set_index(["following", "pathway", "share"])
     )
     routes = [(d, pathway) for d in DIRECTIONS for pathway in main_pathways(d)]
+    order = {
+        (d, pathway): curve(table, d, pathway).index.get_level_values("sample")
+        for d, pathway in routes
+    }
     for (d, pathway), share in product(routes, SHARES):
         key, ends = (
             f"part_{pathway.replace('→', '_')}_{d}_s{round(100 * share)}",
@@ -124,7 +128,7 @@ def summarise_stability(table, seed=0):
             f"{key}{end}": float(nested.loc[(d, pathway, share), name]) if known else math.nan
             for end, name in ends.items()
         }
-        first = curve(table, d, pathway).index.get_level_values("sample")
+        first = order[d, pathway]
         own = (table["following"] == d) & (table["pathway"] == pathway) & ~table["control"]
         own &= table["sample"].isin(first[: count_first(first, share)])
         found |= tell_beside(key, table[own], found[f"{key}_layer"])

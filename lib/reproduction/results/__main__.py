@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from arbitration.commands import status
 from reproduction.results import attest, records
-from reproduction.results.recorded import strip
+from reproduction.results.records import strip_made
 
 KEPT = "every record is whole, as it was or as it becomes; the same command goes on from there"
 
@@ -85,7 +85,7 @@ def merge_records(other: Path) -> int:
             new = []
             for (prompt, content), rows in theirs.parts(case).items():
                 if (prompt, content) in known:
-                    both = strip(known[prompt, content]), strip(rows)
+                    both = strip_made(known[prompt, content]), strip_made(rows)
                     where = f"{model}, {table}"
                     faults += [f"{where}: {one}" for one in attest.compare_rows(prompt, *both)[1]]
                 else:

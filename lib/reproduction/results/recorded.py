@@ -18,6 +18,7 @@ from reproduction.results.attest import Attestation, NotAttested, NotRecorded, c
 from reproduction.results.origin import PACKAGES
 from reproduction.results.parts import fill, measure_one, read_table
 from reproduction.results.question import Question
+from reproduction.results.records import strip_made
 
 #: Whether this process takes rows from records at all (`use_records`).
 _USED = [True]
@@ -71,10 +72,9 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
         refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
-    if drawn:
-        fill(ask, drawn)
+    fill(ask, drawn)
     checks = [
-        compare_rows(one.id, strip(found[one.id]), read_table(ask.part(one))) for one in drawn
+        compare_rows(one.id, strip_made(found[one.id]), read_table(ask.part(one))) for one in drawn
     ]
     faults = tuple(fault for _, some in checks for fault in some)
     if faults:
@@ -96,7 +96,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     )
     if faults and is_strict(ask.subject):
         raise NotAttested(_tell_fault(ask, faults[0]))
-    return {name: strip(rows) for name, rows in taken.items()}
+    return {name: strip_made(rows) for name, rows in taken.items()}
 
 
 def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
@@ -118,7 +118,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
     largest, faults = 0.0, []
     if again:
-        largest, faults = compare_rows(prompt.id, strip(found), measure_one(ask, prompt))
+        largest, faults = compare_rows(prompt.id, strip_made(found), measure_one(ask, prompt))
     attest.SEEN.append(
         _attest(
             ask,
@@ -131,7 +131,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     )
     if faults:
         raise NotAttested(_tell_fault(ask, faults[0]))
-    return strip(found)
+    return strip_made(found)
 
 
 def _tell_fault(ask: Question, fault: attest.Fault) -> str:
@@ -160,14 +160,9 @@ def _attest(ask: Question, parts: list[pd.DataFrame], **found) -> Attestation:
     )
 
 
-def strip(rows: pd.DataFrame) -> pd.DataFrame:
-    """A part of a record as it was measured."""
-    return rows.drop(columns=["made", "seconds"])
-
-
 def can_measure(subject) -> bool:
     """Whether the model's weights are here."""
-    return not subject.model.device.type == "meta"
+    return subject.model.device.type != "meta"
 
 
 def refuse_lacking(ask: Question, lacking: list) -> None:

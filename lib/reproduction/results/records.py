@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -79,15 +79,20 @@ class Record:
     cases: Mapping[str, dict]
     made: Mapping[str, dict]
 
+    @cached_property
+    def by_case(self) -> dict[str, dict[tuple[str, str], pd.DataFrame]]:
+        """The parts of each case: told apart once, however many prompts are asked for."""
+        found: dict[str, dict] = {}
+        for (case, *key), rows in self.rows.groupby(KEY, sort=False, observed=True):
+            part = rows.drop(columns=KEY).reset_index(drop=True)
+            found.setdefault(case, {})[tuple(key)] = part
+        return found
+
     def parts(self, case: str) -> dict[tuple[str, str], pd.DataFrame]:
         """The rows of each (prompt, content) of a case, as they were measured, with the columns
         made and seconds.
         """
-        own = self.rows[self.rows["case"] == case]
-        return {
-            key: rows.drop(columns=KEY).reset_index(drop=True)
-            for key, rows in own.groupby(["prompt", "content"], sort=False, observed=True)
-        }
+        return self.by_case.get(case, {})
 
 
 def name_case(subject, given: Mapping) -> tuple[str, dict]:
@@ -193,14 +198,24 @@ def add_parts(model: str, table: str, case: str, about: Mapping, parts: Iterable
     return len(new)
 
 
+def strip_made(rows: pd.DataFrame) -> pd.DataFrame:
+    """A part of a record as it was measured."""
+    return rows.drop(columns=["made", "seconds"])
+
+
 def read_part(prompt: str, content: str, rows: pd.DataFrame, made: Mapping[str, dict]) -> Part:
     """A part of a record (`Record.parts`) as it was put in."""
-    own = rows.drop(columns=["made", "seconds"])
-    return Part(prompt, content, own, made[rows["made"].iloc[0]], float(rows["seconds"].iloc[0]))
+    return Part(
+        prompt,
+        content,
+        strip_made(rows),
+        made[rows["made"].iloc[0]],
+        float(rows["seconds"].iloc[0]),
+    )
 
 
 def _same(known: pd.DataFrame | None, part: Part) -> bool:
-    return known is not None and known.drop(columns=["made", "seconds"]).equals(part.rows)
+    return known is not None and strip_made(known).equals(part.rows)
 
 
 def _mark(part: Part, case: str) -> pd.DataFrame:
