@@ -267,17 +267,18 @@ def below(figure, axes, columns):
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
 
 
-def svg(figure, dark=False):
-    """The figure as SVG text, the same bytes for the same figure; `dark` swaps every colour for its
-    sister.
-    """
+def svg(figure):
+    """The figure as SVG text, the same bytes for the same figure."""
     with settings():
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = NO_XML.sub("", out.getvalue())
-    if dark:
-        for light, sister in DARK.items():
-            text = text.replace(light, sister)
+    return NO_XML.sub("", out.getvalue())
+
+
+def darken(text):
+    """An SVG with every colour swapped for its sister of the dark theme."""
+    for light, sister in DARK.items():
+        text = text.replace(light, sister)
     return text
 
 
@@ -317,8 +318,9 @@ def publish(figure, name, model, alt):
         why = f"figure {name!r} has no alternative text: say in a sentence what it shows."
         raise ValueError(why)
     target = folders.of_model(model) / "figures"
-    atomic.write_whole(target / f"{name}-light.svg", svg(figure))
-    atomic.write_whole(target / f"{name}-dark.svg", svg(figure, dark=True))
+    drawn = svg(figure)
+    atomic.write_whole(target / f"{name}-light.svg", drawn)
+    atomic.write_whole(target / f"{name}-dark.svg", darken(drawn))
     atomic.write_whole(
         target / f"{name}.json", json.dumps({"alt": alt, "model": model}, ensure_ascii=False)
     )
