@@ -209,29 +209,39 @@ def execute(run: Run, executed: Path, **environment: str) -> None:
             print(f"{run.title}: {why}", flush=True)
 
 
-def run_all(runs: list[Run], executed: Path, recorded: bool = False) -> None:
+def run_all(
+    runs: list[Run], executed: Path, recorded: bool = False, asked: dict | None = None
+) -> None:
     """Execute the runs that are not current, one after the other, saying which and since when.
 
     Parameters
     ----------
     recorded : bool
         The runs take every row from records (`execute_recorded`).
+    asked : dict, optional
+        Parameters that hold at the default n too, if a run comes to that.
     """
     start = time.monotonic()
     for number, run in enumerate(runs, 1):
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
-        could_be = [run, instead_of(run, False), instead_of(run, True)] if recorded else [run]
+        could_be = [run]
+        if recorded:
+            could_be += [instead_of(run, asked, measure) for measure in (False, True)]
         current = any(is_current(one, executed) for one in could_be)
         print(
             f"[{number}/{len(runs)}] {run.title}: {'unchanged' if current else 'running'} "
             f"({minutes}:{seconds:02d} elapsed)",
             flush=True,
         )
-        if not current:
-            (execute_recorded if recorded else execute)(run, executed)
+        if current:
+            continue
+        if recorded:
+            execute_recorded(run, executed, asked)
+        else:
+            execute(run, executed)
 
 
-def execute_recorded(run: Run, executed: Path) -> None:
+def execute_recorded(run: Run, executed: Path, asked: dict | None = None) -> None:
     """Run a notebook on rows from records alone; where these lack something, or do not say what is
     measured here, run it at its default n instead, and measure.
     """
@@ -239,7 +249,7 @@ def execute_recorded(run: Run, executed: Path) -> None:
 
     if not records.list_records(records.home() / run.named):
         print(f"{run.title}: at its default n, because nothing of it is recorded", flush=True)
-        execute(instead_of(run, False), executed)
+        execute(instead_of(run, asked, measure=False), executed)
         return
     try:
         execute(run, executed, ARBITRATION_RECORDED="only")
@@ -247,13 +257,16 @@ def execute_recorded(run: Run, executed: Path) -> None:
         if error.ename not in ("NotRecorded", "NotAttested"):
             raise
         print(f"{run.title}: at its default n instead, because {error.evalue}", flush=True)
-        execute(instead_of(run, error.ename == "NotAttested"), executed)
+        execute(instead_of(run, asked, measure=error.ename == "NotAttested"), executed)
 
 
-def instead_of(run: Run, measure: bool) -> Run:
-    """A run at the notebook's default n; with `measure`, without any record."""
-    measured = {"measure": True} if measure else {}
-    return Run(run.source, run.model, {"model": run.parameters["model"], **measured})
+def instead_of(run: Run, asked: dict | None, measure: bool) -> Run:
+    """A run at the notebook's default n, but for what was asked for; with `measure`, without any
+    record.
+    """
+    given = {**(asked or {}), "model": run.parameters["model"]}
+    given |= {"measure": True} if measure else {}
+    return Run(run.source, run.model, settled(run.source, given))
 
 
 def choosing_parser(about: str) -> argparse.ArgumentParser:
@@ -373,7 +386,7 @@ def run_chosen(runs: list[Run], given: argparse.Namespace) -> int:
             flush=True,
         )
         return failed
-    run_all(runs, given.into.resolve(), given.recorded)
+    run_all(runs, given.into.resolve(), given.recorded, dict(given.parameter))
     return 0
 
 

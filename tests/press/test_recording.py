@@ -51,10 +51,12 @@ def toy(tmp_path, monkeypatch):
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     (store := tmp_path / "records").mkdir()
     monkeypatch.setenv("ARBITRATION_RECORDS", str(store))
-    runs = run.plan([], ["smol"], {}, sources, {"toy": {"n": 9}})
+    full = {"toy": {"n": 9}}
+    runs = run.plan([], ["smol"], {}, sources, full)
 
-    def build():
-        run.run_all(runs, executed, recorded=True)
+    def build(**asked):
+        chosen = run.plan([], ["smol"], asked, sources, full)
+        run.run_all(chosen, executed, recorded=True, asked=asked)
         return (executed / "smol" / "tables" / "size.json").read_text()
 
     build.store, build.runs = store, runs
@@ -98,6 +100,13 @@ def test_a_false_record_is_left_aside(toy, capfd):
     assert toy() == "1 True"
     assert "because the record of toy says 3, here 4" in capfd.readouterr().out
     assert toy() == "1 True" and "unchanged" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("kept", ["", "false"])
+def test_what_was_asked_for_holds_at_the_default_size_too(toy, kept):
+    mark(toy.store)
+    (toy.store / "kept").write_text(kept)
+    assert toy(n="3") == f"3 {kept == 'false'}"
 
 
 def test_an_error_of_a_notebook_is_no_want_of_a_record(toy):
