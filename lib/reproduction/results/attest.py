@@ -162,21 +162,20 @@ def _unequal(old: pd.Series, new: pd.Series) -> np.ndarray:
 
 def combine(attestations: Iterable[Attestation]) -> list[Attestation]:
     """One for each model and table, of all that was asked for."""
-    found: dict[tuple[str, str], Attestation] = {}
+    asked: dict[tuple[str, str], list[Attestation]] = {}
     for one in attestations:
-        old = found.get((one.model, one.table), Attestation(one.model, one.table))
-        sets = {
-            name: getattr(old, name) | getattr(one, name)
-            for name in ("taken", "checked", "here", "recorded", "code")
-        }
-        found[one.model, one.table] = Attestation(
-            one.model,
-            one.table,
-            **sets,
-            largest=max(old.largest, one.largest),
-            faults=(*old.faults, *(fault for fault in one.faults if fault not in old.faults)),
-        )
-    return list(found.values())
+        asked.setdefault((one.model, one.table), []).append(one)
+    return [_unite(*names, some) for names, some in asked.items()]
+
+
+def _unite(model: str, table: str, some: list[Attestation]) -> Attestation:
+    sets = {
+        name: frozenset().union(*(getattr(one, name) for one in some))
+        for name in ("taken", "checked", "here", "recorded", "code")
+    }
+    faults = dict.fromkeys(fault for one in some for fault in one.faults)
+    largest = max(one.largest for one in some)
+    return Attestation(model, table, **sets, largest=largest, faults=tuple(faults))
 
 
 def tell(one: Attestation) -> str:

@@ -114,6 +114,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     if found is None:
         if is_strict(ask.subject):
             refuse_lacking(ask, [prompt])
+        attest.SEEN.append(_attest(ask, [], here=frozenset([prompt.id])))
         return None
     again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
     largest, faults = 0.0, []
