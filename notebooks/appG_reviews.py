@@ -122,8 +122,9 @@ able = measures.each(measures.ability.measure_ability)
 none = NO_ANSWERS.assign(kind="")  # if no more samples follow than those that rank
 how = given | {"dictionary": dictionary}
 ability = results.collect("ability", able, subject, tested, none, **how)
-reading = measures.ability.measure_reading(subject, **given)
-results.save(reading, "reading", subject, **given | origin)
+sets = measures.ability.list_read_sets(subject, **given)
+read = measures.ability.measure_reading
+reading = results.collect("reading", read, subject, sets)
 
 # %%
 alt = (

@@ -60,7 +60,9 @@ for name in [*organisms.DOSES, embedded.MASKED]:
 
 # %%
 sizes = tuple(planted.SIZES)
-plants = organisms.measure_plants(sizes, organisms.NOISES, min(n, 2), seed)
+made = organisms.list_plants(sizes, organisms.NOISES)
+given = {"n": min(n, 2), "seed": seed}
+plants = results.collect("plants", organisms.measure_plants, subject, made, **given)
 plants.groupby(["noise", "size"])[["follows", "path", "head"]].mean().round(2)
 
 # %%

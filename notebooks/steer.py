@@ -79,17 +79,17 @@ orders = measures.heads.rank_heads(
 lenders = cohorts.draw_strangers(
     dictionary, sample, everything, draws, seed, subject.tokenizer
 )
-asked = (subject, prompt, dictionary)
-decision = measures.steering.trace_decision(*asked, lenders, **tables.PHI)
-effects = measures.steering.measure_effects(
-    *asked, orders, share, [0.0, factor], draws, seed, place
-)
+lens = measures.each(measures.steering.trace_decision)
+given = {"borrowed": {sample.id: lenders}, "dictionary": dictionary, **tables.PHI}
+decision = results.collect("steer_decision", lens, subject, [prompt], **given)
 
 # %%
-origin = {"seed": seed, "n": n, "data": data, "split": split, "following": following}
-origin |= {"share": share, "factor": factor, "place": place}
-results.save(decision, "steer_decision", subject, **origin)
-results.save(effects, "steer_effects", subject, **origin)
+sets = measures.steering.list_steered_sets(
+    subject, prompt, orders, share, [0.0, factor], draws, seed, place
+)
+given = {"prompt": prompt, "dictionary": dictionary, "place": place}
+effect = measures.steering.measure_effects
+effects = results.collect("steer_effects", effect, subject, sets, **given)
 
 # %%
 alt = (

@@ -130,7 +130,8 @@ def test_noise_is_of_the_stated_size_and_drawn_by_seed():
 
 
 def test_hand_made_models_are_found_without_noise():
-    table = organisms.measure_plants(("small", "middle"), (0.0,), 2, seed=0)
+    plants = organisms.list_plants(("small", "middle"), (0.0,))
+    table = pd.concat(organisms.measure_plants(None, plants, n=2, seed=0))
     assert len(table) == 4 * 2 * 2
     assert (table["follows"] == 1).all() and (table["path"] == 1).all()
     assert (table["head"].dropna() == 1).all()

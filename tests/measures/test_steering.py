@@ -307,14 +307,9 @@ def steered(place, draws=2, architecture="llava"):
     orders = measures.heads.rank_heads(
         pd.concat([measures.heads.score_heads(subject, one, dictionary) for one in others])
     )
-    return (
-        subject,
-        prompt,
-        orders,
-        steering.measure_effects(
-            subject, prompt, dictionary, orders, 0.1, [0.0, 3.0], draws, seed=4, place=place
-        ),
-    )
+    sets = steering.list_steered_sets(subject, prompt, orders, 0.1, [0.0, 3.0], draws, 4, place)
+    effects = steering.measure_effects(subject, sets, prompt, dictionary, place)
+    return subject, prompt, orders, pd.concat(effects, ignore_index=True)
 
 
 @pytest.mark.parametrize("place", steering.PLACES)
@@ -357,7 +352,7 @@ def test_effects_are_those_of_the_heads_scaled(place):
     with pytest.raises(
         ValueError, match="unknown place 'context'; choose one of everywhere, instruction"
     ):
-        steering.measure_effects(subject, prompt, None, orders, 0.1, [0.0], 1, 0, "context")
+        steering.list_steered_sets(subject, prompt, orders, 0.1, [0.0], 1, 0, "context")
 
 
 def test_the_control_of_the_signals_is_other_samples_answers():

@@ -300,7 +300,8 @@ def test_the_loss_is_what_each_sentence_s_tokens_cost(architecture):
 def test_reading_scales_the_heads_at_every_position():
     subject = tiny.subject("llava")
     rankings = {"text": [Head(1, i) for i in range(6)], "vision": [Head(3, i) for i in range(6)]}
-    table = ability.measure_reading(subject, rankings, draws=2)
+    scalings = ability.list_read_sets(subject, rankings, draws=2)
+    table = pd.concat(ability.measure_reading(subject, scalings), ignore_index=True)
     assert table.groupby(["heads", "factor"]).size().to_dict() == {
         ("original", 1.0): 13,
         **{

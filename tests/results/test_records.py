@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 import tiny
+from arbitration.equations.heads import Head
 from reproduction import results
+from reproduction.measures.head_sets import Scaling
 from reproduction.results import attest, recorded, records
 from reproduction.results.__main__ import main
 from reproduction.results.attest import compare_rows, draw_prompts
@@ -112,6 +114,46 @@ def test_a_few_of_each_direction_are_measured_again_and_no_other(record, subject
     [line] = list_origins().itertuples()
     assert (line.taken, line.checked, line.here, line.largest) == (10, 4, 0, 0.0)
     assert "4 of 10 prompts measured again here, largest difference 0e+00" in line.origin
+
+
+def test_sets_of_heads_are_recorded_and_attested_as_prompts_are(
+    folders, subject, prompts, monkeypatch
+):
+    """What is not measured prompt by prompt: of each kind two are measured again."""
+
+    def measure(subject, scalings, prompt):
+        for one in scalings:
+            asked.append(one.id)
+            yield pd.DataFrame([{**one.columns, "sample": prompt.sample.id, "nats": one.draw / 3}])
+
+    measure.__module__ = "reproduction.measures"
+    kinds = [("original", 1), ("random", 5), ("eq12 matched", 3)]
+    sets = [
+        Scaling(kind, draw, 2.0, (Head(draw, 0),)) for kind, count in kinds for draw in range(count)
+    ]
+    asked, given = [], {"prompt": prompts[0]}
+    monkeypatch.setenv("ARBITRATION_RECORD", "1")
+    first = results.collect("sets", measure, subject, sets, **given)
+    monkeypatch.delenv("ARBITRATION_RECORD")
+    forget(folders)
+    asked.clear()
+    again = results.collect("sets", measure, subject, sets, **given)
+    pd.testing.assert_frame_equal(again, first, check_exact=True)
+    assert list(first) == ["heads", "draw", "factor", "sample", "nats"]
+    assert sorted(name.rsplit("-", 2)[0] for name in asked) == [
+        "eq12-matched",
+        "eq12-matched",
+        "original",
+        "random",
+        "random",
+    ]
+    asked.clear()
+    results.collect("sets", measure, subject, sets, prompt=prompts[1])
+    assert len(asked) == 9, "of another prompt nothing is recorded"
+    asked.clear()
+    others = [replace(one, chosen=(Head(one.draw, 1),)) for one in sets]
+    results.collect("sets", measure, subject, others, **given)
+    assert len(asked) == 9, "of other heads neither"
 
 
 def test_whoever_records_cannot_choose_who_is_measured_again(prompts):
@@ -223,6 +265,9 @@ def test_what_is_asked_one_by_one_comes_from_the_record_too(
     for number, prompt in enumerate(prompts):
         assert recall(prompt)["nssd"][0] == record["nssd"][2 * number]
     assert len(measure.asked) < 10
+    results.remember("toy", measure, subject, scale=2.0)(prompts[0])
+    [line] = list_origins().itertuples()
+    assert (line.taken, line.here) == (10, 1), "what was not recorded is counted too"
     change(subject, lambda rows: rows.assign(nssd=5.0))
     forget(folders)
     monkeypatch.setattr(attest, "ASKED_AGAIN", 0.5)

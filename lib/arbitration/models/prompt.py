@@ -22,12 +22,12 @@ class Unusable(ValueError):
 
     Attributes
     ----------
-    why : str
-        Without the sample's name.
+    sample, why : str
+        The sample's name, and the reason without it.
     """
 
     def __init__(self, sample: Sample, why: str):
-        self.why = why
+        self.why, self.sample = why, sample.id
         super().__init__(f"sample {sample.id}: {why}")
 
 

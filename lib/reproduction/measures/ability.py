@@ -4,7 +4,7 @@ plain English.
 A set of heads that arbitrates should cost what a conflict needs and little else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from arbitration.equations.heads import FACTOR, SHARE, Head, random_heads, scale_heads, share_count
 from arbitration.files.folders import DATA
 from arbitration.models import altered
-from reproduction.measures.head_sets import Case, list_paper_settings, scale_sets
+from reproduction.measures.head_sets import Case, Scaling, list_paper_settings, scale_sets
 
 FACTORS = (0.0, FACTOR)  # blocked and amplified
 KINDS = ("conflict", "alone")
@@ -95,37 +95,39 @@ def token_losses(subject, lines: Sequence[str]) -> Tensor:
     return torch.stack([nats[owner == number].mean() for number in range(len(lines))])
 
 
-def measure_reading(
+def list_read_sets(
     subject, rankings: dict[str, list[Head]], draws: int = 3, seed: int = 0
-) -> pd.DataFrame:
-    """Nats per token of the plain text while heads are scaled at all of its positions.
-
-    Returns
-    -------
-    DataFrame
-        model, sample (number of the sentence), heads ("original", a direction whose top heads they
-        are, or "random"), draw, factor, nats.
+) -> list[Scaling]:
+    """The sets of heads under which the plain text is read: "original", none; of each direction its
+    top heads; and as many "random" ones, by draws.
     """
-    lines, count = plain_sentences(), share_count(subject.total_heads)
+    count = share_count(subject.total_heads)
     sets = [(way, 0, order[:count]) for way, order in rankings.items() if order]
     sets += [("random", draw, random_heads(subject, count, seed + draw)) for draw in range(draws)]
-    cases = [("original", 0, 1.0, [])] + [
-        (name, draw, factor, heads) for factor in FACTORS for name, draw, heads in sets
+    found = [Scaling("original", 0, 1.0, ())]
+    return found + [
+        Scaling(name, draw, factor, tuple(heads))
+        for factor in FACTORS
+        for name, draw, heads in sets
     ]
-    frames = []
-    for name, draw, factor, heads in cases:
-        with scale_heads(subject, heads, factor):
+
+
+def measure_reading(subject, scalings: Iterable[Scaling]) -> Iterator[pd.DataFrame]:
+    """Nats per token of the plain text while heads are scaled at all of its positions.
+
+    Parameters
+    ----------
+    scalings
+        From `list_read_sets`.
+
+    Yields
+    ------
+    DataFrame
+        For each: model, sample (number of the sentence), heads, draw, factor, nats.
+    """
+    lines = plain_sentences()
+    for one in scalings:
+        with scale_heads(subject, one.chosen, one.factor):
             nats = token_losses(subject, lines).numpy()
-        frames.append(
-            pd.DataFrame(
-                {
-                    "model": subject.name,
-                    "sample": range(len(lines)),
-                    "heads": name,
-                    "draw": draw,
-                    "factor": factor,
-                    "nats": nats,
-                }
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
+        about = {"model": subject.name, "sample": range(len(lines)), **one.columns}
+        yield pd.DataFrame({**about, "nats": nats})

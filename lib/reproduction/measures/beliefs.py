@@ -1,6 +1,7 @@
 """Φ_f and Φ_c in every layer (Eq. 8), from which the LDAR (Eq. 9) is counted."""
 
 import pandas as pd
+from torch import Tensor
 
 from arbitration.dataset.sample import Sample
 from arbitration.equations.attribution import signals
@@ -9,6 +10,7 @@ from arbitration.models.prompt import identity
 from reproduction.measures.rows import to_numbers
 
 OWN, SHUFFLED = "own", "shuffled"
+COLUMNS = "model sample following layer positions dictionary phi_f phi_c".split()
 
 
 def measure_beliefs(subject, prompt, dictionary, borrowed: Sample, **options) -> pd.DataFrame:
@@ -28,22 +30,37 @@ def measure_beliefs(subject, prompt, dictionary, borrowed: Sample, **options) ->
         (logits).
     """
     residual = trace(subject, prompt).residual
+    frames = [
+        read_beliefs(subject, prompt, dictionary, residual, sample, **options).assign(
+            dictionary=source
+        )
+        for source, sample in list_dictionaries(prompt, borrowed)
+    ]
+    return pd.concat(frames, ignore_index=True)[COLUMNS]
+
+
+def read_beliefs(
+    subject, prompt, dictionary, residual: Tensor, sample: Sample, **options
+) -> pd.DataFrame:
+    """Φ_f and Φ_c of a sample's answers in a prompt's residual stream (`trace`).
+
+    Returns
+    -------
+    DataFrame
+        As `measure_beliefs`, without the column dictionary.
+    """
     frames = []
-    for source, sample in list_dictionaries(prompt, borrowed):
-        for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
-            place = prompt.groups.positions(name).to(residual.device)
-            followed, competitor = signals(
-                subject, prompt, dictionary, sample=sample, **own_options
-            )
-            columns = {
-                **identity(subject, prompt),
-                "layer": range(-1, subject.n_layers),
-                "positions": name,
-                "dictionary": source,
-                "phi_f": to_numbers(followed(residual[:, place])),
-                "phi_c": to_numbers(competitor(residual[:, place])),
-            }
-            frames.append(pd.DataFrame(columns))
+    for name, own_options in (("instruction", options), ("last", options | {"top_k": 1})):
+        place = prompt.groups.positions(name).to(residual.device)
+        followed, competitor = signals(subject, prompt, dictionary, sample=sample, **own_options)
+        columns = {
+            **identity(subject, prompt),
+            "layer": range(-1, subject.n_layers),
+            "positions": name,
+            "phi_f": to_numbers(followed(residual[:, place])),
+            "phi_c": to_numbers(competitor(residual[:, place])),
+        }
+        frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
 

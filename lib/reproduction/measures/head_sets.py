@@ -73,6 +73,37 @@ class Setting:
     own: int | None
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Heads and their factor: the unit of a table that is not measured prompt by prompt.
+
+    Attributes
+    ----------
+    heads, draw
+        Where they come from.
+    factor : float
+    chosen : tuple of Head
+    """
+
+    heads: str
+    draw: int
+    factor: float
+    chosen: tuple[Head, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.heads}-{self.draw}-{self.factor}".replace(" ", "-")
+
+    @property
+    def following(self) -> str:
+        return self.heads
+
+    @property
+    def columns(self) -> dict:
+        """What its rows say of it."""
+        return {"heads": self.heads, "draw": self.draw, "factor": self.factor}
+
+
 def list_settings(
     subject,
     cases: Sequence[Case],

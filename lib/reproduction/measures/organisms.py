@@ -2,10 +2,9 @@
 through the instruction, and how much straight to the last token.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
+from dataclasses import asdict, astuple, dataclass, replace
+from itertools import groupby, product
 
 import pandas as pd
 
@@ -66,44 +65,68 @@ def sweep_ways(
             yield table.assign(way=way, lost=lead_lost(table))
 
 
-@functools.cache
-def measure_plants(sizes: tuple[str, ...], noises: tuple[float, ...], n: int, seed: int):
+@dataclass(frozen=True)
+class HandMade:
+    """A model written by hand, asked in one direction: the unit of `measure_plants`.
+
+    Attributes
+    ----------
+    organism : str
+        Name of one of `PLANTS`.
+    size : str
+        Of `planted.SIZES`.
+    noise : float
+        As in `planted.subject`.
+    following : str
+    """
+
+    organism: str
+    size: str
+    noise: float
+    following: str
+
+    @property
+    def id(self) -> str:
+        return "-".join(map(str, astuple(self))).replace(" ", "-")
+
+
+def list_plants(sizes: Iterable[str], noises: Iterable[float]) -> list[HandMade]:
+    """Every plant in some sizes, with some noises, in both directions."""
+    names = [plant.name for plant in PLANTS]
+    return [HandMade(*one) for one in product(names, sizes, noises, MODALITIES)]
+
+
+def measure_plants(
+    subject, plants: Iterable[HandMade], n: int, seed: int
+) -> Iterator[pd.DataFrame]:
     """Whether what was written into hand-made models is found again, with noise on their weights.
 
     Parameters
     ----------
-    sizes : tuple of str
-        Of `planted.SIZES`.
-    noises : tuple of float
-        As in `planted.subject`.
+    subject : Subject
+        Whose folder the rows go to; it is not asked.
     n : int
         Samples per direction.
     seed : int
         Of noise and random sources.
 
-    Returns
-    -------
+    Yields
+    ------
     DataFrame
-        One row per plant, size, noise and direction: organism, size, noise, following, follows
-        (share of the samples), lost_into, lost_direct, lost_random (largest mean loss of lead,
-        nats), path (1 if the costliest path and its layer, of five in which plants of that size can
-        be, are the written ones), head (1 if the
-        head with the largest derivative at the place of arbitration is the one that writes the
-        answer there; NaN where an MLP does), n.
+        One row: organism, size, noise, following, follows (share of the samples), lost_into,
+        lost_direct, lost_random (largest mean loss of lead, nats), path (1 if the costliest path
+        and its layer, of five in which plants of that size can be, are the written ones), head (1
+        if the head with the largest derivative at the place of arbitration is the one that writes
+        the answer there; NaN where an MLP does), n.
     """
-    rows = []
-    for plant in PLANTS:
-        for size in sizes:
-            grown = planted.grown(plant, size)
-            for noise in noises:
-                subject = planted.subject(grown, size, noise, seed)
-                for way in MODALITIES:
-                    some = planted_prompts.samples()[seed % 2 :: 2][:n]
-                    prompts = [planted_prompts.encode_planted(subject, one, way) for one in some]
-                    about = {"organism": plant.name, "size": size, "noise": noise}
-                    found = _find_plant(subject, grown, prompts, seed)
-                    rows.append({**about, "following": way, **found, "n": len(prompts)})
-    return pd.DataFrame(rows)
+    written = {plant.name: plant for plant in PLANTS}
+    for one in plants:
+        grown = planted.grown(written[one.organism], one.size)
+        made = planted.subject(grown, one.size, one.noise, seed)
+        some = planted_prompts.samples()[seed % 2 :: 2][:n]
+        prompts = [planted_prompts.encode_planted(made, each, one.following) for each in some]
+        found = _find_plant(made, grown, prompts, seed)
+        yield pd.DataFrame([{**asdict(one), **found, "n": len(prompts)}])
 
 
 def _find_plant(subject, plant, prompts, seed: int) -> dict[str, float]:

@@ -5,7 +5,7 @@ One prompt is an anecdote. It has no interval, so what it shows is set beside a 
 own: the same with heads, or with answers, drawn at random.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 import torch
@@ -13,10 +13,11 @@ import torch
 from arbitration.dataset.sample import Sample
 from arbitration.engine import generation
 from arbitration.equations.heads import gain_table
+from arbitration.equations.trace import trace
 from arbitration.models.prompt import identity
 from reproduction.measures import beliefs
 from reproduction.measures.answers import add_outcomes
-from reproduction.measures.head_sets import Case, list_settings
+from reproduction.measures.head_sets import Case, Scaling, list_settings
 
 #: Where the heads are scaled: in all of the prompt and at every generated token, or at the prompt's
 #: instruction tokens as in §4.2.2.
@@ -36,26 +37,29 @@ def trace_decision(
         As `beliefs.measure_beliefs`, with the column draw, which of `borrowed`; the dictionary is
         "own" in draw 0 alone, and nowhere "shuffled" if nothing is borrowed.
     """
-    frames = []
-    for draw, stranger in enumerate(borrowed or [None]):
-        table = beliefs.measure_beliefs(subject, prompt, dictionary, stranger, **options)
-        table = table.assign(draw=draw)
-        frames.append(table if draw == 0 else table[table["dictionary"] == beliefs.SHUFFLED])
-    return pd.concat(frames, ignore_index=True)
+    residual = trace(subject, prompt).residual
+    read = [(beliefs.OWN, 0, prompt.sample)]
+    read += [(beliefs.SHUFFLED, draw, stranger) for draw, stranger in enumerate(borrowed)]
+    frames = [
+        beliefs.read_beliefs(subject, prompt, dictionary, residual, sample, **options).assign(
+            dictionary=source, draw=draw
+        )
+        for source, draw, sample in read
+    ]
+    return pd.concat(frames, ignore_index=True)[[*beliefs.COLUMNS, "draw"]]
 
 
-def measure_effects(
+def list_steered_sets(
     subject,
     prompt,
-    dictionary,
     orders: dict,
     share: float,
     factors: Sequence[float],
     draws: int,
     seed: int,
     place: str = "everywhere",
-) -> pd.DataFrame:
-    """The decision's lead and the answer, unchanged and with sets of heads scaled.
+) -> list[Scaling]:
+    """The sets of heads that are scaled in one prompt.
 
     Parameters
     ----------
@@ -71,10 +75,8 @@ def measure_effects(
 
     Returns
     -------
-    DataFrame
-        One row per set and factor: model, sample, following, heads ("none", "eq12", "sensitivity",
-        and with " matched" the random ones), draw, factor, count, lead (ln P(y_p) − ln P(y_c) at
-        the first answer token, nats), answer, outcome, ambiguous.
+    list of Scaling
+        "none" first; then "eq12" and "sensitivity", and with " matched" the random ones.
 
     Raises
     ------
@@ -84,26 +86,41 @@ def measure_effects(
     if place not in PLACES:
         why = f"unknown place {place!r}; choose one of {', '.join(PLACES)}"
         raise ValueError(why)
-    everywhere = place == "everywhere"
-    positions = torch.arange(prompt.groups.length) if everywhere else prompt.groups.instruction
     cases = [Case(share, factor, draws) for factor in factors]
     # Rankings are known for the last position, the instruction, or both: both is what comes nearest
     # to everywhere.
-    ranked_at = "both" if everywhere else "instruction"
+    ranked_at = "both" if place == "everywhere" else "instruction"
     settings = list_settings(subject, cases, orders, ranked_at, prompt.following, seed=seed)
-    sets = [one for one in settings if one.heads != "random"]
-    rows = [{"heads": "none", "draw": 0, "factor": 1.0, "count": 0}]
-    rows += [
-        {"heads": one.heads, "draw": one.draw, "factor": one.case.factor, "count": len(one.chosen)}
-        for one in sets
+    return [Scaling("none", 0, 1.0, ())] + [
+        Scaling(one.heads, one.draw, one.case.factor, one.chosen)
+        for one in settings
+        if one.heads != "random"
     ]
-    gains = [gain_table(subject, one.chosen, one.case.factor) for one in sets]
-    gains = torch.stack([gain_table(subject, [], 1.0), *gains])
-    answers, leads = [], []
-    for some in gains.split(TOGETHER):
-        said, lead = generation.steered(subject, prompt, some, positions, everywhere)
-        answers += said
-        leads.append(lead)
-    table = pd.DataFrame([identity(subject, prompt) | row for row in rows])
-    table = table.assign(lead=torch.cat(leads).double().numpy(), answer=answers)
-    return add_outcomes(table, prompt, dictionary)
+
+
+def measure_effects(
+    subject, scalings: Sequence[Scaling], prompt, dictionary, place: str = "everywhere"
+) -> Iterator[pd.DataFrame]:
+    """The decision's lead and the answer of one prompt, with sets of heads scaled.
+
+    Parameters
+    ----------
+    scalings, place
+        As in `list_steered_sets`.
+
+    Yields
+    ------
+    DataFrame
+        For each set: model, sample, following, heads, draw, factor, count, lead (ln P(y_p) −
+        ln P(y_c) at the first answer token, nats), answer, outcome, ambiguous.
+    """
+    everywhere = place == "everywhere"
+    positions = torch.arange(prompt.groups.length) if everywhere else prompt.groups.instruction
+    for start in range(0, len(scalings), TOGETHER):
+        some = scalings[start : start + TOGETHER]
+        gains = torch.stack([gain_table(subject, one.chosen, one.factor) for one in some])
+        answers, leads = generation.steered(subject, prompt, gains, positions, everywhere)
+        for one, answer, lead in zip(some, answers, leads.double().tolist()):
+            row = {**identity(subject, prompt), **one.columns, "count": len(one.chosen)}
+            table = pd.DataFrame([row]).assign(lead=lead, answer=answer)
+            yield add_outcomes(table, prompt, dictionary)

@@ -16,6 +16,7 @@ from arbitration.dataset import sets
 from arbitration.dataset.entities import EntityDictionary
 from arbitration.dataset.sample import Sample
 from arbitration.files import code
+from arbitration.models.prompt import Prompt
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas")
 #: How model and prompt were made, whatever is measured on them.
@@ -62,6 +63,8 @@ def describe(value):
         return f"{len(value.entries)} kinds, {_hash(repr(value.entries))}"
     if isinstance(value, Sample):
         return f"{value.id}, {_hash(repr(_bare(value)))}"
+    if isinstance(value, Prompt):
+        return f"{value.id}, {content_of(value)}"
     if is_dataclass(value) and not isinstance(value, type):
         return {part.name: describe(getattr(value, part.name)) for part in fields(value)}
     if isinstance(value, Mapping):
@@ -123,7 +126,7 @@ def content_of(prompt, borrowed=None, dictionaries: Mapping | None = None) -> st
 
     Parameters
     ----------
-    prompt : Prompt
+    prompt : Prompt, or another unit (`question.Question`), told by what it contains
     borrowed : Sample, list of Sample or other value that `describe` knows, optional
     dictionaries : mapping of str to EntityDictionary, optional
 
@@ -132,6 +135,8 @@ def content_of(prompt, borrowed=None, dictionaries: Mapping | None = None) -> st
     str
         12 hexadecimal digits.
     """
+    if not isinstance(prompt, Prompt):
+        return _hash(repr((describe(prompt), describe(borrowed), describe(dictionaries or {}))))
     parts = fields(prompt.groups)
     groups = {part.name: getattr(prompt.groups, part.name).tolist() for part in parts}
     lenders = borrowed if isinstance(borrowed, list | tuple) else [borrowed]

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from arbitration.files import atomic
-from arbitration.models.prompt import Unusable
+from arbitration.models.prompt import Prompt, Unusable
 from reproduction.results import cluster, tasks
 from reproduction.results.question import Question
 
@@ -49,7 +49,9 @@ def fill(ask: Question, prompts: list) -> dict[str, Unusable]:
     if not prompts:
         return dropped
     missing = [(prompt, path) for prompt, path in parts if not path.exists()]
-    measure = cluster.measure_elsewhere if missing and cluster.address() else tasks.measure_here
+    # Only prompts travel: other units are few, or not worth a worker's loading a model.
+    travel = cluster.address() and all(isinstance(prompt, Prompt) for prompt, _ in missing)
+    measure = cluster.measure_elsewhere if missing and travel else tasks.measure_here
     tables = measure(ask.title, ask.tables_of, [prompt for prompt, _ in missing])
     shown = {"total": len(parts), "initial": len(parts) - len(missing), "desc": ask.title}
     with tqdm(**shown) as bar, closing(tables):

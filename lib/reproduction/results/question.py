@@ -18,6 +18,10 @@ from reproduction.results.origin import code_version, content_of, provenance
 class Question:
     """One measure of one model, whatever the prompt.
 
+    What is not measured prompt by prompt has units of another kind, such as the sets of heads that
+    are scaled in one text: frozen dataclasses that `origin.describe` knows, with an `id`, which
+    names the part's file, and as `following` the kind of unit, of each of which some are attested.
+
     Attributes
     ----------
     name : str

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from arbitration.files import atomic
 from arbitration.files.folders import of_model
+from arbitration.models.prompt import Prompt
 from reproduction.results.origin import describe, picture_of, provenance
 from reproduction.results.parts import fill, measure_one, read_table, write_table
 from reproduction.results.question import Question
@@ -48,7 +49,7 @@ def collect(
         whose part is not on disk yet, and for those behind a prompt that turned out to be no use to
         the model (`Unusable`) once more: that one is left out, counted, printed and recorded.
     subject : Subject
-    prompts : iterable of Prompt
+    prompts : iterable of Prompt, or of other units (`question.Question`)
         Their `id` names the parts.
     empty : DataFrame, optional
         The columns of the table where there may be no prompt for it, as where a model never fails.
@@ -62,9 +63,9 @@ def collect(
     Returns
     -------
     DataFrame
-        With the columns image, which picture the sample shows (`origin.picture_of`), and wording,
-        which sentence its instruction is (`Prompt.wording`), so that samples of one picture or one
-        wording can be resampled together.
+        Of prompts with the columns image, which picture the sample shows (`origin.picture_of`),
+        and wording, which sentence its instruction is (`Prompt.wording`), so that samples of one
+        picture or one wording can be resampled together.
 
     Raises
     ------
@@ -131,12 +132,15 @@ def _gathered(
     taken |= {prompt.id: read_table(ask.part(prompt)) for prompt in measured}
     if is_recording():
         record_parts(ask, measured)
-    tables = [
-        taken[prompt.id].assign(image=picture_of(prompt.sample), wording=prompt.wording)
-        for prompt in prompts
-        if prompt.id in taken
-    ]
+    tables = [_mark(taken[prompt.id], prompt) for prompt in prompts if prompt.id in taken]
     return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
+
+
+def _mark(rows: pd.DataFrame, prompt) -> pd.DataFrame:
+    """A prompt's rows with the columns image and wording; those of another unit as they are."""
+    if not isinstance(prompt, Prompt):
+        return rows
+    return rows.assign(image=picture_of(prompt.sample), wording=prompt.wording)
 
 
 def remember(

@@ -21,7 +21,7 @@ import torch
 from arbitration.engine.sweep import TOGETHER, knockout_tables
 from arbitration.files import code
 from arbitration.models import hub, load
-from arbitration.models.prompt import Unusable
+from arbitration.models.prompt import Prompt, Unusable
 from reproduction.results.origin import code_version, provenance, sign
 
 #: Passes of a sweep that are one task at most: a sweep checks itself once, whatever it measures.
@@ -68,8 +68,8 @@ def measure_here(
         except Exception as error:
             place = left[0] if left else len(prompts) - 1
             prompt = prompts[place]
-            about = f"sample {prompt.sample.id}:"
-            if not (left and isinstance(error, Unusable) and str(error).startswith(about)):
+            own = isinstance(prompt, Prompt) and isinstance(error, Unusable)
+            if not (left and own and error.sample == prompt.sample.id):
                 error.add_note(f"{title}: the first prompt that was not measured is {prompt.id}")
                 raise
             yield left.pop(0), error
