@@ -30,7 +30,7 @@ import papermill
 
 from arbitration.commands import status
 from arbitration.files.folders import EXECUTED, ROOT
-from press import workers
+from press import forked, workers
 from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 
@@ -222,6 +222,7 @@ def run_all(
         Parameters that hold at the default n too, if a run comes to that.
     """
     start = time.monotonic()
+    warm = forked.share_imports(len(runs))
     for number, run in enumerate(runs, 1):
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
         could_be = [run]
@@ -236,12 +237,14 @@ def run_all(
         if current:
             continue
         if recorded:
-            execute_recorded(run, executed, asked)
+            execute_recorded(run, executed, asked, **warm)
         else:
-            execute(run, executed)
+            execute(run, executed, **warm)
 
 
-def execute_recorded(run: Run, executed: Path, asked: dict | None = None) -> None:
+def execute_recorded(
+    run: Run, executed: Path, asked: dict | None = None, **environment: str
+) -> None:
     """Run a notebook on rows from records alone; where these lack something, or do not say what is
     measured here, run it at its default n instead, and measure.
     """
@@ -249,15 +252,16 @@ def execute_recorded(run: Run, executed: Path, asked: dict | None = None) -> Non
 
     if not records.list_records(records.home() / run.named):
         print(f"{run.title}: at its default n, because nothing of it is recorded", flush=True)
-        execute(instead_of(run, asked, measure=False), executed)
+        execute(instead_of(run, asked, measure=False), executed, **environment)
         return
     try:
-        execute(run, executed, ARBITRATION_RECORDED="only")
+        execute(run, executed, ARBITRATION_RECORDED="only", **environment)
     except papermill.PapermillExecutionError as error:
         if error.ename not in ("NotRecorded", "NotAttested"):
             raise
         print(f"{run.title}: at its default n instead, because {error.evalue}", flush=True)
-        execute(instead_of(run, asked, measure=error.ename == "NotAttested"), executed)
+        other = instead_of(run, asked, measure=error.ename == "NotAttested")
+        execute(other, executed, **environment)
 
 
 def instead_of(run: Run, asked: dict | None, measure: bool) -> Run:

@@ -174,12 +174,13 @@ def test_a_crash_leaves_the_last_finished_run(toy):
     assert files_of(executed) == before and len(before) == 3
 
 
-def test_a_kernel_that_dies_publishes_nothing(toy):
+@pytest.mark.parametrize("times", [1, 2], ids=["its own process", "a fork"])
+def test_a_kernel_that_dies_publishes_nothing(toy, times):
     sources, executed = toy
     (sources / "toy.py").write_text(TOY.replace("assert n", "os._exit(1)\nassert n"))
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     with pytest.raises(RuntimeError):
-        run.run_all(planned(sources), executed)
+        run.run_all(planned(sources) * times, executed)
     assert not files_of(executed)
 
 
@@ -594,7 +595,8 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
             os.kill(int((tmp_path / name).read_text()), 0)
 
 
-def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy):
+@pytest.mark.parametrize("times", [1, 2], ids=["its own process", "a fork"])
+def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy, times):
     sources, executed = toy
     (sources / "toy.py").write_text(
         TOY.replace(
@@ -605,7 +607,7 @@ def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy):
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     code = (
         f"import sys; from press import run; sys.exit(run.conclude(lambda: "
-        f"run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}), "
+        f"run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}) * {times}, "
         f"run.Path({str(executed)!r}))))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib")])}

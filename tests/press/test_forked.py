@@ -1,0 +1,90 @@
+"""Kernels that are forks of one process: with the libraries in them, and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from test_runner import contents
+
+from press import forked, pair, run
+
+TOY = """# %% tags=["parameters"]
+model = "smol"
+n = 1
+
+# %%
+import sys
+there = set(sys.modules)
+
+# %%
+import json
+import os
+from pathlib import Path
+import torch
+seen = {
+    "process": os.getpid(),
+    "group": os.getpgid(0),
+    "parent": os.getppid(),
+    "there": [name for name in ("torch", "transformers", "matplotlib") if name in there],
+    "ours": [name for name in there if name.split(".")[0] in ("arbitration", "reproduction")],
+    "marked": hasattr(torch, "marked"),
+    "seed": torch.initial_seed(),
+}
+torch.marked = True
+torch.manual_seed(n)
+folder = Path(os.environ["ARBITRATION_OUTPUT"]) / model / "figures"
+folder.mkdir(parents=True)
+(folder / f"{n}.json").write_text(json.dumps(seen))
+print("printed by", n)
+"""
+
+pytestmark = pytest.mark.skipif(not forked.POSSIBLE, reason="kernels are forked on Linux alone")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What the kernels of two runs of one command see, and what the command printed."""
+    home = tmp_path_factory.mktemp("forked")
+    (sources := home / "notebooks").mkdir()
+    (home / "_toc.yml").write_text(contents("toy"))
+    (sources / "toy.py").write_text(TOY)
+    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    program = (
+        "import sys; from press import run\n"
+        "for n in (1, 2):\n"
+        f"    runs = run.plan(['toy'], ['smol'], {{'n': n}}, {str(sources)!r})\n"
+        f"    run.run_all(runs * 2, run.Path({str(home)!r}) / str(n))"
+    )
+    paths = os.pathsep.join([str(run.ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [home / str(n) / "smol" / "figures" / f"{n}.json" for n in (1, 2)]
+    return [json.loads(path.read_text()) for path in files], done.stdout
+
+
+def test_libraries_are_there_and_nothing_of_this_project(seen):
+    for one in seen[0]:
+        assert one["there"] == ["torch", "transformers", "matplotlib"] and one["ours"] == []
+
+
+def test_each_notebook_has_a_kernel_of_its_own(seen):
+    first, second = seen[0]
+    assert first["process"] != second["process"] and first["parent"] == second["parent"]
+    assert [one["group"] for one in seen[0]] == [one["process"] for one in seen[0]]
+    assert not first["marked"] and not second["marked"]
+    assert first["seed"] == second["seed"], "what the first has drawn the second has not"
+
+
+def test_what_a_kernel_prints_is_passed_on(seen):
+    assert "printed by 1" in seen[1] and "printed by 2" in seen[1]
+
+
+def test_a_single_kernel_is_started_as_ever():
+    assert forked.share_imports(1) == {} and forked.share_imports(2)
