@@ -17,7 +17,7 @@ PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/*
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
-.PHONY: help book html record attest check test exact-test slow-test browser-test mutation-test conformance notebook dictionary pair lab clean
+.PHONY: help book html record attest check test exact-test slow-test browser-test mutation-test audit conformance notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -34,6 +34,7 @@ help:
 	@echo 'make lab                                     open the notebooks in Jupyter'
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
+	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
 	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
 	@echo 'make clean                                   remove the book and every executed notebook'
@@ -84,6 +85,11 @@ slow-test: $(INSTALLED)
 # Off CI: each error runs tests of its own, so the whole takes half an hour.
 mutation-test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/helpers/mutate.py </dev/null
+
+# In an environment of its own, so that what it needs is not among what it judges.
+audit: $(INSTALLED)
+	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install --no-input --quiet pip-audit; }
+	$(BIN)/python -m press.audit .venv/audit/bin/pip-audit
 
 browser-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser </dev/null
