@@ -1,18 +1,22 @@
 """The book, built from a tiny run and opened in a browser that has no network."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 import by_hand
+from arbitration.files import folders
 from arbitration.files.folders import ROOT
 from arbitration.models import embedded
 from chromium import browser, visit
+from leaks import find_leaks
 from press.publish import listed
 from press.run import book_runs
 from reproduction.claims import predicted, rules
@@ -27,8 +31,26 @@ SMALLEST = {
 }
 
 
+#: What a process may know of its machine and its owner, and a page may not.
+PRIVATE = {
+    "HF_TOKEN": "hf_canarytoken",
+    "OPENAI_API_KEY": "canarykey",
+    "USER": "canaryuser",
+    "LOGNAME": "canaryuser",
+    "ANYTHING": "canaryvalue",
+}
+
+
 def measure(source, *options, **given):
     """Run notebooks on two samples, and return what was printed."""
+    home = source.parent / "canaryhome"
+    home.mkdir(exist_ok=True)
+    environment = {
+        **os.environ,
+        **PRIVATE,
+        "HOME": str(home),
+        "ARBITRATION_CACHE": str(folders.cache()),
+    }
     parameters = [
         word for name, value in {"n": 2, **given}.items() for word in ("-p", name, str(value))
     ]
@@ -40,7 +62,9 @@ def measure(source, *options, **given):
         "--into",
         source / "book" / "_executed",
     ]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -148,6 +172,17 @@ def test_every_picture_is_drawn_and_described(visits):
 def test_every_page_is_in_the_table_of_contents(html, visits):
     pages = {(html / page).as_uri() for page in visits}
     assert pages - set(visits["book/index.html"].contents) == set()
+
+
+def test_nothing_of_the_machine_is_in_the_book(html, tmp_path):
+    source = html.parents[1]
+    words = {*PRIVATE.values(), "canaryhome", str(ROOT), str(source), sys.prefix}
+    for folder in (html, source / "book" / "_executed"):
+        assert find_leaks(folder, sorted(words)) == []
+    (tmp_path / "a").write_text("by canaryuser")
+    rows = pd.DataFrame({"path": ["here", f"{ROOT}/data"]})
+    rows.to_parquet(tmp_path / "b.parquet")
+    assert [name for name, _ in find_leaks(tmp_path, sorted(words))] == ["a", "b.parquet"]
 
 
 def test_the_front_page_leads_to_the_book(chromium, html):
