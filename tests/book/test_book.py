@@ -1,5 +1,6 @@
 """The book, built from a tiny run and opened in a browser that has no network."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 import by_hand
+from arbitration import dataset
 from arbitration.files import folders
 from arbitration.files.folders import ROOT
 from arbitration.models import embedded
@@ -39,6 +41,33 @@ PRIVATE = {
     "LOGNAME": "canaryuser",
     "ANYTHING": "canaryvalue",
 }
+
+
+#: Words of a reader's own set that would be a page's if they were not drawn as they are.
+HOSTILE = (
+    """<script>throw new Error("pwned")</script> "><img src=x onerror="throw Error('pwned')"> """
+    "[pwned](javascript:alert(1)) {{ pwned }} ``` <!-- $$ \\frac{a &lt; &copy; | # pwned"
+)
+
+
+def write_hostile(folder):
+    """A set of the shipped pictures with hostile words in all that a reader can write."""
+    folder.mkdir()
+    scenes = dataset.load("scenes", "held")[:8]
+    lines = []
+    for number, scene in enumerate(scenes):
+        shutil.copy(scene.image, folder / f"{number}.png")
+        record = {
+            "image": f"{number}.png",
+            "question": f"What is this {HOSTILE}?",
+            "context": f"It is a {scene.answer_text} {HOSTILE}",
+            "answer_vision": f"{scene.answer_vision} <i>pwned</i>",
+            "answer_text": f"{scene.answer_text} <i>pwned</i>",
+            "task": "<u>pwned</u>",
+        }
+        lines.append(json.dumps(record))
+    (folder / "samples.jsonl").write_text("\n".join(lines))
+    return folder
 
 
 def measure(source, *options, **given):
@@ -87,9 +116,15 @@ def html(chromium, tmp_path_factory):
     shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
-    for name, given in SMALLEST.items():
+    hostile = {"data": write_hostile(source.parent / "hostile"), "only_following": False}
+    own = {
+        **SMALLEST,
+        "sec2_dataset": {"data": hostile["data"]},
+        "steer": {**hostile, "draws": 2, "instruction": HOSTILE},
+    }
+    for name, given in own.items():
         measure(source, f"--notebook={name}", **given)
-    others = [name for name in listed() if name not in SMALLEST]
+    others = [name for name in listed() if name not in own]
     options = [f"--notebook={name}" for name in others]
     measure(source, *options)
     assert measure(source, *options).count("unchanged") == len(book_runs(others)), (
@@ -172,6 +207,18 @@ def test_every_picture_is_drawn_and_described(visits):
 def test_every_page_is_in_the_table_of_contents(html, visits):
     pages = {(html / page).as_uri() for page in visits}
     assert pages - set(visits["book/index.html"].contents) == set()
+
+
+def test_a_readers_words_are_shown_and_never_run(html):
+    """What these words would run, an error of the browser would tell (`visits`)."""
+    shown = 0
+    for path in (html / "book").rglob("*.html"):
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        shown += page.get_text().count("pwned")
+        assert not page.select("[onerror], a[href^=javascript]"), path
+        marked = page.find_all(["b", "i", "u", "script"], string=re.compile("pwned"))
+        assert marked == [], path
+    assert shown > 10
 
 
 def test_nothing_of_the_machine_is_in_the_book(html, tmp_path):
