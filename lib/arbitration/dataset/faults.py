@@ -10,6 +10,8 @@ from arbitration.files.given import quote
 
 #: Different mistakes that are listed; of more, how many there are.
 LISTED = 20
+#: What is said of half a character, by its number.
+HALF = "half a character (U+{:04X}), as a cut emoji leaves it; write the whole one, or delete it"
 
 
 def text_faults(
@@ -44,10 +46,7 @@ def text_faults(
         elif not value.strip():
             yield f"{name} is empty; {right}"
         elif half := find_half(value):
-            yield (
-                f"{name} holds half a character (U+{ord(half):04X}), as a cut emoji leaves it; "
-                f"write the whole one, or delete it"
-            )
+            yield f"{name} holds {HALF.format(ord(half))}"
 
 
 def find_half(text: str) -> str | None:

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from arbitration.dataset.faults import find_half, refuse, text_faults
+from arbitration.dataset.faults import HALF, find_half, refuse, text_faults
 from arbitration.dataset.outcomes import find_pair_fault
 from arbitration.dataset.pictures import find_fault
 from arbitration.dataset.sample import PAPER_INSTRUCTION, WHOLE, Sample
@@ -318,28 +318,25 @@ def own_conflict(
     Raises
     ------
     ValueError
-        If picture, question or context is changed and the two answers are not given, or cannot be
-        told apart; or if the picture cannot be read.
+        If one of them is no text, or holds half a character; if picture, question or context is
+        changed and the two answers are not given, or cannot be told apart; or if the picture cannot
+        be read.
     FileNotFoundError
         If there is no such picture.
     """
+    answers = [answers] if isinstance(answers, str) else list(answers)
     words = {"question": question, "context": context, "instruction": instruction}
     written = {"image": image, **words}
     for name, value in [*written.items(), *(("answers", answer) for answer in answers)]:
-        if not isinstance(value, str) or (half := find_half(value)):
-            why = f"{name}: {quote(value)} " + (
-                f"holds half a character (U+{ord(half):04X}), as a cut emoji leaves it; write the "
-                f"whole one, or delete it"
-                if isinstance(value, str)
-                else "is no text; write it in quotes"
-            )
+        if fault := _find_text_fault(value):
+            why = f"{name}: {quote(value)} {fault}"
             raise ValueError(why)
     given = {name: value.strip() for name, value in written.items() if value.strip()}
     if instruction := given.pop("instruction", ""):
         scene = replace(scene, id=OWN, instruction_vision=instruction, instruction_text=instruction)
     if not given and not answers:
         return scene
-    if isinstance(answers, str) or len(answers) != 2 or not all(answers):
+    if len(answers) != 2 or not all(answers):
         why = (
             f"{', '.join(given) or 'answers'} given, and answers={quote(answers)}; also say "
             f"both answers, the picture's and the text's: ['apple', 'pear']"
@@ -350,7 +347,7 @@ def own_conflict(
         why = f"answers: {fault}"
         raise ValueError(why)
     if "image" in given:
-        given["image"] = str(find_path(image))
+        given["image"] = str(find_path(given["image"]))
         if not Path(given["image"]).is_file():
             why = f"there is no picture {quote(image)} (looked for {given['image']})"
             raise FileNotFoundError(why)
@@ -367,3 +364,12 @@ def own_conflict(
         answer_text=answers[1],
         **given,
     )
+
+
+def _find_text_fault(value) -> str | None:
+    """Why something typed cannot be put to a model, or None."""
+    if not isinstance(value, str):
+        return "is no text; write it in quotes"
+    if half := find_half(value):
+        return f"holds {HALF.format(ord(half))}"
+    return None
