@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from arbitration.files import atomic, code
 from arbitration.files.checksums import digest
 from arbitration.files.folders import ROOT
+from arbitration.files.given import parse_json
 
 ALIVE = "alive.lock"
 # stands in a stamp's place for the inputs while files are being published, and if that was broken
@@ -162,7 +163,7 @@ def seen(run: Run, executed: Path) -> bytes:
 def told(stamp: bytes) -> dict:
     """What a stamp says; of one that is not whole nothing, so that its notebook is run again."""
     try:
-        known = json.loads(stamp)
+        known = parse_json(stamp)
         return {"inputs": str(known["inputs"]), "files": dict(known["files"])}
     except (ValueError, LookupError, TypeError):
         return {"inputs": UNFINISHED, "files": {}}

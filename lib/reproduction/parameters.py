@@ -16,8 +16,12 @@ from pathlib import Path
 
 from arbitration.dataset import sample, sets
 from arbitration.equations.lens import POOLINGS
+from arbitration.files.given import find_path, quote
 from arbitration.models.prompt import TOKEN_GROUPS
 from reproduction.measures.steering import PLACES
+
+#: Names that a message lists; of more it says how many there are.
+LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,10 @@ class Choice:
     def read(self, value) -> str:
         if value in self.names:
             return value
-        near = difflib.get_close_matches(str(value).lower(), self.names, n=1, cutoff=0.0)
-        why = f"one of {', '.join(self.names)}; nearest: {near[0] if near else self.names[0]}"
+        near = difflib.get_close_matches(str(value)[:100].lower(), self.names, n=1, cutoff=0.0)
+        few = len(self.names) <= LISTED
+        known = ", ".join(self.names) if few else f"{len(self.names)} names"
+        why = f"one of {known}; nearest: {near[0] if near else self.names[0]}"
         raise ValueError(why)
 
 
@@ -92,6 +98,8 @@ class Number:
 
     def __str__(self) -> str:
         kind = {0: "a number", 1: "a whole number"}.get(self.step, "an odd number")
+        if self.most < math.inf and not self.open:
+            return f"{kind} from {self.least} to {self.most}"
         low = f"above {self.least}" if self.open else f"of at least {self.least}"
         return f"{kind} {low}" + (f" and at most {self.most}" if self.most < math.inf else "")
 
@@ -123,11 +131,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Several:
-    """A list of values that all follow one rule."""
+    """A list of values that all follow one rule; with `length`, of as many or none."""
 
     rule: Text | Number | Choice
     example: str
     empty: bool = False
+    length: int = 0
 
     def read(self, value) -> list:
         listed = _literal(value) if isinstance(value, str) else value
@@ -136,6 +145,9 @@ class Several:
             raise ValueError(why)
         if not listed and not self.empty:
             why = f"a list that is not empty, such as {self.example}"
+            raise ValueError(why)
+        if self.length and len(listed) not in (0, self.length):
+            why = f"a list of {self.length}, such as {self.example}, and has {len(listed)}"
             raise ValueError(why)
         if isinstance(self.rule, Text):
             listed = [
@@ -149,7 +161,10 @@ class Several:
             raise ValueError(why) from None
 
 
-_COUNT = Number(least=1, step=1)
+#: More than any set or machine here has: what is larger is a slip of the finger.
+_COUNT = Number(least=1, most=1_000_000, step=1)
+_WIDTH = Number(least=1, most=999, step=2)
+_FACTOR = Number(most=1000)
 _SHARE = Number(least=0, most=1, open=True)
 _PATHS = tuple(f"{source}→{target}" for source in TOKEN_GROUPS for target in TOKEN_GROUPS)
 #: What each parameter of the notebooks may be, whichever notebook it belongs to.
@@ -162,14 +177,14 @@ RULES = {
     **dict.fromkeys(("image", "question", "context", "instruction"), Text(empty=True)),
     **dict.fromkeys(("norm", "only_following", "measure"), Switch()),
     "seed": Number(step=1),
-    "width": Number(least=1, step=2),
-    "widths": Several(Number(least=1, step=2), "[1, 3, 5]"),
+    "width": _WIDTH,
+    "widths": Several(_WIDTH, "[1, 3, 5]"),
     "share": _SHARE,
     "shares": Several(_SHARE, "[0.05, 0.1]"),
-    "factor": Number(),
-    "factors": Several(Number(), "[1.5, 2.0]"),
+    "factor": _FACTOR,
+    "factors": Several(_FACTOR, "[1.5, 2.0]"),
     "pathways": Several(Choice(_PATHS), "['vision→text', 'text→last']"),
-    "answers": Several(Text(), "['apple', 'pear']", empty=True),
+    "answers": Several(Text(), "['apple', 'pear']", empty=True, length=2),
     "weights": Choice(("trained", "random", "absent")),
     "pooling": Choice(POOLINGS),
     "positions": Choice(TOKEN_GROUPS),
@@ -200,7 +215,7 @@ def check_parameters(given: Mapping) -> dict:
         try:
             found[name] = rules[name].read(value) if name in rules else value
         except ValueError as error:
-            faults.append(f"{name} is {value!r}; it must be {error}")
+            faults.append(f"{name} is {quote(value)}; it must be {error}")
     faults += _absent(found)
     if faults:
         raise ValueError(". ".join(faults))
@@ -228,10 +243,14 @@ def _absent(given: Mapping) -> list[str]:
         sets.source(given.get("data", "scenes"))
     except (ValueError, FileNotFoundError) as error:
         faults.append(f"data: {error}")
-    if given.get("image") and not Path(given["image"]).expanduser().is_file():
-        faults.append(
-            f"image: there is no picture {given['image']!r}; relative paths start from {Path.cwd()}"
-        )
+    try:
+        if given.get("image", "").strip() and not find_path(given["image"]).is_file():
+            faults.append(
+                f"image: there is no picture {quote(given['image'])}; relative paths start from "
+                f"{Path.cwd()}"
+            )
+    except ValueError as error:
+        faults.append(f"image: {error}")
     return faults
 
 

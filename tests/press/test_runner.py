@@ -525,7 +525,7 @@ def test_a_model_of_a_folder_or_of_the_hub_is_taken_and_called_by_its_name(
 @pytest.mark.parametrize(
     "parameters, said",
     [
-        ({"n": "0"}, "toy: n is '0'; it must be a whole number of at least 1; nearest: 1"),
+        ({"n": "0"}, "toy: n is '0'; it must be a whole number from 1 to 1000000; nearest: 1"),
         ({"n": "ten"}, "toy: n is 'ten'"),
         ({"model": "smol"}, "set by --model smol"),
     ],

@@ -329,7 +329,7 @@ def test_values_are_kept_to_the_bit_in_narrow_types(folders, subject):
         "int8",
         "int32",
     ]
-    part = records.Part("one", "c", rows, {"code": "x"}, 1.5)
+    part = records.Part("one", "c", rows, {"code": "x", "when": "2026-01-02"}, 1.5)
     assert records.add_parts("toy", "rows", "case", {}, [part]) == 1
     found = records.read_record(records.record_path("toy", "rows")).parts("case")["one", "c"]
     pd.testing.assert_frame_equal(records.strip_made(found), rows, check_exact=True)

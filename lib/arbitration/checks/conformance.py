@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
+        if given.device:
+            memory.check_place(None, given.device)
         if given.dtype:
             dtype, why = getattr(torch, given.dtype), "as asked"
         else:

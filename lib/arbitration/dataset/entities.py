@@ -5,7 +5,6 @@ A dictionary lies beside its set: the shipped one beside the scenes, one of a re
 samples. `dictionary` says how it is made.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from arbitration.dataset.faults import find_half
 from arbitration.dataset.sample import Sample
 from arbitration.dataset.sets import file_beside, mark
-from arbitration.dataset.words import normalised
+from arbitration.dataset.words import find_words, normalised
 from arbitration.files.folders import DATA
+from arbitration.files.given import parse_json, quote, quote_error
 
 OBJECTS = tuple("animal food vehicle clothing tool instrument thing plant building sky".split())
 #: Where a task's answers are looked up, in this order (a star is a shape before it is a thing in
@@ -226,25 +227,47 @@ def read_dictionary(path: Path) -> EntityDictionary:
     Raises
     ------
     ValueError
-        If it is not one.
+        If it is not one, or an entry could recognise nothing.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
-        if not all(
-            isinstance(form, str)
-            for group in entries.values()
-            for entry in group.values()
-            for form in (*entry["en"], *entry.get("zh", []))
-        ):
-            why = "a form is no text"
-            raise ValueError(why)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        entries = _checked(parse_json(path.read_bytes()))
+    except ValueError as error:
         why = (
-            f"{path} is no entity dictionary ({error!r}); make it again, or delete it to have "
-            f"answers as they are written"
+            f"{path} is no entity dictionary ({quote_error(error)}); make it again, or delete it "
+            f"to have answers as they are written"
         )
         raise ValueError(why) from error
     return EntityDictionary(entries)
+
+
+def _checked(content) -> dict:
+    """The entries of a dictionary's file; ValueError with what is wrong in the first faulty one."""
+    kinds = content.get("entries") if isinstance(content, dict) else None
+    if not isinstance(kinds, dict) or not all(isinstance(one, dict) for one in kinds.values()):
+        why = "it has no entries: kinds of answers, each with the forms of its answers"
+        raise ValueError(why)
+    for kind, group in kinds.items():
+        for answer, entry in group.items():
+            if fault := _find_fault(answer, entry):
+                why = f"the entry {quote(answer)} of {quote(kind)} {fault}"
+                raise ValueError(why)
+    return kinds
+
+
+def _find_fault(answer: str, entry) -> str | None:
+    """Why an entry is none, or None."""
+    if not isinstance(entry, dict):
+        return f"is {quote(entry)}, and not its forms in the languages 'en' and 'zh'"
+    for language in ("en", "zh"):
+        forms = entry.get(language, [])
+        if not isinstance(forms, list):
+            return f"has {quote(forms)} for {language!r}, which is no list of forms"
+        if language == "en" and answer not in forms:
+            return f"has {quote(forms)} for 'en', which lacks the answer itself"
+        for form in forms:
+            if not isinstance(form, str) or find_half(form) or not find_words(form):
+                return f"has the form {quote(form)}, in which there is no word"
+    return None
 
 
 def of(name: str | Path, samples: list[Sample]) -> EntityDictionary:

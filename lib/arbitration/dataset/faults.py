@@ -3,9 +3,15 @@ and where.
 """
 
 import difflib
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from arbitration.files.given import quote
+
+#: Different mistakes that are listed; of more, how many there are.
+LISTED = 20
+#: What is said of half a character, by its number.
+HALF = "half a character (U+{:04X}), as a cut emoji leaves it; write the whole one, or delete it"
 
 
 def text_faults(
@@ -27,7 +33,7 @@ def text_faults(
         if name not in fields:
             near = difflib.get_close_matches(str(name), fields, n=1)
             meant.update(near)
-            yield f"unknown field {name!r}; " + (
+            yield f"unknown field {quote(name)}; " + (
                 f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(fields)}"
             )
     for name, right in fields.items():
@@ -36,19 +42,21 @@ def text_faults(
             if name in required and name not in meant:
                 yield f"{name} is missing; {right}"
         elif not isinstance(value, str):
-            yield f"{name} is {reprlib.repr(value)}, which is no text; {right}, as text in quotes"
+            yield f"{name} is {quote(value)}, which is no text; {right}, as text in quotes"
         elif not value.strip():
             yield f"{name} is empty; {right}"
-        elif half := next((char for char in value if "\ud800" <= char <= "\udfff"), None):
-            yield (
-                f"{name} holds half a character (U+{ord(half):04X}), as a cut emoji leaves it; "
-                f"write the whole one, or delete it"
-            )
+        elif half := find_half(value):
+            yield f"{name} holds {HALF.format(ord(half))}"
+
+
+def find_half(text: str) -> str | None:
+    """Half a character in a text, as a cut emoji leaves it, which no tokenizer takes; or None."""
+    return next((char for char in text if "\ud800" <= char <= "\udfff"), None)
 
 
 def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> None:
-    """Raise one ValueError that lists every (number, fault), equal faults on one line; do nothing
-    if there is none.
+    """Raise one ValueError that lists every (number, fault), equal faults on one line and no more
+    than `LISTED` lines; do nothing if there is none.
 
     Parameters
     ----------
@@ -63,10 +71,13 @@ def refuse(where: str, faults: list[tuple[int, str]], source: Path | str) -> Non
     places: dict[str, list[int]] = {}
     for number, fault in sorted(faults, key=lambda fault: fault[0]):
         places.setdefault(fault, []).append(number)
+    unsaid = [number for fault in list(places)[LISTED:] for number in places.pop(fault)]
     lines = [
         f"{where}{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}: {fault}"
         for fault, numbers in places.items()
     ]
+    if unsaid:
+        lines.append(f"{where} {min(unsaid)} is the first of {len(unsaid)} more")
     count = "1 thing is" if len(faults) == 1 else f"{len(faults)} things are"
     raise ValueError(
         f"{count} wrong in {source}; correct and load again, nothing was measured:\n"

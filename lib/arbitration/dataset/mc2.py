@@ -20,6 +20,7 @@ from arbitration.dataset.faults import refuse, text_faults
 from arbitration.dataset.sample import PAPER_INSTRUCTION, WHOLE, Sample
 from arbitration.files import atomic, checksums, web
 from arbitration.files.folders import cache
+from arbitration.files.given import find_path, parse_json, quote, quote_error
 
 REPOSITORY = "EchoDreamer/Modality-Preference"
 FILE = "data/evaluate_final.json"
@@ -90,14 +91,12 @@ def load_mc2(
         If something is neither here nor to be had; says how to get it.
     """
     records = read(path, get)
-    beside = Path(path).expanduser().resolve().parent if path else None
+    beside = find_path(path).parent if path else None
     if pictures is None and beside and any((beside / part).is_dir() for part in PARTS):
         pictures = beside
     numbers = list(dict.fromkeys(record["image_id"] for record in records))
     photographs = (
-        _fetched(numbers, get)
-        if pictures is None
-        else _found(numbers, Path(pictures).expanduser().resolve())
+        _fetched(numbers, get) if pictures is None else _found(numbers, find_path(pictures))
     )
     wordings = {f"instruction_{way}": wording for way, wording in PAPER_INSTRUCTION.items()}
     samples = []
@@ -133,7 +132,7 @@ def read(
     ConnectionError
         If there is no path, nothing in the cache and no download.
     """
-    file = fetch_texts(get) if path is None else Path(path).expanduser().resolve()
+    file = fetch_texts(get) if path is None else find_path(path)
     if not file.is_file():
         why = f"there is no file {file}; relative paths start from {Path.cwd()}"
         raise FileNotFoundError(why)
@@ -266,11 +265,11 @@ def _records(content: bytes, file: Path) -> list[dict[str, str]]:
     in the list do.
     """
     try:
-        records = json.loads(content)
+        records = parse_json(content)
     except ValueError as error:
         why = (
-            f"{file} is not valid JSON ({error}); MC²'s file is one list of objects. Own "
-            f"samples, one object a line, go into a .jsonl file"
+            f"{file} is not valid JSON ({quote_error(error)}); MC²'s file is one list of objects. "
+            f"Own samples, one object a line, go into a .jsonl file"
         )
         raise ValueError(why) from error
     if (
@@ -294,7 +293,7 @@ def _records(content: bytes, file: Path) -> list[dict[str, str]]:
             and not re.fullmatch("[0-9]{1,12}", number.strip())
         ):
             faults.append(
-                (place, f"image_id is {number!r}; {FIELDS['image_id']}, up to twelve digits")
+                (place, f"image_id is {quote(number)}; {FIELDS['image_id']}, up to twelve digits")
             )
     refuse(f"{file.name}, record", faults, file)
     return [record | {"image_id": record["image_id"].strip().zfill(12)} for record in records]

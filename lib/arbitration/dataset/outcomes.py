@@ -37,6 +37,7 @@ from arbitration.dataset.words import (
     normalised,
     without_article,
 )
+from arbitration.files.given import quote
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,14 @@ def find_pair_fault(answer: str, other: str) -> str | None:
     """
     for one in (answer, other):
         if not find_words(one):
-            return f"{one!r} has no word to recognise in an answer"
+            return f"{quote(one)} has no word to recognise in an answer"
     if normalised(answer) == normalised(other):
-        return f"{answer!r} and {other!r} are the same answer; a conflict needs two"
+        return f"{quote(answer)} and {quote(other)} are the same answer; a conflict needs two"
     found = outcome(answer, [answer], [other]), outcome(other, [answer], [other])
     if found != ("follow", "competitor"):
         return (
-            f"{answer!r} and {other!r} cannot be told apart in an answer; a conflict needs two "
-            f"that can"
+            f"{quote(answer)} and {quote(other)} cannot be told apart in an answer; a conflict "
+            f"needs two that can"
         )
     return None
 

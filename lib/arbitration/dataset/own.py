@@ -24,9 +24,7 @@ instruction_text    no        the instruction to follow the text; the paper's wo
 ==================  ========  ======================================================================
 """
 
-import json
 import re
-import reprlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,10 +32,11 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from arbitration.dataset.faults import refuse, text_faults
+from arbitration.dataset.faults import HALF, find_half, refuse, text_faults
 from arbitration.dataset.outcomes import find_pair_fault
 from arbitration.dataset.pictures import find_fault
 from arbitration.dataset.sample import PAPER_INSTRUCTION, WHOLE, Sample
+from arbitration.files.given import find_path, parse_json, quote, quote_error
 
 #: What would be right, for messages.
 FIELDS = {
@@ -74,7 +73,7 @@ def load_own(path: str | Path, split: str | None) -> list[Sample]:
     FileNotFoundError
         If there is no such file.
     """
-    file = samples_file(Path(path).expanduser().resolve())
+    file = samples_file(find_path(path))
     unit, read = ("row", _rows) if file.suffix == ".parquet" else ("line", _lines)
     numbered = list(read(file))
     if not numbered:
@@ -148,7 +147,7 @@ def _lines(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
     for number, line in enumerate(file.read_bytes().split(b"\n"), start=1):
         try:
             text = line.decode("utf-8-sig").strip()
-            record = json.loads(text) if text else None
+            record = parse_json(text) if text else None
         except UnicodeDecodeError:
             yield number, None, "not written in UTF-8; save the file in that encoding"
             continue
@@ -156,14 +155,14 @@ def _lines(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
             yield (
                 number,
                 None,
-                f"not valid JSON ({error}); write one whole {{…}} object on each line",
+                f"not valid JSON ({quote_error(error)}); write one whole {{…}} object on each line",
             )
             continue
         if text:
             fault = (
                 None
                 if isinstance(record, dict)
-                else f"{reprlib.repr(record)} is no sample; write one {{…}} object on each line"
+                else f"{quote(record)} is no sample; write one {{…}} object on each line"
             )
             yield number, record, fault
 
@@ -172,8 +171,11 @@ def _rows(file: Path) -> Iterator[tuple[int, dict | None, str | None]]:
     """(row number from 1, record, None) of every row of a parquet file."""
     try:
         rows = pyarrow.parquet.read_table(file).to_pylist()
-    except (OSError, ValueError) as error:
-        why = f"{file} cannot be read as parquet ({error}); write it again, or give a .jsonl file"
+    except (OSError, ValueError, NotImplementedError) as error:
+        why = (
+            f"{file} cannot be read as parquet ({quote_error(error)}); write it again, or give a "
+            f".jsonl file"
+        )
         raise ValueError(why) from error
     for number, row in enumerate(rows, start=1):
         yield number, row, None
@@ -190,25 +192,42 @@ def _own_faults(record: Mapping, folder: Path, pictures: dict[Path, str | None])
     at once.
     """
     if image := _text(record, "image"):
-        path = folder / image
         if Path(image).is_absolute():
-            yield f"image is the absolute path {image!r}; {FIELDS['image']}"
+            yield f"image is the absolute path {quote(image)}; {FIELDS['image']}"
+        elif outside := _find_outside(folder, image):
+            yield (
+                f"image {quote(image)} leads out of the folder of this file, to {outside}; put the "
+                f"picture itself into the folder"
+            )
         else:
+            path = folder / image
             if path not in pictures:
                 pictures[path] = find_fault(path)
             if pictures[path]:
-                yield f"image {image!r}: {pictures[path]}; {FIELDS['image']}"
+                yield (
+                    f"image {quote(image)}: {pictures[path]}; write the path of a picture that "
+                    f"opens, relative to the folder of this file"
+                )
     answers = [_text(record, name) for name in ("answer_vision", "answer_text")]
     fault = find_pair_fault(*answers) if all(answers) else None
     if fault:
         yield f"answer_vision and answer_text: {fault}"
     name = _text(record, "id")
-    if name and not re.fullmatch(r"\w[\w.-]{0,49}", name):
-        # Results are kept in files that bear the sample's name.
+    # Results are kept in files that bear the sample's name, which may have 255 bytes in all.
+    if name and (not re.fullmatch(r"\w[\w.-]{0,49}", name) or len(name.encode()) > 150):
         yield (
-            f"id {name!r} cannot be part of a file name; use up to 50 letters, digits, '.', "
+            f"id {quote(name)} cannot be part of a file name; use up to 50 letters, digits, '.', "
             f"'_' and '-', a letter or digit first"
         )
+
+
+def _find_outside(folder: Path, image: str) -> Path | None:
+    """Where a picture lies that is not in the folder of its set, by its path or by a link."""
+    try:
+        path = find_path(folder / image)
+    except ValueError:
+        return None  # `find_fault` says so
+    return None if path.is_relative_to(folder.resolve()) else path
 
 
 def _repeated(names: dict[int, str], unit: str) -> list[tuple[int, str]]:
@@ -299,23 +318,27 @@ def own_conflict(
     Raises
     ------
     ValueError
-        If picture, question or context is changed and the two answers are not given, or cannot be
-        told apart; or if the picture cannot be read.
+        If one of them is no text, or holds half a character; if picture, question or context is
+        changed and the two answers are not given, or cannot be told apart; or if the picture cannot
+        be read.
     FileNotFoundError
         If there is no such picture.
     """
-    given = {
-        name: value
-        for name, value in {"image": image, "question": question, "context": context}.items()
-        if value
-    }
-    if instruction:
+    answers = [answers] if isinstance(answers, str) else list(answers)
+    words = {"question": question, "context": context, "instruction": instruction}
+    written = {"image": image, **words}
+    for name, value in [*written.items(), *(("answers", answer) for answer in answers)]:
+        if fault := _find_text_fault(value):
+            why = f"{name}: {quote(value)} {fault}"
+            raise ValueError(why)
+    given = {name: value.strip() for name, value in written.items() if value.strip()}
+    if instruction := given.pop("instruction", ""):
         scene = replace(scene, id=OWN, instruction_vision=instruction, instruction_text=instruction)
     if not given and not answers:
         return scene
     if len(answers) != 2 or not all(answers):
         why = (
-            f"{', '.join(given) or 'answers'} given, and answers={list(answers)}; also say "
+            f"{', '.join(given) or 'answers'} given, and answers={quote(answers)}; also say "
             f"both answers, the picture's and the text's: ['apple', 'pear']"
         )
         raise ValueError(why)
@@ -323,14 +346,14 @@ def own_conflict(
     if fault:
         why = f"answers: {fault}"
         raise ValueError(why)
-    if image:
-        given["image"] = str(Path(image).expanduser().resolve())
+    if "image" in given:
+        given["image"] = str(find_path(given["image"]))
         if not Path(given["image"]).is_file():
-            why = f"there is no picture {image!r} (looked for {given['image']})"
+            why = f"there is no picture {quote(image)} (looked for {given['image']})"
             raise FileNotFoundError(why)
         fault = find_fault(Path(given["image"]))
         if fault:
-            why = f"image {image!r}: {fault}; give another picture"
+            why = f"image {quote(image)}: {fault}; give another picture"
             raise ValueError(why)
     return replace(
         scene,
@@ -341,3 +364,12 @@ def own_conflict(
         answer_text=answers[1],
         **given,
     )
+
+
+def _find_text_fault(value) -> str | None:
+    """Why something typed cannot be put to a model, or None."""
+    if not isinstance(value, str):
+        return "is no text; write it in quotes"
+    if half := find_half(value):
+        return f"holds {HALF.format(ord(half))}"
+    return None

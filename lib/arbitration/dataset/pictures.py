@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from arbitration.files.given import find_path, quote_error
+
 #: What the modes of more than 8 bits stand for: the value that is white. Of the others (32-bit
 #: floats) no file says what white is.
 WHITE = {
@@ -38,8 +40,11 @@ def read_picture(source: Path | str | BinaryIO) -> Image.Image:
         with Image.open(source) as opened:
             opened.load()
             return _on_white(_scaled(ImageOps.exif_transpose(opened)))
+    except Image.DecompressionBombError as error:
+        why = f"cannot be read as a picture ({quote_error(error)}); save it smaller"
+        raise ValueError(why) from error
     except Exception as error:  # Pillow's readers raise many kinds
-        why = f"cannot be read as a picture ({error})"
+        why = f"cannot be read as a picture ({quote_error(error)})"
         raise ValueError(why) from error
 
 
@@ -47,8 +52,11 @@ def find_fault(path: Path) -> str | None:
     """Why a picture cannot be read, or None: decoded whole, so that a truncated one does not stop a
     run half-way.
     """
-    if not path.is_file():
-        return f"there is no file {path}"
+    try:
+        if not find_path(path).is_file():
+            return f"there is no file {path}"
+    except ValueError as error:
+        return str(error)
     try:
         read_picture(path)
     except ValueError as error:
@@ -67,7 +75,10 @@ def _scaled(image: Image.Image) -> Image.Image:
                 f"save it with 8 or 16"
             )
             raise ValueError(why)
-        return Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
+        grey = Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
+        if (clear := image.info.get("transparency")) is not None:
+            grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+        return grey
     if image.mode == "F":
         why = (
             "its grey levels are floating-point numbers, of which none is white by convention; "

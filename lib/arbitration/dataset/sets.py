@@ -10,6 +10,7 @@ import numpy as np
 from arbitration.dataset import mc2, own
 from arbitration.dataset.sample import MODALITIES, Sample
 from arbitration.files.folders import DATA, cache
+from arbitration.files.given import find_path, quote
 
 SPLITS = ("iid", "held", "held_style")
 
@@ -71,15 +72,16 @@ def source(name: str | Path) -> Path:
             if name == "scenes"
             else cache() / "mc2" / Path(mc2.FILE).name
         )
-    path = Path(name).expanduser()
+    known = "known: 'scenes', 'mc2', or the path of a folder with samples.jsonl or samples.parquet"
+    try:
+        path = find_path(name)
+    except ValueError as error:
+        why = f"unknown data set: {error}; {known}"
+        raise ValueError(why) from error
     if not path.exists():
-        why = (
-            f"unknown data set {str(name)!r}; known: 'scenes', 'mc2', or the path of a "
-            f"folder with samples.jsonl or samples.parquet"
-            f" (there is no {path.resolve()})"
-        )
+        why = f"unknown data set {quote(str(name))}; {known} (there is no {path})"
         raise ValueError(why)
-    return path.resolve() if path.suffix == ".json" else own.samples_file(path.resolve())
+    return path if path.suffix == ".json" else own.samples_file(path)
 
 
 def content(name: str | Path) -> str:

@@ -21,6 +21,8 @@ from requests.adapters import HTTPAdapter
 from tqdm.auto import tqdm
 from urllib3.util import Retry
 
+from arbitration.files.given import parse_json
+
 #: What the environment must say, with the paper's model as the example.
 VARIABLES = {
     "OPENAI_BASE_URL": "https://api.deepseek.com",
@@ -248,7 +250,7 @@ def _kept(path: Path) -> Iterator[tuple[str, Reply]]:
     """Key and reply of every whole line; one that a killed run left half does not count."""
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             yield record["key"], Reply(record["text"], record["refused"])
         except (ValueError, LookupError, TypeError):
             continue

@@ -16,6 +16,7 @@ from arbitration.dictionary import endpoint, sheet, wordnet
 from arbitration.dictionary.ask import AskedAnswer, judged
 from arbitration.files import atomic
 from arbitration.files.folders import DATA
+from arbitration.files.given import parse_json, quote, quote_error
 
 #: The kind of answers of samples that tell no task.
 UNTOLD = "any"
@@ -255,10 +256,34 @@ def _review(name) -> dict:
     if not path.exists():
         return empty
     try:
-        return empty | json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, TypeError) as error:
-        why = f"{path} is no review ({error}); correct it, or delete it"
+        return empty | _checked(parse_json(path.read_bytes()))
+    except ValueError as error:
+        why = f"{path} is no review ({quote_error(error)}); correct it, or delete it"
         raise ValueError(why) from error
+
+
+def _checked(review) -> dict:
+    """A review's file; ValueError with what is wrong in it."""
+    if not isinstance(review, dict) or review.keys() - {"about", "senses", "rejected", "zh"}:
+        why = "it is no object with senses, rejected, zh and, for readers, about"
+        raise ValueError(why)
+    for part in review.keys() - {"about"}:
+        kinds = review[part]
+        groups = kinds.values() if isinstance(kinds, dict) else [None]
+        for group in groups:
+            decided = group.values() if isinstance(group, dict) else [None]
+            wrong = [one for one in decided if not _is_decision(one, part)]
+            if wrong:
+                what = "a name of a sense" if part == "senses" else "a list of forms"
+                why = f"{part} has for each kind and answer {what}, and not {quote(wrong[0])}"
+                raise ValueError(why)
+    return review
+
+
+def _is_decision(value, part: str) -> bool:
+    if part == "senses":
+        return isinstance(value, str)
+    return isinstance(value, list) and all(isinstance(form, str) for form in value)
 
 
 def _made(name) -> dict:
@@ -268,4 +293,4 @@ def _made(name) -> dict:
         why = f"there is no dictionary {path} yet; make it: python -m arbitration.dictionary {name}"
         raise ValueError(why)
     entities.read_dictionary(path)
-    return json.loads(path.read_text(encoding="utf-8"))
+    return {"source": "unknown"} | parse_json(path.read_bytes())

@@ -47,6 +47,9 @@ def write_sheet(path: Path, entries: Mapping, words: Mapping, size: int, seed: i
     if size < 1:
         why = f"--sheet {size} asks for no form; give a number above 0"
         raise ValueError(why)
+    if seed < 0:
+        why = f"--seed {seed} draws nothing; give a whole number of at least 0"
+        raise ValueError(why)
     rng, rows = np.random.default_rng(seed), []
     for language in LANGUAGES:
         forms = [

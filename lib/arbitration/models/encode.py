@@ -7,6 +7,7 @@ from torch import Tensor
 
 from arbitration.dataset import pictures
 from arbitration.dataset.sample import PAPER_INSTRUCTION, Sample
+from arbitration.files.given import quote, quote_error
 from arbitration.models.prompt import MARGIN, NoDecision, Prompt, TokenGroups, Unusable
 
 ANSWER_FORMAT = "Answer the question using a single word or phrase."
@@ -114,13 +115,20 @@ def _pieces(subject, sample: Sample, instruction: str, layout: str) -> list[tupl
     ]
     words = "".join(piece for piece, _ in body)
     turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": words}]}]
-    rendered = subject.processor.apply_chat_template(
-        turn, add_generation_prompt=True, tokenize=False
-    )
+    try:
+        rendered = subject.processor.apply_chat_template(
+            turn, add_generation_prompt=True, tokenize=False
+        )
+    except Exception as error:  # a template is a program, and raises many kinds
+        why = (
+            f"the chat template of {subject.name} cannot be used ({quote_error(error)}); put the "
+            f"chat_template.jinja of its checkpoint beside its processor"
+        )
+        raise ValueError(why) from error
     if rendered.count(words) != 1 or rendered.count(image) != 1:
         why = (
             f"the chat template of {subject.name} does not hold the image and the user's words "
-            f"exactly once: {rendered!r}"
+            f"exactly once: {quote(rendered)}; put that of its checkpoint beside its processor"
         )
         raise ValueError(why)
     before, after = rendered.split(words)
@@ -139,8 +147,8 @@ def _spaced(sentences: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _refuse_special_tokens(subject, sample: Sample, instruction: str) -> None:
-    """A sample whose words hold one of the tokenizer's special tokens would say something else to
-    the model than to a reader.
+    """A sample whose words or answers hold one of the tokenizer's special tokens would say other
+    things to the model than to a reader.
     """
     tokenizer = subject.tokenizer
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
@@ -149,6 +157,8 @@ def _refuse_special_tokens(subject, sample: Sample, instruction: str) -> None:
         ("context", sample.context),
         ("instruction", instruction),
         ("question", sample.question),
+        ("answer_vision", sample.answer_vision),
+        ("answer_text", sample.answer_text),
     ):
         found = next((token for token in sorted(special) if token and token in words), None)
         if found:
@@ -173,12 +183,11 @@ def _processed(subject, sample: Sample, asked: str) -> dict[str, Tensor]:
             return_tensors="pt",
         )
     except Exception as error:  # processors raise many kinds
-        said = " ".join(str(error).split()) or type(error).__name__
         raise Unusable(
             sample,
             (
                 f"the processor of {subject.name} does not take its picture "
-                f"{Path(sample.image).name!r}: {said}"
+                f"{Path(sample.image).name!r}: {quote_error(error)}"
             ),
         ) from error
 

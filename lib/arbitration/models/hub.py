@@ -9,9 +9,12 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import model_info
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 from arbitration.files import atomic
 from arbitration.files.folders import cache
+from arbitration.files.given import parse_json, quote, quote_error
 from arbitration.models import embedded, snapshots
 
 
@@ -81,11 +84,14 @@ def entry_of(name: str) -> Entry | None:
     ValueError
         If the name is none of ours, no folder, and cannot be a repository.
     """
+    if not isinstance(name, str) or not name.strip():
+        why = f"{quote(name)} is no name of a model; give one as text, such as 'smol' or 'org/name'"
+        raise ValueError(why)
     if embedded.known(name):
         return None
     if name in HUB:
         return HUB[name]
-    if Path(name).is_dir():
+    if _is_folder(name):
         if not (Path(name) / "config.json").is_file():
             why = (
                 f"the folder {name} has no config.json; give a folder that "
@@ -93,16 +99,32 @@ def entry_of(name: str) -> Entry | None:
             )
             raise ValueError(why)
         return Entry(str(Path(name)))
-    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) and _is_repository(name):
         return Entry(name)
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     why = (
-        f"unknown model {name!r}; {hint}known models: {', '.join(NAMES)}; others by their "
+        f"unknown model {quote(name)}; {hint}known models: {', '.join(NAMES)}; others by their "
         f"repository on the hub ('org/name') or by the"
         " folder that they were saved in"
     )
     raise ValueError(why)
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # longer than any file's name
+        return False
+
+
+def _is_repository(name: str) -> bool:
+    """Whether the hub could have a repository of that name."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
 def named(name: str) -> str:
@@ -124,8 +146,8 @@ def reported(name: str, entry: Entry):
     except Exception as error:
         if isinstance(error, ValueError) and not isinstance(error, OSError):
             why = (
-                f"transformers cannot read {name!r} ({entry.repository}): {error}. Code "
-                f"that comes with a checkpoint is not run here; give a"
+                f"transformers cannot read {name!r} ({entry.repository}): {quote_error(error)}. "
+                f"Code that comes with a checkpoint is not run here; give a"
                 " checkpoint that transformers knows by itself (often a repository of the "
                 "same name that ends in -hf)"
             )
@@ -133,7 +155,7 @@ def reported(name: str, entry: Entry):
         if Path(entry.repository).is_dir():
             why = (
                 f"the folder {entry.repository} holds no image-text model with its "
-                f"processor ({type(error).__name__}: {error}); write both into it"
+                f"processor ({type(error).__name__}: {quote_error(error)}); write both into it"
                 " with save_pretrained, the weights as safetensors"
             )
             raise FileNotFoundError(why) from error
@@ -142,7 +164,7 @@ def reported(name: str, entry: Entry):
 
 def _why_not(name: str, entry: Entry, error: Exception) -> str:
     """Why a repository's model cannot be had, and what to do."""
-    said = f"({type(error).__name__}: {error})"
+    said = f"({type(error).__name__}: {quote_error(error)})"
     pin = pinned().get(entry.repository)
     here = snapshots.complete(entry.repository, pin)
     if here:
@@ -219,14 +241,14 @@ def pinned() -> dict[str, str]:
         If their file is not what was written.
     """
     try:
-        found = json.loads(pins_file().read_text(encoding="utf-8")) if pins_file().exists() else {}
-        if not isinstance(found, dict):
-            why = "no object"
+        found = parse_json(pins_file().read_bytes()) if pins_file().exists() else {}
+        if not isinstance(found, dict) or not all(isinstance(pin, str) for pin in found.values()):
+            why = "no object of repositories and revisions"
             raise ValueError(why)
     except ValueError as error:
         what = (
-            f"{pins_file()} cannot be read ({error}), so the revisions of the first downloads "
-            f"are not known"
+            f"{pins_file()} cannot be read ({quote_error(error)}), so the revisions of the first "
+            f"downloads are not known"
         )
         why = f"{what}; restore it, or delete it to take what the hub's cache has"
         raise ValueError(why) from error

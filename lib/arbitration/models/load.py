@@ -10,10 +10,14 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     PreTrainedModel,
+    ProcessorMixin,
 )
 
 from arbitration.models import embedded, hub, memory, snapshots, true_size
 from arbitration.models.subject import Subject, check_subject
+
+#: Layers beyond which a configuration is not believed: laying them out would take hours.
+MOST_LAYERS = 1000
 
 
 def load(
@@ -63,6 +67,7 @@ def load(
         why = f"weights='absent' is for models of the hub; those of {name!r} are here: leave it out"
         raise ValueError(why)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    memory.check_place(dtype, device)
     if entry is None:
         if device == "auto":
             why = (
@@ -146,7 +151,9 @@ def _found(
         config = AutoConfig.from_pretrained(source, **options)
     if folder and weights:
         hub.check_whole(folder, None if local else entry.repository)
-    empty = _outline(name, config)
+    empty = _outline(name, entry, config)
+    if folder and weights:
+        _check_size(name, empty, folder)
     check_subject(Subject(name, empty, None, "none"))
     return empty, revision, source, options
 
@@ -156,8 +163,7 @@ def _without_weights(
 ) -> Subject:
     """A model of the hub as its configuration has it, with its processor."""
     empty, revision, source, options = _found(name, entry, weights=False)
-    with hub.reported(name, entry):
-        processor = AutoProcessor.from_pretrained(source, **options)
+    processor = _processor(name, entry, source, options)
     images = hub.picture_settings(empty.config) if images is None else images
     return check_subject(Subject(name, empty.to(dtype).eval(), processor, revision, images))
 
@@ -170,8 +176,8 @@ def _pretrained(
     """
     empty, revision, source, options = _found(name, entry)
     place = memory.places(empty, dtype) if device == "auto" else device
+    processor = _processor(name, entry, source, options)
     with hub.reported(name, entry):
-        processor = AutoProcessor.from_pretrained(source, **options)
         model, report = AutoModelForImageTextToText.from_pretrained(
             source,
             dtype=dtype,
@@ -189,6 +195,35 @@ def _pretrained(
     if not local:
         hub.pin(entry.repository, revision)
     return subject
+
+
+def _processor(name: str, entry: hub.Entry, source: str, options: dict) -> ProcessorMixin:
+    """A model's processor, if it takes pictures and texts."""
+    with hub.reported(name, entry):
+        found = AutoProcessor.from_pretrained(source, **options)
+    if not isinstance(found, ProcessorMixin):  # what comes of a file that names no processor
+        why = (
+            f"the processor of {name!r} is a {type(found).__name__}, which does not take pictures "
+            f"and texts; give the files that `processor.save_pretrained` writes"
+        )
+        raise ValueError(why)
+    return found
+
+
+def _check_size(name: str, empty: PreTrainedModel, folder: Path) -> None:
+    """Refuse a configuration that describes a much larger model than its files hold, before memory
+    is taken for it; what else does not fit, `_check_filled` says.
+    """
+    described = sum(weight.numel() for weight in empty.parameters())
+    held = snapshots.count_weights(folder)
+    # Packed formats hold several weights in a number.
+    if held and described > 8 * held:
+        why = (
+            f"the configuration of {name!r} describes a model of {described:,} weights, and its "
+            f"files hold {held:,} numbers; give a config.json that `model.save_pretrained` wrote "
+            f"for them"
+        )
+        raise ValueError(why)
 
 
 def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
@@ -233,7 +268,7 @@ def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
     raise ValueError(why)
 
 
-def _outline(name: str, config) -> PreTrainedModel:
+def _outline(name: str, entry: hub.Entry, config) -> PreTrainedModel:
     """The model that a configuration describes, without weights."""
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         why = (
@@ -242,11 +277,18 @@ def _outline(name: str, config) -> PreTrainedModel:
             " (AutoModelForImageTextToText)"
         )
         raise ValueError(why)
-    if getattr(config, "image_token_id", None) is None:
+    if not isinstance(getattr(config, "image_token_id", None), int):
         why = (
             f"the configuration of model {name!r} ({config.model_type!r}) names no "
-            f"'image_token_id', the token that stands for the picture"
+            f"'image_token_id', the number of the token that stands for the picture"
         )
         raise ValueError(why)
-    with torch.device("meta"):
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
+    if not 1 <= layers <= MOST_LAYERS:
+        why = (
+            f"the configuration of model {name!r} says num_hidden_layers={layers}; a model has "
+            f"from 1 to {MOST_LAYERS:,}: correct its config.json"
+        )
+        raise ValueError(why)
+    with hub.reported(name, entry), torch.device("meta"):
         return AutoModelForImageTextToText.from_config(config)

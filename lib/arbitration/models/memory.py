@@ -3,11 +3,39 @@
 import torch
 from accelerate.utils import get_balanced_memory, get_max_memory, infer_auto_device_map
 
+from arbitration.files.given import quote_error
+
 #: Of what is free, this share is planned with; a device's allocator needs the rest.
 PLANNED = 0.85
 #: How much more than what it keeps a backward pass takes at its highest.
 PEAK = 2
 GIB = 2**30
+
+
+def check_place(dtype: torch.dtype | None, device: str) -> None:
+    """Refuse a number format, or a device, before anything is read for it.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or not here.
+    """
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        why = (
+            f"dtype={dtype!r}; give torch's name of a format of floating-point numbers, such as "
+            f"torch.float32"
+        )
+        raise ValueError(why)
+    if device == "auto":
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        why = (
+            f"device={device!r} cannot be used here ({quote_error(error)}); give 'cpu', one that "
+            f"torch has, such as 'cuda:0', or leave it out"
+        )
+        raise ValueError(why) from error
 
 
 def free(device: torch.device | str) -> int:

@@ -1,10 +1,12 @@
 """What of a repository is on this machine, found in the hub's cache without asking the network."""
 
-import json
+from math import prod
 from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
+
+from arbitration.files.given import parse_json
 
 #: One file of each is needed; which one depends on the checkpoint.
 ONE_OF = {
@@ -50,9 +52,9 @@ def _shards(folder: Path) -> list[str]:
     if (folder / SINGLE).is_file() or not (folder / INDEX).is_file():
         return [SINGLE]
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = parse_json((folder / INDEX).read_bytes())
         return sorted(set(index["weight_map"].values()))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return [INDEX]
 
 
@@ -76,13 +78,31 @@ def cut_short(folder: Path) -> list[str]:
 
 def _stated_size(path: Path) -> int:
     """How large a safetensors file says it is; 0 if that cannot be read."""
+    length, header = _read_header(path)
+    if header is None:
+        return 0
+    return 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+
+
+def count_weights(folder: Path) -> int:
+    """How many numbers a folder's files of weights hold, by their headers."""
+    headers = [_read_header(folder / name)[1] for name in _shards(folder)]
+    entries = [entry for header in headers if header for entry in header.values()]
+    return sum(prod(entry["shape"]) for entry in entries)
+
+
+def _read_header(path: Path) -> tuple[int, dict | None]:
+    """How long a safetensors file's header is, and for each tensor what it says; None if it cannot
+    be read.
+    """
+    if not path.is_file():
+        return 0, None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > path.stat().st_size:
-            return 0
+            return length, None
         try:
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
         except ValueError:
-            return 0
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    return 8 + length + max(ends, default=0)
+            return length, None
+    return length, {name: entry for name, entry in header.items() if name != "__metadata__"}

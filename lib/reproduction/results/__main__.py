@@ -34,7 +34,7 @@ def describe_records(folder: Path) -> pd.DataFrame:
         made = record.made.values()
         lines.append(
             {
-                "model": path.parent.relative_to(folder).as_posix(),
+                "model": _model_of(path, folder),
                 "table": path.stem,
                 "parts": len(parts),
                 "rows": len(record.rows),
@@ -75,10 +75,12 @@ def merge_records(other: Path) -> int:
     if not records.list_records(other):
         print(f"error: no record in {other}; give a folder as data/results is", file=sys.stderr)
         return 2
+    for path in records.list_records(other):
+        refuse_misplaced(path, other)
     faults = []
     for path in tqdm(records.list_records(other), desc="records"):
         theirs = records.read_record(path)
-        model, table = path.parent.relative_to(other).as_posix(), path.stem
+        model, table = _model_of(path, other), path.stem
         ours = records.read_record(records.record_path(model, table))
         for case, about in theirs.cases.items():
             known = ours.parts(case) if ours else {}
@@ -98,6 +100,29 @@ def merge_records(other: Path) -> int:
     return 1 if faults else 0
 
 
+def refuse_misplaced(path: Path, store: Path) -> None:
+    """Refuse a record that is damaged, or lies in a store where no record of its model does.
+
+    Raises
+    ------
+    ValueError
+        Says what to do.
+    """
+    rows, model = records.read_record(path).rows, _model_of(path, store)
+    named = rows["model"].iloc[0] if "model" in rows and len(rows) else model
+    if model == "." or model != named:
+        why = (
+            f"{path} lies where the records of {model!r} would, and is of {named!r}; give the "
+            f"folder that holds the models' folders, as data/results does"
+        )
+        raise ValueError(why)
+
+
+def _model_of(path: Path, store: Path) -> str:
+    """The model whose records lie where a record does."""
+    return path.parent.relative_to(store).as_posix()
+
+
 def main(arguments=None) -> int:
     options = argparse.ArgumentParser(
         prog="python -m reproduction.results",
@@ -110,9 +135,15 @@ def main(arguments=None) -> int:
     verify.add_argument("--hashes", action="store_true", help="measure nothing")
     ways.add_parser("merge", help="take in another store").add_argument("folder", type=Path)
     given = options.parse_args(arguments)
-    if given.way == "list":
-        return print_records()
-    return verify_records(given.hashes) if given.way == "verify" else merge_records(given.folder)
+    try:
+        if given.way == "list":
+            return print_records()
+        if given.way == "verify":
+            return verify_records(given.hashes)
+        return merge_records(given.folder)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import pandas as pd
 
 from arbitration.files import atomic, folders
 from arbitration.files.checksums import digest
+from arbitration.files.given import parse_json, quote_error
 from reproduction.results.origin import describe
 
 KEY = ["case", "prompt", "content"]
@@ -133,18 +134,50 @@ def read_record(path: Path) -> Record | None:
 def _read(path: Path, *modified: int) -> Record:
     """The times are there so that a file that was written anew is read anew."""
     try:
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        about = _about(path)
         if about["sha256"] != digest(path):
             why = "its hash is another than that in the .json beside it"
             raise ValueError(why)
-        rows = pd.read_parquet(path)
-        return Record(restore_types(rows, about["types"]), about["cases"], about["made"])
-    except (OSError, ValueError, KeyError) as error:
+        rows = restore_types(pd.read_parquet(path), about["types"])
+        _check_rows(rows, about)
+        return Record(rows, about["cases"], about["made"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         why = (
-            f"the record {path} is damaged ({error}); take it back from the repository (git "
-            f"checkout), or delete both files: its rows are then measured here"
+            f"the record {path} is damaged ({quote_error(error)}); take it back from the "
+            f"repository (git checkout), or delete both files: its rows are then measured here"
         )
         raise ValueError(why) from error
+
+
+def _about(path: Path) -> dict:
+    """The .json beside a record; ValueError if it is none of this version."""
+    about = parse_json(path.with_suffix(".json").read_bytes())
+    parts = ("types", "cases", "made")
+    if (
+        not isinstance(about, dict)
+        or not isinstance(about.get("sha256"), str)
+        or not all(isinstance(about.get(name), dict) for name in parts)
+    ):
+        why = "the .json beside it does not have what this version writes"
+        raise ValueError(why)
+    return about
+
+
+def _check_rows(rows: pd.DataFrame, about: Mapping) -> None:
+    """ValueError for rows of which the .json does not say what they are and who made them."""
+    if lacking := {*OWN, *about["types"]} - {*rows.columns}:
+        why = f"it has no column {sorted(lacking)[0]}"
+        raise ValueError(why)
+    for column, name in (("case", "cases"), ("made", "made")):
+        untold = {*rows[column].unique()} - {*about[name]}
+        if untold:
+            why = f"the .json beside it does not tell the {name} {sorted(untold)[0]!r}"
+            raise ValueError(why)
+    if not all(
+        isinstance(one, dict) and {"code", "when"} <= {*one} for one in about["made"].values()
+    ):
+        why = "the .json beside it does not tell by which code, and when, its rows were made"
+        raise ValueError(why)
 
 
 def write_record(path: Path, record: Record) -> None:
