@@ -90,6 +90,23 @@ def in_notebook(**changed):
     return asked(cohorts.study, NOTEBOOK | changed)
 
 
+def in_environment(**variables):
+    """The first line of every notebook, in an environment that says so."""
+
+    def asked_there():
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            cohorts.study(dict(NOTEBOOK))
+
+    return lambda room: asked_there
+
+
+def into_a_file(room):
+    (room.folder / "book").write_text("")
+    return partial(run.main, ["--notebook", "sec4_heads", "--into", str(room.folder / "book")])
+
+
 def by_command(**typed):
     """The runner, which has everything as text."""
     parameters = [part for pair in typed.items() for part in ("-p", *pair)]
@@ -274,6 +291,29 @@ def in_cache(name: str, content: str, call):
 
 
 MC2 = dict.fromkeys(mc2.FIELDS, "1") | {"answer_vision": "a", "answer_text": "b"}
+ENVIRONMENT = [
+    Case(
+        "records asked for in another word",
+        in_environment(ARBITRATION_RECORDED="onyl"),
+        ("ARBITRATION_RECORDED is 'onyl'", "set it to only"),
+    ),
+    Case(
+        "recording switched on in another word",
+        in_environment(ARBITRATION_RECORD="true"),
+        ("ARBITRATION_RECORD is 'true'", "set it to 1"),
+    ),
+    Case(
+        "too few prompts to attest",
+        in_environment(ARBITRATION_ATTEST="1"),
+        ("ARBITRATION_ATTEST is '1'", "at least 2"),
+    ),
+    Case(
+        "no number of prompts to attest",
+        in_environment(ARBITRATION_ATTEST="some"),
+        ("ARBITRATION_ATTEST is 'some'", "or all"),
+    ),
+    Case("a book into a file", into_a_file, ("is a file", "give a folder"), 2),
+]
 PARAMETERS = [
     Case("n of 0", in_notebook(n=0), ("n is 0", "nearest: 1")),
     Case("n below 0", in_notebook(n=-1), ("n is -1", "nearest: 1")),
@@ -587,7 +627,19 @@ RECORDS = [
     Case("a damaged part of a table", in_file("part.parquet", b"PAR1", parts.read_table),
          ("part.parquet is damaged", "delete it and run this again")),
 ]  # fmt: skip
-CASES = [*PARAMETERS, *MODELS, *LIES, *PICTURES, *PATHS, *LINES, *ROWS, *SETS, *WORDS, *RECORDS]
+CASES = [
+    *ENVIRONMENT,
+    *PARAMETERS,
+    *MODELS,
+    *LIES,
+    *PICTURES,
+    *PATHS,
+    *LINES,
+    *ROWS,
+    *SETS,
+    *WORDS,
+    *RECORDS,
+]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from arbitration.files.folders import ROOT
-from press.run import book_runs
+from press.planned import book_runs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

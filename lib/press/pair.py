@@ -15,8 +15,8 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from press.planned import NOTEBOOKS
 from press.publish import listed
-from press.run import NOTEBOOKS
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 

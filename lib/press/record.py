@@ -21,17 +21,10 @@ import time
 from pathlib import Path
 
 from press import forked
+from press.planned import full_parameters, plan
 from press.processes import side_by_side
 from press.publish import Run
-from press.run import (
-    choosing_parser,
-    conclude,
-    execute,
-    full_parameters,
-    group_small,
-    plan,
-    with_workers,
-)
+from press.run import choosing_parser, conclude, execute, group_small, with_workers
 
 PROGRAM = ("-m", "press.record")
 

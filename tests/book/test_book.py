@@ -19,8 +19,8 @@ from arbitration.files.folders import ROOT
 from arbitration.models import embedded
 from chromium import browser, visit
 from leaks import find_leaks
+from press.planned import book_runs
 from press.publish import listed
-from press.run import book_runs
 from reproduction.claims import predicted, rules
 
 pytestmark = pytest.mark.browser

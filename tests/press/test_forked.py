@@ -8,7 +8,8 @@ import sys
 import pytest
 from test_runner import contents
 
-from press import forked, pair, run
+from arbitration.files.folders import ROOT
+from press import forked, pair
 
 TOY = """# %% tags=["parameters"]
 model = "smol"
@@ -57,7 +58,7 @@ def seen(tmp_path_factory):
         f"    runs = run.plan(['toy'], ['smol'], {{'n': n}}, {str(sources)!r})\n"
         f"    run.run_all(runs * 2, run.Path({str(home)!r}) / str(n))"
     )
-    paths = os.pathsep.join([str(run.ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": paths},

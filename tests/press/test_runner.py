@@ -12,7 +12,9 @@ import papermill
 import pytest
 import yaml
 
+from arbitration.files.folders import ROOT
 from press import pair, processes, publish, run
+from press import planned as plans
 
 TOY = """# %% tags=["parameters"]
 model = "smol"
@@ -257,7 +259,7 @@ def test_files_that_a_new_run_no_longer_makes_are_removed(tmp_path):
 
 
 def test_inputs_are_the_code_and_data_that_a_notebook_can_reach_and_the_pinned_versions():
-    knockout = publish.inputs(run.NOTEBOOKS / "sec3_knockout.ipynb")
+    knockout = publish.inputs(plans.NOTEBOOKS / "sec3_knockout.ipynb")
     assert {
         "constraints.txt",
         "arbitration.equations.metrics",
@@ -315,7 +317,7 @@ def test_the_notebooks_are_in_step_with_their_text():
 
 
 def test_the_notebooks_are_committed_without_outputs_and_with_a_parameters_cell():
-    for path in (run.NOTEBOOKS / f"{name}.ipynb" for name in publish.listed()):
+    for path in (plans.NOTEBOOKS / f"{name}.ipynb" for name in publish.listed()):
         notebook = nbformat.read(path, as_version=4)
         assert not any(
             cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells
@@ -412,7 +414,7 @@ def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
     )
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")]),
     }
     both = [
         subprocess.Popen(
@@ -554,7 +556,7 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
     for encoding in ("latin-1", "ascii", "utf-8"):
         environment = {
             **os.environ,
-            "PYTHONPATH": str(run.ROOT / "lib"),
+            "PYTHONPATH": str(ROOT / "lib"),
             "PYTHONIOENCODING": encoding,
         }
         done = subprocess.run(
@@ -581,7 +583,7 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     )
     going = subprocess.Popen(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(run.ROOT / "lib")},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "lib")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -610,7 +612,7 @@ def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy, times):
         f"run.run_all(run.plan(['toy'], ['smol'], {{}}, {str(sources)!r}) * {times}, "
         f"run.Path({str(executed)!r}))))"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(run.ROOT / "lib")])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "lib")])}
     going = subprocess.Popen(
         [sys.executable, "-c", code],
         env=environment,
@@ -638,7 +640,7 @@ def test_ctrl_c_before_all_is_imported_is_no_traceback(tmp_path):
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
     )
     done = subprocess.run(
-        [sys.executable, run.NOTEBOOKS / "run.py", "--help"],
+        [sys.executable, plans.NOTEBOOKS / "run.py", "--help"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
     )

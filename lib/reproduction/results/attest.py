@@ -7,11 +7,14 @@ record is used whole; where one does not, none of it is.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from arbitration.files.given import quote
 
 #: Prompts of each direction and table that are measured again, unless ``ARBITRATION_ATTEST`` gives
 #: another number, or "all".
@@ -86,9 +89,23 @@ SEEN: list[Attestation] = []
 
 
 def count_checked() -> float:
-    """How many prompts of each direction and table are measured again."""
-    given = os.environ.get("ARBITRATION_ATTEST") or CHECKED
-    return np.inf if given == "all" else int(given)
+    """How many prompts of each direction and table are measured again.
+
+    Raises
+    ------
+    ValueError
+        If the environment has no such number.
+    """
+    given = os.environ.get("ARBITRATION_ATTEST") or str(CHECKED)
+    if given == "all":
+        return np.inf
+    if not re.fullmatch("[0-9]{1,9}", given) or int(given) < CHECKED:
+        why = (
+            f"ARBITRATION_ATTEST is {quote(given)}; it is a whole number of at least {CHECKED}, "
+            f"or all"
+        )
+        raise ValueError(why)
+    return int(given)
 
 
 def draw_prompts(prompts: Sequence, code: str) -> list:

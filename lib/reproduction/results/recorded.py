@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from arbitration.files.given import quote
 from reproduction.results import attest, records
 from reproduction.results.attest import Attestation, NotAttested, NotRecorded, compare_rows
 from reproduction.results.origin import PACKAGES
@@ -29,19 +30,38 @@ BATCH = 200
 
 
 def use_records(use: bool) -> None:
-    """Take rows from records from here on, or measure everything here."""
+    """Take rows from records from here on, or measure everything here.
+
+    Raises
+    ------
+    ValueError
+        If the environment says something about records that means nothing.
+    """
+    is_recording(), _is_only(), attest.count_checked()
     _USED[0] = use
 
 
 def is_recording() -> bool:
-    return os.environ.get("ARBITRATION_RECORD") == "1"
+    return _is_set("ARBITRATION_RECORD", "1")
+
+
+def _is_only() -> bool:
+    return _is_set("ARBITRATION_RECORDED", "only")
+
+
+def _is_set(variable: str, value: str) -> bool:
+    given = os.environ.get(variable, "")
+    if given not in ("", value):
+        why = f"{variable} is {quote(given)}, which means nothing; set it to {value}, or not at all"
+        raise ValueError(why)
+    return given == value
 
 
 def is_strict(subject) -> bool:
     """Whether nothing may be measured: by the environment, or for want of weights."""
     if not can_measure(subject):
         return True
-    return os.environ.get("ARBITRATION_RECORDED") == "only" and _USED[0]
+    return _is_only() and _USED[0]
 
 
 def find_parts(ask: Question) -> dict[tuple[str, str], pd.DataFrame]:

@@ -1,0 +1,121 @@
+"""Which notebooks are to run, on which models and with which parameters: all of this is checked
+before anything starts.
+"""
+
+import ast
+import difflib
+import json
+from pathlib import Path
+
+import papermill
+
+from arbitration.files.folders import ROOT
+from press.publish import Run, listed
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def pick(given: str, valid: list[str], what: str) -> str:
+    """The name given, or a ValueError that restates it and tells the nearest valid one."""
+    if given in valid:
+        return given
+    near = difflib.get_close_matches(given, valid, n=1, cutoff=0)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    why = f"unknown {what} {given!r}{hint} Valid: {', '.join(valid) or 'none'}"
+    raise ValueError(why)
+
+
+def full_parameters(folder=NOTEBOOKS) -> dict[str, dict]:
+    """The parameters of every notebook's full run, from ``full.json``."""
+    return json.loads((Path(folder) / "full.json").read_text(encoding="utf-8"))
+
+
+def book_runs(notebooks) -> list[tuple[str, str]]:
+    """The (model, notebook) pairs that the book shows of some notebooks: all on the trained models;
+    on `embedded.MASKED` those that decide the paper's claims, and the routes. What measures several
+    models by itself runs once.
+    """
+    from arbitration.models import embedded
+    from reproduction.claims.predicted import predicted_claims
+
+    deciding = {test.notebook for claim in predicted_claims() for test in claim.predictions}
+    deciding.add("sec3_routes")
+    first, *more = embedded.TRAINED
+    pairs = [(first, name) for name in notebooks]
+    pairs += [(model, name) for model in more for name in notebooks if name != "organisms"]
+    return pairs + [(embedded.MASKED, name) for name in notebooks if name in deciding]
+
+
+def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run]:
+    """Every requested run, checked before any of them starts.
+
+    Parameters
+    ----------
+    notebooks : list of str
+        Names without ending; empty means all that the book lists.
+    models : list of str
+        As `arbitration.load` takes them; empty means those on which the book shows each notebook
+        (`book_runs`).
+    parameters : dict
+        Values for names of the notebooks' parameters cells, also as typed text; `model` is set from
+        `models`.
+    full : dict of str to dict, optional
+        For each notebook (`full_parameters`) what holds where `parameters` says nothing.
+
+    Raises
+    ------
+    ValueError
+        On a notebook, model or parameter name that does not exist, and on a value that a parameter
+        cannot have; the message names the nearest that is right. Also if `full` leaves a notebook
+        out.
+    """
+    # Only now, because it imports torch: --help and usage errors come at once.
+    from arbitration.models import hub
+
+    # In the book's order sections come before appendices and controls, which read what a section
+    # has measured.
+    sources = {name: Path(folder) / f"{name}.ipynb" for name in listed(Path(folder).parent)}
+    chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
+    for name in models:
+        hub.entry_of(name)
+    if "model" in parameters:
+        why = f"the parameter model is set by --model {parameters['model']}"
+        raise ValueError(why)
+    for name in full or {}:
+        pick(name, list(sources), "notebook of full.json")
+    if lacking := [name for name in chosen if full is not None and name not in full]:
+        why = (
+            f"full.json says nothing about {', '.join(lacking)}; add its full parameters, {{}} "
+            f"if the defaults are full"
+        )
+        raise ValueError(why)
+    given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
+    pairs = [(model, name) for model in models for name in chosen] or book_runs(chosen)
+    return [
+        Run(sources[name], model, settled(sources[name], {**given[name], "model": model}))
+        for model, name in pairs
+    ]
+
+
+def settled(source: Path, given: dict) -> dict:
+    """A notebook's parameters as it will use them.
+
+    Raises
+    ------
+    ValueError
+        As `plan`.
+    """
+    from reproduction import parameters
+
+    declared = {
+        name: ast.literal_eval(one["default"])
+        for name, one in papermill.inspect_notebook(source).items()
+    }
+    for name in ("model", *given):
+        pick(name, list(declared), f"parameter of {source.stem}")
+    try:
+        found = parameters.check_parameters(declared | given)
+    except ValueError as error:
+        why = f"{source.stem}: {error}"
+        raise ValueError(why) from error
+    return {name: found[name] for name in given}
