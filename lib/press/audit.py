@@ -27,7 +27,7 @@ def audit(command: Sequence[str]) -> int:
     """
     options = ["--no-deps", "--disable-pip", "--progress-spinner=off", "--format=json"]
     pins = str(ROOT / "constraints.txt")
-    done = subprocess.run([*command, "-r", pins, *options], capture_output=True, text=True)
+    done = subprocess.run([*command, "-r", pins, *options], capture_output=True, encoding="utf-8")
     try:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
