@@ -182,8 +182,9 @@ def few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def check_whole(folder: Path, repository: str | None = None) -> None:
-    """Stop at weights that were cut short on their way.
+def check_whole(folder: Path, repository: str | None = None, contents: bool = False) -> None:
+    """Stop at weights that were cut short on their way; with `contents`, also at a wrong bit in
+    what the hub's cache knows the checksum of.
 
     Raises
     ------
@@ -191,6 +192,8 @@ def check_whole(folder: Path, repository: str | None = None) -> None:
         Naming the files, and how to have them again.
     """
     broken = snapshots.cut_short(folder)
+    if not broken and contents:
+        broken = snapshots.altered(folder)
     if not broken:
         return
     names = " ".join(Path(one.partition(" (")[0]).name for one in broken)
@@ -235,6 +238,9 @@ def pinned() -> dict[str, str]:
 
 def pin(repository: str, revision: str) -> None:
     """Write down the revision of a first download."""
-    known = pinned()  # read again: another process may have pinned its model meanwhile
-    if repository not in known:
-        atomic.write_whole(pins_file(), json.dumps({**known, repository: revision}, indent=1))
+    if repository in pinned():
+        return
+    with atomic.take_lock(pins_file().name):
+        known = pinned()  # read again: another process may have pinned its model meanwhile
+        if repository not in known:
+            atomic.write_whole(pins_file(), json.dumps({**known, repository: revision}, indent=1))
