@@ -50,6 +50,8 @@ HUB = {
 #: Architectures whose processor resizes a picture to a number of pixels: the fewest tokens of a
 #: picture.
 LEAST_TOKENS = {"qwen2_5_vl": 4, "qwen3_vl": 64, "qwen3_vl_moe": 64}
+#: For which the hub is waited for; by itself its client waits for ever.
+SECONDS = 60
 MOST_TOKENS = 512  # their own limit is 16,384, and cost grows with the number
 
 
@@ -204,9 +206,24 @@ def check_whole(folder: Path, repository: str | None = None, contents: bool = Fa
 
 
 def newest_revision(repository: str) -> str:
-    """The commit that the hub has as `main`."""
+    """The commit that the hub has as `main`.
 
-    return model_info(repository).sha
+    Raises
+    ------
+    Exception
+        If it cannot be reached; ConnectionError if it answers, and names none.
+    """
+    try:
+        found = model_info(repository, timeout=SECONDS).sha
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        if isinstance(error, OSError):
+            raise
+        why = f"the hub's answer about {repository} is not what it should be ({error!r})"
+        raise ConnectionError(why) from error
+    if not re.fullmatch("[0-9a-f]{40}", str(found)):
+        why = f"the hub names no revision of {repository}, but {found!r}"
+        raise ConnectionError(why)
+    return found
 
 
 def pins_file() -> Path:
