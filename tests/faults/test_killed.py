@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 import tiny
-from apart import kill, run_apart, strike_at
+from apart import kill, run_apart, strike_everywhere
 from arbitration.engine.sweep import knockout_tables
 from arbitration.files import checksums, web
 from arbitration.models import hub
@@ -37,34 +37,6 @@ def prompts(subject):
     return encode(subject)
 
 
-def kill_everywhere(work, check, **environment):
-    """Kill some work at its first file operation, let it run again, and look; then at its second,
-    and so on until there are no more.
-
-    Parameters
-    ----------
-    work : callable
-        Of the number of the attempt, which has a folder of its own.
-    check : callable
-        Of that number and of whether the work was done again.
-    """
-    for number in range(60):
-
-        def struck(number=number):
-            strike_at(number, kill)
-            work(number)
-
-        status, said = run_apart(struck, **environment)
-        if not status:
-            return number
-        assert status == KILLED, said
-        check(number, False)
-        status, said = run_apart(lambda number=number: work(number), **environment)
-        assert status == 0, said
-        check(number, True)
-    pytest.fail("it never ended undisturbed")
-
-
 def test_of_recording_and_all_that_comes_before_it(subject, prompts, tmp_path, monkeypatch):
     """Parts, records that are begun and that gain parts, and the published table. Meanwhile whoever
     reads the record finds the one before or the one behind.
@@ -83,9 +55,9 @@ def test_of_recording_and_all_that_comes_before_it(subject, prompts, tmp_path, m
     assert status == 0, said
     whole = published(rooms("whole"), subject), recorded(rooms("whole"), subject)
 
-    def check(number, again):
+    def check(number, said):
         rows = recorded(rooms(number), subject)
-        if again:
+        if said is None:
             assert published(rooms(number), subject).equals(whole[0]) and rows.equals(whole[1])
             left = [path.name for path in (rooms(number) / "records").rglob("*")]
             assert sorted(left) == [subject.name, "toy.json", "toy.parquet"]
@@ -97,7 +69,7 @@ def test_of_recording_and_all_that_comes_before_it(subject, prompts, tmp_path, m
             some = some.reset_index(drop=True)
             assert rows is None or rows.equals(some) or rows.equals(whole[1])
 
-    assert kill_everywhere(work, check) > 20
+    assert strike_everywhere(kill, KILLED, work, check) > 20
 
 
 @pytest.mark.parametrize("table", [1, 3, 5])
@@ -188,15 +160,15 @@ def test_of_publishing(tmp_path):
             put(executed, 1, "old")
         put(executed, 2, "new")
 
-    def check(number, again):
+    def check(number, said):
         executed = tmp_path / str(number)
-        if again:
+        if said is None:
             assert files_of(executed) == files_of(tmp_path / "whole")
             assert publish.is_current(new, executed)
         else:
             assert not publish.is_current(new, executed), "what was not published counts"
 
-    assert kill_everywhere(work, check) > 8
+    assert strike_everywhere(kill, KILLED, work, check) > 8
 
 
 def test_of_a_download_and_of_what_is_made_of_one(tmp_path):
@@ -208,14 +180,14 @@ def test_of_a_download_and_of_what_is_made_of_one(tmp_path):
         checksums.make_once(paths, lambda free: [free[path].write_bytes(b"made") for path in free])
         hub.pin("org/name", "a" * 40)
 
-    def check(number, again):
+    def check(number, said):
         names = {"file": b"content of the web", "one": b"made", "two": b"made"}
         for name, content in names.items():
             path = tmp_path / str(number) / name
-            assert checksums.is_whole(path) if again else True
+            assert checksums.is_whole(path) or said is not None
             assert not checksums.is_whole(path) or path.read_bytes() == content
 
-    assert kill_everywhere(work, check) > 8
+    assert strike_everywhere(kill, KILLED, work, check) > 8
 
 
 def test_of_writing_a_notebook_s_second_half(tmp_path, monkeypatch):
@@ -228,12 +200,12 @@ def test_of_writing_a_notebook_s_second_half(tmp_path, monkeypatch):
         text.write_text(TOY.replace("n = 1", f"n = {number}"))
         pair.main([])
 
-    def check(number, again):
-        if again or text.with_suffix(".ipynb").exists():
+    def check(number, said):
+        if said is None or text.with_suffix(".ipynb").exists():
             nbformat.read(text.with_suffix(".ipynb"), as_version=4)
-        assert not again or pair.drifted(sources) == []
+        assert said is not None or pair.drifted(sources) == []
 
-    assert kill_everywhere(work, check) == 2
+    assert strike_everywhere(kill, KILLED, work, check) == 2
 
 
 def test_of_training(tmp_path):
