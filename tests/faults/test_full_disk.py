@@ -211,6 +211,7 @@ def test_a_folder_that_is_read_only_is_named(subject, prompts, tmp_path, closed)
         return tell(lambda: measure(subject, prompts))
 
     (tmp_path / closed).mkdir()
+    (tmp_path / "cache" / "locks").mkdir(parents=True)
     with read_only(tmp_path / closed):
         found, said = run_apart(work, ARBITRATION_RECORD="1")
         assert found == 1, said
@@ -237,6 +238,19 @@ def test_what_is_at_hand_is_read_where_nothing_can_be_written(subject, prompts, 
         tmp_path / room / subject.name / "tables" / "toy.parquet" for room in ("out", "other")
     ]
     assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_a_lock_that_cannot_be_taken_is_named(tmp_path):
+    def work():
+        os.environ["ARBITRATION_CACHE"] = str(tmp_path)
+        respect_permissions()
+        return tell(lambda: checksums.make_once([tmp_path / "one"], lambda free: None))
+
+    (tmp_path / "locks").mkdir()
+    with read_only(tmp_path):
+        found, said = run_apart(work)
+    assert found == 1, said
+    refuses(said, tmp_path / "locks", "it is read-only")
 
 
 def test_a_book_that_is_read_only_is_refused_before_anything_runs(tmp_path):

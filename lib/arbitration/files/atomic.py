@@ -81,11 +81,17 @@ def write_whole(path: Path, content: bytes | str) -> None:
         os.replace(free, path)
 
 
-def take_lock(name: str) -> FileLock:
-    """A lock in the cache: who holds it is the only process that makes `name`. It is free again
-    when its holder ends, however that ends.
+@contextmanager
+def take_lock(name: str) -> Iterator[None]:
+    """Hold a lock in the cache: whoever holds it is the only process that makes `name`. It is free
+    again when its holder ends, however that ends.
     """
     folder = cache() / "locks"
+    lock = FileLock(folder / f"{name}.lock", mode=0o666)
     with tell_unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{name}.lock", mode=0o666)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
