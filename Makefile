@@ -12,12 +12,12 @@ READY = $(INSTALLED) $(if $(CLUSTER)$(SCHEDULER),$(DASK))
 WORKERS = $(if $(CLUSTER),--cluster '$(CLUSTER)') $(if $(SCHEDULER),--scheduler '$(SCHEDULER)')
 HTML := _build/html/index.html
 BUILT := _build/built
-# What the pages are made from; `make book` writes them again when one of these is newer.
-PAGES = _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
+# What the pages are made from; `make book` writes them again when one of these has changed.
+PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
-.PHONY: help book html record attest check test exact-test slow-test browser-test mutation-test audit conformance notebook dictionary pair lab clean
+.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test audit conformance notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -33,6 +33,7 @@ help:
 	@echo 'make dictionary DATA=folder                  make the entity dictionary of your own samples (ASK=1: with a language model)'
 	@echo 'make lab                                     open the notebooks in Jupyter'
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
+	@echo 'make fault-test                              kills, full disks, damage and silent servers, each injected by a test'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
 	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
@@ -55,14 +56,20 @@ BOOK = $(if $(filter 1,$(FULL)),--full -p measure true,$(if $(filter 1,$(MEASURE
 
 book: $(READY)
 	$(BIN)/python -m press.run $(BOOK) $(WORKERS) </dev/null
-	@$(MAKE) --no-print-directory $(BUILT)
+	@$(MAKE) --no-print-directory pages
 	@echo 'The book: $(CURDIR)/$(HTML)'
 
 # The pages are UTF-8, whatever the terminal is.
 # --all, because an incremental build keeps old numbers on pages that glue them from a notebook.
-$(BUILT): $(INSTALLED) $(PAGES)
+# What has changed is told by content: times say nothing after a clock was set back, or in a copy.
+pages: $(INSTALLED)
+	@mkdir -p $(dir $(BUILT))
+	@cksum $(PAGES) >$(BUILT).new
+	@cmp -s $(BUILT).new $(BUILT) || $(MAKE) --no-print-directory html
+	@mv $(BUILT).new $(BUILT)
+
+html: $(INSTALLED)
 	PYTHONUTF8=1 $(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
-	@touch $@
 
 # The same commands as in .pre-commit-config.yaml. The examples are those of modules that need no model.
 check: $(INSTALLED)
@@ -78,6 +85,10 @@ test: $(INSTALLED) $(DASK)
 
 exact-test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m exact -n 2 </dev/null
+
+# Each test injects a fault: kills, full disks, wrong bits, Ctrl-C, silent servers.
+fault-test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -n 2 --dist loadfile </dev/null
 
 slow-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow </dev/null

@@ -98,7 +98,7 @@ def test_every_notebook_has_its_file(room):
 
 
 def test_the_folders_of_the_tests_are_named_like_rooms():
-    rooms = {room.name for room in ROOMS} | {"helpers", "book", "benchmarks"}
+    rooms = {room.name for room in ROOMS} | {"helpers", "book", "benchmarks", "faults"}
     folders = {path.parent.name for path in (ROOT / "tests").rglob("*.py")} - {"tests"}
     assert len(folders) > 12 and folders <= rooms
 

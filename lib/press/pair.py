@@ -8,6 +8,15 @@ as what JupyterLab makes, is left alone. Converting always goes from ``.py`` to 
 jupytext's own ``--sync`` trusts modification times, which a clone scrambles.
 """
 
+from arbitration import commands
+
+if __name__ == "__main__":
+    KEPT = (
+        "every notebook is whole, as it was or as its text says; the same command goes on from "
+        "there"
+    )
+    commands.end_at_interrupt(KEPT)
+
 import argparse
 import sys
 from pathlib import Path
@@ -15,6 +24,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from arbitration.files import atomic
 from press.planned import NOTEBOOKS
 from press.publish import listed
 
@@ -66,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     if parser.parse_args(arguments).check:
         return tell_drift(drifted())
     for path in notebook_texts():
-        path.with_suffix(".ipynb").write_text(convert(path), encoding="utf-8")
+        atomic.write_whole(path.with_suffix(".ipynb"), convert(path))
         print("wrote", path.with_suffix(".ipynb").name)
     if found := strays():
         print("left alone, because _toc.yml does not list them:", ", ".join(found))
@@ -83,4 +93,4 @@ def tell_drift(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(commands.status(main, KEPT))

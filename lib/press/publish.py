@@ -23,7 +23,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from arbitration.files import atomic, code
-from arbitration.files.checksums import digest
+from arbitration.files.checksums import digest, tell_state
 from arbitration.files.folders import ROOT
 from arbitration.files.given import parse_json
 
@@ -100,12 +100,12 @@ def inputs(source: Path) -> dict[str, str]:
     files = [*code.data_files(modules), ROOT / "constraints.txt"]
     found = {name: code.hash_modules([name]) for name in sorted(modules)}
     return found | {
-        path.relative_to(ROOT).as_posix(): _digest(path, path.stat().st_mtime_ns) for path in files
+        path.relative_to(ROOT).as_posix(): _digest(path, tell_state(path)) for path in files
     }
 
 
 @cache
-def _digest(path: Path, modified: int) -> str:
+def _digest(path: Path, state: tuple) -> str:
     return digest(path)
 
 
@@ -209,24 +209,30 @@ def staged(run: Run, executed: Path) -> Iterator[Path]:
 
     Each folder holds a lock for as long as its run lives, so that the folder of a living run is
     told from one that was left.
+
+    Raises
+    ------
+    atomic.Unwritable
+        If the run cannot be written there.
     """
     rooms = executed / ".running"
-    rooms.mkdir(parents=True, exist_ok=True)
-    with FileLock(rooms / "rooms.lock"):
-        for left in filter(Path.is_dir, list(rooms.iterdir())):
-            try:
-                with FileLock(left / ALIVE, timeout=0):
-                    shutil.rmtree(left, ignore_errors=True)
-            except Timeout:
-                pass
-        staging = Path(tempfile.mkdtemp(dir=rooms, prefix=f"{run.source.stem}-"))
-        alive = FileLock(staging / ALIVE)
-        alive.acquire()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        alive.release()
+    with atomic.tell_unwritable(executed):
+        rooms.mkdir(parents=True, exist_ok=True)
+        with FileLock(rooms / "rooms.lock"):
+            for left in filter(Path.is_dir, list(rooms.iterdir())):
+                try:
+                    with FileLock(left / ALIVE, timeout=0):
+                        shutil.rmtree(left, ignore_errors=True)
+                except Timeout:
+                    pass
+            staging = Path(tempfile.mkdtemp(dir=rooms, prefix=f"{run.source.stem}-"))
+            alive = FileLock(staging / ALIVE)
+            alive.acquire()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            alive.release()
 
 
 def publish_run(run: Run, staging: Path, executed: Path, inputs: str, before: bytes) -> bool:
@@ -269,6 +275,7 @@ def publish_run(run: Run, staging: Path, executed: Path, inputs: str, before: by
     with FileLock(executed / ".running" / "publishing.lock"):
         now, stamp = seen(run, executed), stamp_of(run, executed)
         known = told(now)
+        atomic.remove_partial(stamp)
         if now != before and known["inputs"] == inputs:
             return False
         if now != before and known["inputs"] != UNFINISHED:

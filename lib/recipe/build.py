@@ -1,11 +1,13 @@
 """Where training starts, and what it leaves."""
 
+import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
+from arbitration.files.atomic import partial
 from arbitration.models import embedded
 from recipe import lowrank
 
@@ -70,9 +72,13 @@ def save_parts(model, folder: Path) -> None:
         for part in ("vision_tower", "multi_modal_projector")
         for name, value in getattr(model.model, part).state_dict().items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(adapter, folder / "adapter.safetensors", metadata=about)
-    save_file(packed(vision), folder / "vision.safetensors")
+    for tensors, name, told in (
+        (adapter, "adapter.safetensors", about),
+        (packed(vision), "vision.safetensors", None),
+    ):
+        with partial(folder / name) as free:
+            save_file(tensors, free, metadata=told)
+            os.replace(free, folder / name)
 
 
 def packed(tensors, smallest=4096):

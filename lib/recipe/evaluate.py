@@ -3,6 +3,13 @@
 ``python -m recipe.evaluate smol smol-relay`` prints the table of the model cards.
 """
 
+from arbitration import commands
+
+if __name__ == "__main__":
+    KEPT = "nothing was written; run it again from the start"
+    commands.end_at_interrupt(KEPT)
+
+
 import argparse
 import sys
 from random import Random
@@ -11,7 +18,6 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from arbitration import commands
 from recipe.examples import Example, encode_examples, example
 from recipe.scenes import TASKS
 
@@ -128,4 +134,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(commands.status(main, "nothing was written; run it again from the start"))
+    sys.exit(commands.status(main, KEPT))

@@ -5,8 +5,17 @@ toy of the same shape runs on any machine in seconds. A run that was interrupted
 was saved.
 """
 
+from arbitration import commands
+
+if __name__ == "__main__":
+    KEPT = "the last saved step is kept; the same command goes on from there"
+    commands.end_at_interrupt(KEPT)
+
+
 import argparse
 import math
+import os
+import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +27,6 @@ from accelerate.utils import set_seed
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from arbitration import commands
 from recipe.align import alignment_loss, patch_outputs, patch_words, vocabulary_embeddings
 from recipe.examples import IGNORED, encode_examples, training_batch
 from recipe.lowrank import adapt
@@ -125,10 +133,10 @@ def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
         optimizer, lambda step: _rate(step, recipe.warmup, steps)
     )
     _, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
-    saved = folder / name
-    done = int((saved / "step").read_text(encoding="utf-8")) if (saved / "step").exists() else 0
+    saved = _list_saved(folder, name)
+    done = max(saved, default=0)
     if done:
-        accelerator.load_state(str(saved))
+        accelerator.load_state(str(saved[done]))
     log = []
     model.train()
     bar = tqdm(range(done, steps), desc=name, initial=done, total=steps)
@@ -143,11 +151,27 @@ def _stage(name, accelerator, model, groups, steps, loss_at, recipe, folder):
         log.append((name, step, loss.item()))
         bar.set_postfix(loss=f"{log[-1][2]:.3f}")
         if (step + 1) % recipe.save_every == 0 or step + 1 == steps:
-            accelerator.save_state(str(saved))
-            (saved / "step").write_text(str(step + 1), encoding="utf-8")
+            _save(accelerator, folder, name, step + 1)
     model.eval()
     accelerator.free_memory()
     return log
+
+
+def _list_saved(folder, name) -> dict[int, Path]:
+    """The whole states of a stage, by how many steps were done."""
+    return {int(path.name.rpartition("-")[2]): path for path in folder.glob(f"{name}-*")}
+
+
+def _save(accelerator, folder, name, done):
+    """Keep a state in a folder of its own, which has its name once it is whole; then drop those
+    before it.
+    """
+    older, free = _list_saved(folder, name), folder / f".{name}.partial"
+    shutil.rmtree(free, ignore_errors=True)
+    accelerator.save_state(str(free))
+    os.replace(free, folder / f"{name}-{done}")
+    for path in older.values():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _rate(step, warmup, steps):
@@ -216,6 +240,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(
-        commands.status(main, "the last saved step is kept; the same command goes on from there")
-    )
+    sys.exit(commands.status(main, KEPT))

@@ -8,13 +8,13 @@ import json
 import nbformat
 import papermill
 import pytest
-from test_runner import contents
 
 from arbitration.models import embedded
 from directives.full_runs import compare_runs, judge_claims, list_origins
 from press import pair, planned, run
 from reproduction.claims import predicted, reported
 from reproduction.claims.recorded import FORMER, judge_numbers, read_records
+from toy_notebook import contents
 
 FULL = {"toy": {"n": 9, "shares": [0.1, 0.2]}}
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import papermill
 import pytest
-from test_runner import contents
 
 import tiny
 from in_process import run as run_here
 from press import attest, pair, record, run
 from reproduction.measures import beliefs
 from reproduction.results import NotAttested, NotRecorded, records
+from toy_notebook import contents
 
 TOY = """# %% tags=["parameters"]
 model = "smol"

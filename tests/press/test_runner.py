@@ -10,27 +10,11 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
-import yaml
 
 from arbitration.files.folders import ROOT
 from press import pair, processes, publish, run
 from press import planned as plans
-
-TOY = """# %% tags=["parameters"]
-model = "smol"
-n = 1
-
-# %%
-import os, sys
-from pathlib import Path
-folder = Path(os.environ["ARBITRATION_OUTPUT"]) / model / "figures"
-folder.mkdir(parents=True)
-(folder / f"fig{n}.json").write_text(model)
-print(sys.executable, os.getcwd(), "→")
-
-# %%
-assert n != 13, "an unlucky number"
-"""
+from toy_notebook import TOY, contents, files_of
 
 
 def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypatch, capfd):
@@ -57,18 +41,6 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
     )
 
 
-def contents(*notebooks):
-    """A table of contents that lists some notebooks."""
-    return yaml.safe_dump(
-        {
-            "root": "book/index",
-            "parts": [
-                {"chapters": [{"file": f"book/_executed/smol/{name}"} for name in notebooks]}
-            ],
-        }
-    )
-
-
 @pytest.fixture
 def toy(tmp_path):
     """A folder with the notebook `toy`, and an empty folder for the published runs."""
@@ -78,15 +50,6 @@ def toy(tmp_path):
     (sources / "toy.py").write_text(TOY)
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
     return sources, tmp_path / "_executed"
-
-
-def files_of(executed):
-    """What is published, without the locks."""
-    return {
-        path.relative_to(executed).as_posix(): path.read_bytes()
-        for path in executed.rglob("*")
-        if path.is_file() and path.suffix != ".lock"
-    }
 
 
 def planned(sources, model="smol", **parameters):

@@ -4,13 +4,19 @@
     python -m arbitration.checks.conformance org/name
 """
 
+from arbitration import commands
+
+if __name__ == "__main__":
+    KEPT = "nothing was written; run it again from the start"
+    commands.end_at_interrupt(KEPT)
+
+
 import argparse
 import sys
 from collections.abc import Iterable
 
 import torch
 
-from arbitration import commands
 from arbitration.checks import suite
 from arbitration.checks.verdict import Result
 from arbitration.dataset import sets
@@ -75,4 +81,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(commands.status(main, "nothing was written; run it again from the start"))
+    sys.exit(commands.status(main, KEPT))

@@ -301,11 +301,15 @@ def _records(content: bytes, file: Path) -> list[dict[str, str]]:
 
 def _newest(get: Callable[[str], bytes]) -> str:
     """The revision that the repository is at now."""
+    content = get(NEWEST)
     try:
-        return str(json.loads(get(NEWEST))["sha"])
+        revision = json.loads(content)["sha"]
+        if not re.fullmatch(r"\w+", revision):
+            raise ValueError(revision)
     except (ValueError, LookupError, TypeError) as error:
         why = f"{NEWEST} names no revision ({error!r})"
         raise ConnectionError(why) from error
+    return revision
 
 
 def _places(number: str, folder: Path) -> list[Path]:

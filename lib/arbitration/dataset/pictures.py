@@ -38,6 +38,8 @@ def read_picture(source: Path | str | BinaryIO) -> Image.Image:
     """
     try:
         with Image.open(source) as opened:
+            opened.verify()  # a PNG's checksums: decoding lets one wrong bit in twenty pass
+        with Image.open(source) as opened:
             opened.load()
             return _on_white(_scaled(ImageOps.exif_transpose(opened)))
     except Image.DecompressionBombError as error:

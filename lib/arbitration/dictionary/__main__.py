@@ -19,6 +19,16 @@ into it. The dictionary is written beside the samples, where `entities.of` finds
 scenes ships, and is made by the same code.
 """
 
+from arbitration import commands
+
+if __name__ == "__main__":
+    KEPT = (
+        "the set's dictionary is as it was, and what a language model has answered is kept; the "
+        "same command goes on from there"
+    )
+    commands.end_at_interrupt(KEPT)
+
+
 import argparse
 import json
 import sys
@@ -26,7 +36,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from arbitration import commands
 from arbitration.dataset import entities
 from arbitration.dataset.sets import file_beside
 from arbitration.dictionary import ask, endpoint, sheet
@@ -88,12 +97,4 @@ def _tell(path: Path, record: pd.DataFrame | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        commands.status(
-            main,
-            (
-                "the set's dictionary is as it was, and what a language model has answered is "
-                "kept; the same command goes on from there"
-            ),
-        )
-    )
+    sys.exit(commands.status(main, KEPT))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from arbitration.files.atomic import partial, take_lock, write_whole
+from arbitration.files.atomic import partial, remove_partial, take_lock, write_whole
 
 
 def is_whole(path: Path) -> bool:
@@ -22,6 +22,18 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, read piece by piece."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tell_state(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file is written, also while the clock stands still, or after it was
+    set back: nobody can choose the time at which a file's entry changed. Nothing of a file that is
+    not there.
+    """
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return ()
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def checksum_file(path: Path) -> Path:
@@ -62,8 +74,7 @@ def make_once(paths: Sequence[Path], make: Callable[[dict[Path, Path]], object])
         lacking = [path for path in paths if not is_whole(path)]
         free = {}
         for path in lacking:
-            for left in path.parent.glob(f".{path.name}.*.partial"):
-                left.unlink()
+            remove_partial(path)
             free[path] = names.enter_context(partial(path))
         if free:
             make(free)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from arbitration.files.checksums import tell_state
 from arbitration.files.folders import DATA, ROOT
 
 LIBRARIES = ROOT / "lib"
@@ -142,12 +143,11 @@ class _Contents:
 @cache
 def _look(path: Path) -> _Contents:
     """A file as it was when this process first looked, or last looked again."""
-    state = path.stat()
-    return _parse(path, state.st_mtime_ns, state.st_size)
+    return _parse(path, tell_state(path))
 
 
 @cache
-def _parse(path: Path, modified: int, size: int) -> _Contents:
+def _parse(path: Path, state: tuple) -> _Contents:
     """A file's contents in one of its states: a runner looks again for every notebook, and few
     files change meanwhile.
     """

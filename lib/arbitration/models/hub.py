@@ -53,6 +53,8 @@ HUB = {
 #: Architectures whose processor resizes a picture to a number of pixels: the fewest tokens of a
 #: picture.
 LEAST_TOKENS = {"qwen2_5_vl": 4, "qwen3_vl": 64, "qwen3_vl_moe": 64}
+#: For which the hub is waited for; by itself its client waits for ever.
+SECONDS = 60
 MOST_TOKENS = 512  # their own limit is 16,384, and cost grows with the number
 
 
@@ -204,8 +206,9 @@ def few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def check_whole(folder: Path, repository: str | None = None) -> None:
-    """Stop at weights that were cut short on their way.
+def check_whole(folder: Path, repository: str | None = None, contents: bool = False) -> None:
+    """Stop at weights that were cut short on their way; with `contents`, also at a wrong bit in
+    what the hub's cache knows the checksum of.
 
     Raises
     ------
@@ -213,6 +216,8 @@ def check_whole(folder: Path, repository: str | None = None) -> None:
         Naming the files, and how to have them again.
     """
     broken = snapshots.cut_short(folder)
+    if not broken and contents:
+        broken = snapshots.altered(folder)
     if not broken:
         return
     names = " ".join(Path(one.partition(" (")[0]).name for one in broken)
@@ -223,9 +228,24 @@ def check_whole(folder: Path, repository: str | None = None) -> None:
 
 
 def newest_revision(repository: str) -> str:
-    """The commit that the hub has as `main`."""
+    """The commit that the hub has as `main`.
 
-    return model_info(repository).sha
+    Raises
+    ------
+    Exception
+        If it cannot be reached; ConnectionError if it answers, and names none.
+    """
+    try:
+        found = model_info(repository, timeout=SECONDS).sha
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        if isinstance(error, OSError):
+            raise
+        why = f"the hub's answer about {repository} is not what it should be ({error!r})"
+        raise ConnectionError(why) from error
+    if not re.fullmatch("[0-9a-f]{40}", str(found)):
+        why = f"the hub names no revision of {repository}, but {found!r}"
+        raise ConnectionError(why)
+    return found
 
 
 def pins_file() -> Path:
@@ -257,6 +277,9 @@ def pinned() -> dict[str, str]:
 
 def pin(repository: str, revision: str) -> None:
     """Write down the revision of a first download."""
-    known = pinned()  # read again: another process may have pinned its model meanwhile
-    if repository not in known:
-        atomic.write_whole(pins_file(), json.dumps({**known, repository: revision}, indent=1))
+    if repository in pinned():
+        return
+    with atomic.take_lock(pins_file().name):
+        known = pinned()  # read again: another process may have pinned its model meanwhile
+        if repository not in known:
+            atomic.write_whole(pins_file(), json.dumps({**known, repository: revision}, indent=1))

@@ -176,6 +176,9 @@ def _pretrained(
     """
     empty, revision, source, options = _found(name, entry)
     place = memory.places(empty, dtype) if device == "auto" else device
+    local = Path(entry.repository).is_dir()
+    if Path(source).is_dir():
+        hub.check_whole(Path(source), None if local else entry.repository, contents=True)
     processor = _processor(name, entry, source, options)
     with hub.reported(name, entry):
         model, report = AutoModelForImageTextToText.from_pretrained(
@@ -188,7 +191,6 @@ def _pretrained(
             **options,  # they are reported, and refused here
         )
     _check_filled(name, model, report)
-    local = Path(entry.repository).is_dir()
     revision = _content_hash(Path(source), "*.json") if local else revision
     images = hub.picture_settings(model.config) if images is None else images
     subject = check_subject(Subject(name, model.eval(), processor, revision, images))

@@ -1,11 +1,14 @@
 """What of a repository is on this machine, found in the hub's cache without asking the network."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
+from arbitration.files.checksums import digest
 from arbitration.files.given import parse_json
 
 #: One file of each is needed; which one depends on the checkpoint.
@@ -106,3 +109,18 @@ def _read_header(path: Path) -> tuple[int, dict | None]:
         except ValueError:
             return length, None
     return length, {name: entry for name, entry in header.items() if name != "__metadata__"}
+
+
+def altered(folder: Path) -> list[str]:
+    """What of a folder's weights, of those whole by their size, is not what was downloaded: the
+    hub's cache keeps a large file under its SHA-256.
+    """
+    blobs = {folder / name: (folder / name).resolve() for name in _shards(folder)}
+    known = [path for path, blob in blobs.items() if re.fullmatch("[0-9a-f]{64}", blob.name)]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(digest, known))
+    return [
+        f"{path} (SHA-256 {have[:12]}…, in the hub {blobs[path].name[:12]}…)"
+        for path, have in zip(known, found)
+        if have != blobs[path].name
+    ]

@@ -7,9 +7,14 @@ the .json), *prompt* and *content* (whose rows they are, and a hash of all that 
 contains), *made* (by which measure, code, packages and processor, and when: `made`), and *seconds*.
 A part is found again by case, prompt and content, whatever code asks for it: whether today's code
 still measures the same is for `attest` to see.
+
+Two files cannot be replaced at once. So the .json is written first, and as long as the rows are
+being replaced it holds what is said of the old ones too (*before*): whoever reads meanwhile, or
+after a process was killed in between, finds what belongs to the rows that are there.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -21,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from arbitration.files import atomic, folders
-from arbitration.files.checksums import digest
+from arbitration.files.checksums import digest, tell_state
 from arbitration.files.given import parse_json, quote_error
 from reproduction.results.origin import describe
 
@@ -122,23 +127,20 @@ def read_record(path: Path) -> Record | None:
     Raises
     ------
     ValueError
-        If file and .json are not those that were written together; says what to do.
+        If file and .json are not those that were written together, or one of them is no longer
+        what was written; says what to do.
     """
     if not path.is_file():
         return None
-    beside = path.with_suffix(".json")
-    return _read(path, path.stat().st_mtime_ns, beside.stat().st_mtime_ns if beside.exists() else 0)
+    return _read(path, tell_state(path), tell_state(path.with_suffix(".json")))
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, *modified: int) -> Record:
-    """The times are there so that a file that was written anew is read anew."""
+def _read(path: Path, *states: tuple) -> Record:
+    """The states are there so that a file that was written anew is read anew."""
     try:
-        about = _about(path)
-        if about["sha256"] != digest(path):
-            why = "its hash is another than that in the .json beside it"
-            raise ValueError(why)
-        rows = restore_types(pd.read_parquet(path), about["types"])
+        content, about = _read_both(path)
+        rows = restore_types(pd.read_parquet(io.BytesIO(content)), about["types"])
         _check_rows(rows, about)
         return Record(rows, about["cases"], about["made"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -147,20 +149,6 @@ def _read(path: Path, *modified: int) -> Record:
             f"repository (git checkout), or delete both files: its rows are then measured here"
         )
         raise ValueError(why) from error
-
-
-def _about(path: Path) -> dict:
-    """The .json beside a record; ValueError if it is none of this version."""
-    about = parse_json(path.with_suffix(".json").read_bytes())
-    parts = ("types", "cases", "made")
-    if (
-        not isinstance(about, dict)
-        or not isinstance(about.get("sha256"), str)
-        or not all(isinstance(about.get(name), dict) for name in parts)
-    ):
-        why = "the .json beside it does not have what this version writes"
-        raise ValueError(why)
-    return about
 
 
 def _check_rows(rows: pd.DataFrame, about: Mapping) -> None:
@@ -180,12 +168,57 @@ def _check_rows(rows: pd.DataFrame, about: Mapping) -> None:
         raise ValueError(why)
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record: the parquet first, then the .json that knows its hash. The same rows give the
-    same files.
+def _read_both(path: Path) -> tuple[bytes, dict]:
+    """The bytes of a record's parquet file, and what its .json says of them.
+
+    Raises
+    ------
+    ValueError
+        If the .json says nothing of these bytes, or is not what was written.
     """
+    beside = path.with_suffix(".json")
+    while True:
+        text, content = beside.read_bytes(), path.read_bytes()
+        about = _find_about(text, hashlib.sha256(content).hexdigest())
+        if about:
+            return content, about
+        if text == beside.read_bytes():  # else somebody has written both meanwhile
+            why = "its hash is another than that in the .json beside it"
+            raise ValueError(why)
+
+
+def _find_about(text: bytes, sha256: str) -> dict | None:
+    """Of what a .json says, the part about the rows with a hash; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If it is not what was written, or is of another version.
+    """
+    told = parse_json(text)
+    _check_parts(told)
+    # What was written before there was a check has none.
+    if told.pop("check", None) not in (None, _name(told)):
+        why = "its .json is not what was written"
+        raise ValueError(why)
+    before = told.pop("before", None)
+    return next((one for one in (told, before) if one and one["sha256"] == sha256), None)
+
+
+def _check_parts(told) -> None:
+    parts = {"sha256": str, "types": dict, "cases": dict, "made": dict}
+    if not isinstance(told, dict) or not all(
+        isinstance(told.get(name), kind) for name, kind in parts.items()
+    ):
+        why = "the .json beside it does not have what this version writes"
+        raise ValueError(why)
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record, so that one can be read at any time. The same rows give the same files."""
     rows = record.rows.sort_values(KEY, kind="stable", ignore_index=True)
     types = {name: str(kind) for name, kind in rows.dtypes.items()}
+    before = _finish_writing(path)
     with atomic.partial(path) as free:
         narrow_types(rows).to_parquet(
             free, index=False, compression="zstd", compression_level=LEVEL, store_schema=False
@@ -198,9 +231,28 @@ def write_record(path: Path, record: Record) -> None:
             "cases": {name: record.cases[name] for name in sorted(set(rows["case"]))},
             "made": {name: record.made[name] for name in sorted(set(rows["made"]))},
         }
+        both = {**about, "before": before} if before else about
+        atomic.write_whole(path.with_suffix(".json"), _format_about(both))
         os.replace(free, path)
-    text = json.dumps(about, indent=1, ensure_ascii=False)
-    atomic.write_whole(path.with_suffix(".json"), text + "\n")
+    if before:
+        atomic.write_whole(path.with_suffix(".json"), _format_about(about))
+
+
+def _format_about(about: dict) -> str:
+    text = json.dumps({**about, "check": _name(about)}, indent=1, ensure_ascii=False)
+    return text + "\n"
+
+
+def _finish_writing(path: Path) -> dict | None:
+    """What the .json of a record says of its rows, and from here on says alone, should a writer
+    have been killed; None if there is no record.
+    """
+    if not path.is_file():
+        return None
+    about, beside = _read_both(path)[1], path.with_suffix(".json")
+    if beside.read_text(encoding="utf-8") != _format_about(about):
+        atomic.write_whole(beside, _format_about(about))
+    return about
 
 
 def add_parts(model: str, table: str, case: str, about: Mapping, parts: Iterable[Part]) -> int:
@@ -214,11 +266,14 @@ def add_parts(model: str, table: str, case: str, about: Mapping, parts: Iterable
     """
     path = record_path(model, table)
     with atomic.take_lock(f"record-{_name([model, table])}"):
+        for left in (path, path.with_suffix(".json")):
+            atomic.remove_partial(left)
         old = read_record(path)
         known = old.parts(case) if old else {}
         new = [part for part in parts if len(part.rows)]
         new = [part for part in new if not _same(known.get((part.prompt, part.content)), part)]
         if not new:
+            _finish_writing(path)
             return 0
         cases = {**(old.cases if old else {}), case: dict(about)}
         made = {**(old.made if old else {}), **{_name(part.made): dict(part.made) for part in new}}
