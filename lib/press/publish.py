@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from arbitration.files import atomic, code
 from arbitration.files.checksums import digest, tell_state
-from arbitration.files.folders import ROOT
+from arbitration.files.folders import DATA, ROOT
 from arbitration.files.given import parse_json
 
 ALIVE = "alive.lock"
@@ -97,7 +97,9 @@ def inputs(source: Path) -> dict[str, str]:
     modules: dict[str, Path] = {}
     for name in code.find_imports("\n".join(lines)):
         modules |= code.reach(name)
-    files = [*code.data_files(modules), ROOT / "constraints.txt"]
+    # Records count in the fingerprint of those runs alone that take rows from them.
+    data = [path for path in code.data_files(modules) if DATA / "results" not in path.parents]
+    files = [*data, ROOT / "constraints.txt"]
     found = {name: code.hash_modules([name]) for name in sorted(modules)}
     return found | {
         path.relative_to(ROOT).as_posix(): _digest(path, tell_state(path)) for path in files
