@@ -75,7 +75,7 @@ def test_two_notebooks_measure_and_record_one_table(subject, tmp_path):
 
 def add(name, nssd):
     rows = pd.DataFrame({"sample": [name], "layer": [0], "nssd": [nssd]})
-    part = records.Part(name, "c", rows, {"code": name}, 1.0)
+    part = records.Part(name, "c", rows, {"code": name, "when": "2026-01-02"}, 1.0)
     records.add_parts("toy", "rows", "case", {}, [part])
 
 

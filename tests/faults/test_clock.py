@@ -40,7 +40,7 @@ def test_a_record_that_was_written_anew_is_read_anew(tmp_path, monkeypatch, back
 
     def add(nssd):
         rows = pd.DataFrame({"sample": ["a"], "nssd": [nssd]})
-        part = records.Part("a", "c", rows, {"code": "x"}, 1.0)
+        part = records.Part("a", "c", rows, {"code": "x", "when": "2026-01-02"}, 1.0)
         records.add_parts("toy", "rows", "case", {}, [part])
         for one, moment in zip((path, path.with_suffix(".json")), moments):
             os.utime(one, ns=(moment, moment))

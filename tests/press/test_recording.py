@@ -66,7 +66,7 @@ def toy(tmp_path, monkeypatch):
 def mark(store, number=0):
     """Another record than before, whichever."""
     rows = records.pd.DataFrame({"value": [number]})
-    parts = [records.Part("one", "c", rows, {"code": "x"})]
+    parts = [records.Part("one", "c", rows, {"code": "x", "when": "2026-01-02"})]
     records.add_parts("smol", "toy", "case", {}, parts)
 
 

@@ -46,6 +46,7 @@ class Measure:
 
     def __init__(self, nats=lambda number: number / 8):
         self.asked, self.nats = [], nats
+        self.alone = True
         self.__qualname__ = "Measure"
 
     def __call__(self, subject, prompts, scale=1.0):
@@ -216,11 +217,22 @@ def test_a_changed_equation_is_not_attested(record, folders, subject, prompts):
     assert found["nssd"][0] == record["nssd"][0], "the record's own, not what was measured again"
 
 
-def test_a_damaged_record_is_refused(record, subject, prompts):
-    path = place(subject)
+def test_a_damaged_record_is_named_and_nothing_of_it_is_used(
+    record, subject, prompts, monkeypatch, capsys
+):
+    path, measure = place(subject), Measure()
     path.write_bytes(path.read_bytes()[:-9] + b"untrue!!!")
+    found = results.gather("toy", measure, subject, prompts)
+    pd.testing.assert_frame_equal(found, record)
+    assert len(measure.asked) == 10
+    said = capsys.readouterr().out
+    assert "toy.parquet is damaged" in said and "until then its rows are measured here" in said
+    assert list_origins()["origin"].tolist() == ["measured here, 10 prompts"]
+    monkeypatch.setenv("ARBITRATION_RECORDED", "only")
+    with pytest.raises(results.NotRecorded, match="toy.parquet is damaged .*git checkout"):
+        results.gather("toy", measure, subject, prompts)
     with pytest.raises(ValueError, match="toy.parquet is damaged .*git checkout"):
-        results.gather("toy", Measure(), subject, prompts)
+        change(subject, lambda rows: rows)
 
 
 def test_what_a_record_lacks_is_measured_here_unless_nothing_is_to_be(

@@ -34,7 +34,12 @@ def subject():
 
 def each(rows):
     """`rows` of one prompt, as `collect` takes it."""
-    return lambda subject, prompts, **given: map(rows, prompts)
+
+    def of_several(subject, prompts, **given):
+        return map(rows, prompts)
+
+    of_several.alone = True
+    return of_several
 
 
 def prompts(subject):
@@ -128,20 +133,28 @@ def test_nothing_to_measure_is_said(store, subject):
         results.collect("toy", None, subject, [])
 
 
-def test_a_damaged_part_is_named(store, subject):
-    def collected():
-        rows = each(lambda prompt: pd.DataFrame({"value": [float(n) for n in range(500)]}))
-        return results.gather("toy", rows, subject, prompts(subject)[:1])
+def test_a_damaged_part_is_named_and_measured_again(store, subject, capsys):
+    asked = []
 
-    collected()
+    def measure(prompt):
+        asked.append(prompt.id)
+        return pd.DataFrame({"value": [float(n) for n in range(500)]})
+
+    def collected():
+        return results.gather("toy", each(measure), subject, prompts(subject)[:1])
+
+    first = collected()
     (part,) = (store / "cache" / "parts").glob("*/*.parquet")
     content = part.read_bytes()
     flipped = bytearray(content)
     flipped[200] ^= 1
-    for damage in (b"", content[:-20], bytes(flipped)):
+    renamed = content.replace(b"value", b"valve")
+    for number, damage in enumerate((b"", content[:-20], bytes(flipped), renamed), start=2):
         part.write_bytes(damage)
-        with pytest.raises(ValueError, match=r"parquet is damaged .* delete it and run this again"):
-            collected()
+        pd.testing.assert_frame_equal(collected(), first)
+        assert f"{part} is damaged" in (said := capsys.readouterr().out) and "again" in said
+        assert len(asked) == number
+        assert collected().equals(first) and len(asked) == number
 
 
 def test_what_stops_a_write_leaves_the_file_as_it_was(store, monkeypatch):
@@ -355,6 +368,9 @@ def looked_up(subject, prompts, dictionary, borrowed, asked):
         asked.append(prompt.id)
         forms = dictionary.sample_forms(borrowed[prompt.sample.id])
         yield pd.DataFrame({"sample": [prompt.sample.id], "forms": [str(forms)]})
+
+
+looked_up.alone = True
 
 
 def test_rows_depend_on_their_own_prompt_and_what_it_borrows_alone(store, subject, monkeypatch):

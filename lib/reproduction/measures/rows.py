@@ -26,4 +26,5 @@ def each(measure: Callable[..., pd.DataFrame]) -> Callable[..., Iterator[pd.Data
             own = {} if borrowed is None else {"borrowed": borrowed[prompt.sample.id]}
             yield measure(subject, prompt, **given, **own)
 
+    rows.alone = True  # who else is measured decides no rounding
     return rows

@@ -17,7 +17,7 @@ from arbitration.files.given import quote
 from reproduction.results import attest, records
 from reproduction.results.attest import Attestation, NotAttested, NotRecorded, compare_rows
 from reproduction.results.origin import PACKAGES
-from reproduction.results.parts import fill, measure_one, read_table
+from reproduction.results.parts import measure_one, measure_parts, read_table
 from reproduction.results.question import Question
 from reproduction.results.records import strip_made
 
@@ -65,10 +65,23 @@ def is_strict(subject) -> bool:
 
 
 def find_parts(ask: Question) -> dict[tuple[str, str], pd.DataFrame]:
-    """What the record of a table has of a question, by prompt and content."""
-    record = (
-        records.read_record(records.record_path(ask.subject.name, ask.name)) if _USED[0] else None
-    )
+    """What the record of a table has of a question, by prompt and content. A damaged one has
+    nothing, and that is said.
+
+    Raises
+    ------
+    NotRecorded
+        If it is damaged, and nothing is to be measured (`is_strict`).
+    """
+    if not _USED[0]:
+        return {}
+    try:
+        record = records.read_record(records.record_path(ask.subject.name, ask.name))
+    except records.Damaged as error:
+        if is_strict(ask.subject):
+            raise NotRecorded(str(error)) from error
+        tqdm.write(f"{error}; until then its rows are measured here")
+        return {}
     return record.parts(_case(ask)[0]) if record else {}
 
 
@@ -92,10 +105,8 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
         refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
-    fill(ask, drawn)
-    checks = [
-        compare_rows(one.id, strip_made(found[one.id]), read_table(ask.part(one))) for one in drawn
-    ]
+    again = measure_parts(ask, drawn)[0]
+    checks = [compare_rows(one.id, strip_made(found[one.id]), again[one.id]) for one in drawn]
     faults = tuple(fault for _, some in checks for fault in some)
     if faults:
         columns = {(fault.prompt, fault.column): fault for fault in reversed(faults)}

@@ -47,6 +47,10 @@ def record_path(model: str, table: str) -> Path:
     return home() / model / f"{table}.parquet"
 
 
+class Damaged(ValueError):
+    """A record is not what was written."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One prompt's rows, as measured.
@@ -146,9 +150,9 @@ def _read(path: Path, *states: tuple) -> Record:
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = (
             f"the record {path} is damaged ({quote_error(error)}); take it back from the "
-            f"repository (git checkout), or delete both files: its rows are then measured here"
+            f"repository (git checkout), or delete both files and record them again"
         )
-        raise ValueError(why) from error
+        raise Damaged(why) from error
 
 
 def _check_rows(rows: pd.DataFrame, about: Mapping) -> None:

@@ -14,7 +14,7 @@ from arbitration.files import atomic
 from arbitration.files.folders import of_model
 from arbitration.models.prompt import Prompt
 from reproduction.results.origin import describe, picture_of, provenance
-from reproduction.results.parts import fill, measure_one, read_table, write_table
+from reproduction.results.parts import measure_one, measure_parts, write_table
 from reproduction.results.question import Question
 from reproduction.results.recorded import (
     is_recording,
@@ -117,7 +117,7 @@ def _gathered(
         raise ValueError(why)
     taken = take_recorded(ask, prompts)
     rest = [prompt for prompt in prompts if prompt.id not in taken]
-    dropped = fill(ask, rest)
+    found, dropped = measure_parts(ask, rest)
     reasons = [f"{name}: {error.why}" for name, error in dropped.items()]
     if len(reasons) == len(prompts) and empty is None:
         why = (
@@ -129,7 +129,7 @@ def _gathered(
         told = f"dropped {len(reasons)} of {len(prompts)} prompts from the table {ask.name!r}"
         tqdm.write(f"{told}: {'; '.join(reasons)}")
     measured = [prompt for prompt in rest if prompt.id not in dropped]
-    taken |= {prompt.id: read_table(ask.part(prompt)) for prompt in measured}
+    taken |= found
     if is_recording():
         record_parts(ask, measured)
     tables = [_mark(taken[prompt.id], prompt) for prompt in prompts if prompt.id in taken]

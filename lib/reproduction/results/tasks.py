@@ -93,6 +93,22 @@ def cut(rows: Callable, prompts: Sequence, workers: int) -> list[list[int]]:
     return [run[start : start + size] for run in runs for start in range(0, len(run), size)]
 
 
+def complete_passes(rows: Callable, prompts: Sequence, missing: set[int]) -> list[int]:
+    """The places of those prompts that are measured so that the missing ones have the rounding of a
+    run that nobody has stopped.
+
+    Of a measure of single prompts (`measures.each` says so in its attribute *alone*) these are the
+    missing ones; of any other all of each pass in which one is missing; and of units that are no
+    prompts, whose passes are not known here, all if any is.
+    """
+    if not missing or getattr(rows, "alone", False):
+        return sorted(missing)
+    if not all(isinstance(prompt, Prompt) for prompt in prompts):
+        return list(range(len(prompts)))
+    passes = cut(rows, prompts, len(prompts))
+    return [place for some in passes if missing & {*some} for place in some]
+
+
 @dataclass(frozen=True)
 class Source:
     """How another process makes a subject, and what tells that it is the same.
