@@ -31,10 +31,11 @@ from arbitration.dataset import entities, mc2, own, pictures
 from arbitration.dictionary import __main__ as dictionary_command
 from arbitration.dictionary import make, sheet
 from arbitration.models import embedded, hub
-from press import publish, run
+from press import planned, publish, run
 from reproduction import cohorts
 from reproduction.results import __main__ as results_command
 from reproduction.results import parts, records
+from toy_notebook import contents
 
 GOOD = {
     "question": "What is on the table?",
@@ -100,6 +101,18 @@ def in_environment(**variables):
             cohorts.study(dict(NOTEBOOK))
 
     return lambda room: asked_there
+
+
+def of_a_cut_notebook(room):
+    sources = room.folder / "notebooks"
+    sources.mkdir()
+    (room.folder / "_toc.yml").write_text(contents("toy"))
+    (sources / "toy.ipynb").write_text('{"cells": [')
+    return lambda: run.with_workers(
+        run.parser("").parse_args(["--notebook", "toy"]),
+        lambda given: planned.plan(["toy"], ["smol"], {}, sources),
+        print,
+    )
 
 
 def into_a_file(room):
@@ -312,6 +325,9 @@ ENVIRONMENT = [
         "no number of prompts to attest",
         in_environment(ARBITRATION_ATTEST="some"),
         ("ARBITRATION_ATTEST is 'some'", "or all"),
+    ),
+    Case(
+        "a notebook that was cut", of_a_cut_notebook, ("toy.ipynb is no notebook", "make pair"), 2
     ),
     Case("a book into a file", into_a_file, ("is a file", "give a folder"), 2),
 ]

@@ -7,11 +7,11 @@
 Nothing is published and nothing recorded. The exit status is 1 if a record disagrees.
 """
 
-import signal
+from arbitration import commands
+from press import KEPT
 
-# Ctrl-C while the rest is imported ends this without a traceback.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if __name__ == "__main__":
+    commands.end_at_interrupt(KEPT)
 
 import sys
 import tempfile

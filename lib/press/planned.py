@@ -10,6 +10,7 @@ from pathlib import Path
 import papermill
 
 from arbitration.files.folders import ROOT
+from arbitration.files.given import quote_error
 from press.publish import Run, listed
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -107,10 +108,12 @@ def settled(source: Path, given: dict) -> dict:
     """
     from reproduction import parameters
 
-    declared = {
-        name: ast.literal_eval(one["default"])
-        for name, one in papermill.inspect_notebook(source).items()
-    }
+    try:
+        found = papermill.inspect_notebook(source)
+    except ValueError as error:
+        why = f"{source} is no notebook ({quote_error(error)}); write it again: make pair"
+        raise ValueError(why) from error
+    declared = {name: ast.literal_eval(one["default"]) for name, one in found.items()}
     for name in ("model", *given):
         pick(name, list(declared), f"parameter of {source.stem}")
     try:

@@ -8,11 +8,11 @@ Rows that a record has already, and that a few prompts attest, are not measured 
 command goes on where it was stopped, also on another machine. Nothing is published in the book.
 """
 
-import signal
+from arbitration import commands
+from press import KEPT
 
-# Ctrl-C while the rest is imported ends this without a traceback.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if __name__ == "__main__":
+    commands.end_at_interrupt(KEPT)
 
 import argparse
 import sys

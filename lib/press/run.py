@@ -9,11 +9,11 @@
 A run whose source, code, data and parameters are those of the published one is not repeated.
 """
 
-import signal
+from arbitration import commands
+from press import KEPT
 
-# Ctrl-C while the rest is imported ends this without a traceback.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if __name__ == "__main__":
+    commands.end_at_interrupt(KEPT)
 
 import argparse
 import os
@@ -25,17 +25,12 @@ from pathlib import Path
 
 import papermill
 
-from arbitration.commands import status
 from arbitration.files.folders import EXECUTED
 from press import forked, workers
 from press.planned import full_parameters, plan, settled
 from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, publish_run, seen, staged
 
-KEPT = (
-    "what is published stays, and what has been measured is kept; the same command goes on "
-    "from there"
-)
 KERNEL = {  # what a notebook's kernel finds in its environment
     # this interpreter's kernel, also when the user has another python3 kernel
     "JUPYTER_PREFER_ENV_PATH": "1",
@@ -218,21 +213,14 @@ def main(arguments=None) -> int:
 
 def conclude(work: Callable[[], int | None]) -> int:
     """The exit status of some work (`status`); 1, after what was wrong, when a run breaks off."""
-    interruptible()
     try:
-        return status(work, KEPT)
+        return commands.status(work, KEPT)
     except (papermill.PapermillExecutionError, RuntimeError) as error:
         print(
             f"{error}\nerror: the run above broke off; the book keeps the last run that finished.",
             file=sys.stderr,
         )
         return 1
-
-
-def interruptible() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt from here on, unless it is ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run_command(arguments) -> int:

@@ -121,10 +121,13 @@ def test_while_something_is_fetched(tmp_path):
         ("recipe.train", "torch"),
         ("recipe.evaluate", "torch"),
         ("press.pair", "jupytext"),
+        ("press.run", "papermill"),
+        ("press.record", "papermill"),
+        ("press.attest", "pandas"),
     ],
 )
 def test_while_a_command_imports_what_it_works_with(tmp_path, command, imported):
-    """Which takes seconds; that of `press.run` is in `test_runner`."""
+    """Which takes seconds."""
     (tmp_path / f"{imported}.py").write_text(
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
     )

@@ -512,8 +512,9 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import sys\nprint('a · b → c', sys.stdout.encoding)\n")
     code = (
-        f"import sys; from press import processes, run; processes.PROGRAM = ({str(program)!r},); "
-        "run.status(lambda: None, ''); "
+        f"import sys; from arbitration import commands; from press import processes; "
+        f"processes.PROGRAM = ({str(program)!r},); "
+        "commands.status(lambda: None, ''); "
         "sys.exit(processes.side_by_side({'one': [], 'two': []}, []))"
     )
     for encoding in ("latin-1", "ascii", "utf-8"):
@@ -596,18 +597,6 @@ def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy, times):
     assert not files_of(executed) and not [
         path for path in (executed / ".running").iterdir() if path.is_dir()
     ]
-
-
-def test_ctrl_c_before_all_is_imported_is_no_traceback(tmp_path):
-    (tmp_path / "papermill.py").write_text(
-        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, plans.NOTEBOOKS / "run.py", "--help"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_the_command_is_there_before_torch_is():

@@ -157,6 +157,24 @@ def test_sets_of_heads_are_recorded_and_attested_as_prompts_are(
     assert len(asked) == 9, "of other heads neither"
 
 
+def test_what_a_stopped_command_has_measured_is_recorded_before_the_rest(
+    folders, subject, prompts, monkeypatch
+):
+    class Stopped(Measure):
+        def __call__(self, subject, prompts):
+            for table in super().__call__(subject, prompts):
+                if len(self.asked) > 3:
+                    raise KeyboardInterrupt
+                yield table
+
+    Stopped.__module__ = Measure.__module__
+    monkeypatch.setenv("ARBITRATION_RECORD", "1")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            results.gather("toy", Stopped(), subject, prompts)
+    assert records.read_record(place(subject)).rows["prompt"].nunique() == 3
+
+
 def test_whoever_records_cannot_choose_who_is_measured_again(prompts):
     drawn = {tuple(one.id for one in draw_prompts(prompts, f"code {i}")) for i in range(20)}
     assert len(drawn) > 5, "another version of the code, other prompts"

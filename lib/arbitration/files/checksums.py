@@ -13,6 +13,10 @@ from pathlib import Path
 from arbitration.files.atomic import partial, remove_partial, take_lock, write_whole
 
 
+class Damaged(ValueError):
+    """A file is not what was written."""
+
+
 def is_whole(path: Path) -> bool:
     """Whether a file is here and as it was when its checksum was recorded."""
     return path.exists() and digest(path) == read_checksum(path)

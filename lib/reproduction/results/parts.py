@@ -16,14 +16,11 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from arbitration.files import atomic
+from arbitration.files.checksums import Damaged
 from arbitration.files.given import quote_error
 from arbitration.models.prompt import Prompt, Unusable
 from reproduction.results import cluster, tasks
 from reproduction.results.question import Question
-
-
-class Damaged(ValueError):
-    """A part is not what was written."""
 
 
 def measure_one(ask: Question, prompt) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from arbitration.files.checksums import Damaged
 from arbitration.files.given import quote
 from reproduction.results import attest, records
 from reproduction.results.attest import Attestation, NotAttested, NotRecorded, compare_rows
@@ -77,7 +78,7 @@ def find_parts(ask: Question) -> dict[tuple[str, str], pd.DataFrame]:
         return {}
     try:
         record = records.read_record(records.record_path(ask.subject.name, ask.name))
-    except records.Damaged as error:
+    except Damaged as error:
         if is_strict(ask.subject):
             raise NotRecorded(str(error)) from error
         tqdm.write(f"{error}; until then its rows are measured here")

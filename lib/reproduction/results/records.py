@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from arbitration.files import atomic, folders
-from arbitration.files.checksums import digest, tell_state
+from arbitration.files.checksums import Damaged, digest, tell_state
 from arbitration.files.given import parse_json, quote_error
 from reproduction.results.origin import describe
 
@@ -45,10 +45,6 @@ def home() -> Path:
 def record_path(model: str, table: str) -> Path:
     """The parquet file of a record."""
     return home() / model / f"{table}.parquet"
-
-
-class Damaged(ValueError):
-    """A record is not what was written."""
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,8 @@ def _gathered(
         raise ValueError(why)
     taken = take_recorded(ask, prompts)
     rest = [prompt for prompt in prompts if prompt.id not in taken]
+    if is_recording():  # what a stopped command has measured, before the rest may be stopped too
+        record_parts(ask, [prompt for prompt in rest if ask.part(prompt).exists()])
     found, dropped = measure_parts(ask, rest)
     reasons = [f"{name}: {error.why}" for name, error in dropped.items()]
     if len(reasons) == len(prompts) and empty is None:
