@@ -29,7 +29,7 @@ from tqdm import tqdm
 import arbitration as arb
 from arbitration.dataset import own, pictures
 from arbitration.models import load as loading
-from press import run
+from press import planned
 from press.markdown import markdown
 from press.publish import Run
 from reproduction.results import store
@@ -67,7 +67,7 @@ def parameters(notebook: str, data: Path, samples: int) -> dict:
     """What a notebook is run with: so many samples per direction, none of which a model without
     training follows; else its defaults.
     """
-    declared = run.papermill.inspect_notebook(run.NOTEBOOKS / f"{notebook}.ipynb")
+    declared = planned.papermill.inspect_notebook(planned.NOTEBOOKS / f"{notebook}.ipynb")
     wanted = {"n": samples, "data": str(data), "weights": "random", "only_following": False}
     return {name: value for name, value in wanted.items() if name in declared}
 
@@ -90,25 +90,25 @@ def measured(subject, notebook: str, data: Path, samples: int) -> dict:
     device's peak memory in GiB.
     """
     one = Run(
-        run.NOTEBOOKS / f"{notebook}.ipynb",
+        planned.NOTEBOOKS / f"{notebook}.ipynb",
         subject.name,
         {**parameters(notebook, data, samples), "model": subject.name},
     )
-    cards, spent, fill = range(torch.cuda.device_count()), [], store.fill
+    cards, spent, measure = range(torch.cuda.device_count()), [], store.measure_parts
     for card in cards:
         torch.cuda.reset_peak_memory_stats(card)
 
     def timed(*arguments):
         started = time.perf_counter()
-        dropped = fill(*arguments)
+        found = measure(*arguments)
         spent.append(time.perf_counter() - started)
-        return dropped
+        return found
 
     started = time.perf_counter()
     try:
         with (
             mock.patch.object(loading, "load", lambda *_, **__: subject),
-            mock.patch.object(store, "fill", timed),
+            mock.patch.object(store, "measure_parts", timed),
         ):
             run_cells(one)
     except torch.cuda.OutOfMemoryError:
@@ -209,7 +209,7 @@ def main(arguments=None) -> None:
         "--gpu", action="store_true", help="must be given: on processors this takes days"
     )
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
-    parser.add_argument("--notebooks", nargs="+", default=sorted(run.listed()))
+    parser.add_argument("--notebooks", nargs="+", default=sorted(planned.listed()))
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--device", help="auto spreads each model over all GPUs")
     chosen = parser.parse_args(arguments)

@@ -13,7 +13,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+#: Files of minutes, handed out first, so that no process has one left when the others are done.
+LONG = ("press/test_missing.py", "press/test_notebooks.py", "models/test_embedded.py")
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.split("::")[0].endswith(LONG))
     if SHARED.is_dir():
         return
     for item in items:

@@ -10,7 +10,7 @@ import pytest
 import arbitration as arb
 import tiny
 from arbitration.files.folders import ROOT
-from press import run
+from press import planned
 from reproduction.results import parts
 
 
@@ -77,7 +77,7 @@ def test_what_fits(benchmark, peak, one, two):
 
 
 def test_every_notebook_is_run_without_filter(benchmark, tmp_path):
-    for name in run.listed():
+    for name in planned.listed():
         given = benchmark.parameters(name, tmp_path, 4)
         assert given["n"] == 4 and given["data"] == str(tmp_path)
         assert given.get("only_following", False) is False

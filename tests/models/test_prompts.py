@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import one_hot
 
 import tiny
 from arbitration import dataset
@@ -292,7 +293,7 @@ def test_an_answer_has_room_to_be_written_whole(monkeypatch, answers, least):
         written = torch.tensor([own[:max_new_tokens]])
         return SimpleNamespace(
             sequences=torch.cat([input_ids, written], dim=1),
-            logits=[torch.eye(len(subject.tokenizer))[own[:1]]],
+            logits=[one_hot(torch.tensor(own[:1]), len(subject.tokenizer)).float()],
         )
 
     monkeypatch.setattr(subject.model, "generate", generate)

@@ -13,7 +13,6 @@ import pytest
 from matplotlib.figure import Figure
 
 import tiny
-from arbitration.checks import planted
 from in_process import NOTEBOOKS, run
 from reproduction import tables
 from reproduction.figures import style
@@ -111,8 +110,6 @@ def test_another_seed_and_other_weights_give_other_numbers(notebook, tmp_path, m
     options = SMALL.get(notebook, {}) | (
         {} if notebook == "sec2_dataset" else {"only_following": False}
     )
-    # Of the hand-made models, one size: others differ in nothing that a seed or weights decide.
-    monkeypatch.setattr(planted, "SIZES", {"small": planted.SIZES["small"]})
     found = run(notebook, tmp_path, monkeypatch, tiny_model, n=3, seed=0, **options)
     # Once is enough to see that its figures can be drawn.
     monkeypatch.setattr(style, "svg", lambda figure: "<svg/>")
