@@ -17,7 +17,7 @@ PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv d
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
-.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test audit conformance notebook dictionary pair lab clean
+.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit conformance notebook dictionary pair lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -35,6 +35,7 @@ help:
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make fault-test                              kills, full disks, damage and silent servers, each injected by a test'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
+	@echo 'make soak MINUTES=120                        build the small run under kills, deletions and wrong bits, and compare its tables'
 	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
 	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
@@ -92,6 +93,10 @@ fault-test: $(INSTALLED)
 
 slow-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow </dev/null
+
+# Off CI: hours of kills, deletions and wrong bits.
+soak: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/helpers/soak.py --minutes $(or $(MINUTES),120) </dev/null
 
 # Off CI: each error runs tests of its own, so the whole takes half an hour.
 mutation-test: $(INSTALLED)

@@ -1,0 +1,72 @@
+"""The soak finds a command that loses, mixes up or believes what was damaged, and nothing else."""
+
+import os
+import sys
+
+import pytest
+
+import soak
+
+pytestmark = pytest.mark.faults
+#: Twenty parts, each its number written twice, then a table of their sum. `CHECKED` parts whose
+#: halves differ are made again.
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+import pandas as pd
+parts = Path(os.environ["ARBITRATION_CACHE"]) / "parts" / "toy"
+tables = Path(sys.argv[1]) / "smol" / "tables"
+for folder in (parts, tables):
+    folder.mkdir(parents=True, exist_ok=True)
+def make(path, number):
+    free = path.with_suffix(f".{os.getpid()}")
+    free.write_bytes(2 * f"{number:08}".encode())
+    os.replace(free, path)
+    time.sleep(0.02)
+total = 0
+for number in range(20):
+    path = parts / f"{number}.parquet"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    if not content or CHECKED and (len(content) != 16 or content[:8] != content[8:]):
+        print("measured again" if content else "measured", flush=True)
+        make(path, number)
+        content = path.read_bytes()
+    total += sum(content[:8])
+free = tables / f"free.{os.getpid()}"
+pd.DataFrame({"total": [total]}).to_parquet(free)
+os.replace(free, tables / "toy.parquet")
+"""
+
+
+def rooms_of(home, checked):
+    (home / "cache" / "parts").mkdir(parents=True)
+    program = home / "program.py"
+    program.write_text(f"CHECKED = {checked}\n{PROGRAM}")
+    environment = {**os.environ, "ARBITRATION_CACHE": str(home / "cache")}
+    return soak.Rooms(home, [sys.executable, str(program), str(home / "executed")], environment)
+
+
+def test_of_a_sound_command_nothing_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "DEEDS", (soak.kill_all, soak.forget_part, soak.flip_bit))
+    found = soak.soak(rooms_of(tmp_path, True), 0.12, seed=0)
+    assert found["faults"] == [] and found["parts_lost"] == 0
+    assert found["compared"] > 1 and found["rounds"] > found["compared"]
+
+
+def test_a_command_that_believes_what_was_damaged_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "DEEDS", (soak.flip_bit,))
+    found = soak.soak(rooms_of(tmp_path, False), 0.12, seed=0)
+    assert "flip_bit: smol/tables/toy.parquet differs" in found["faults"]
+
+
+def test_a_part_that_a_kill_takes_along_is_counted(tmp_path, monkeypatch):
+    def lose(rooms, process, rng):
+        soak.kill_all(rooms, process, rng)
+        soak.forget_part(rooms, process, rng)
+
+    monkeypatch.setattr(soak, "DEEDS", (lose,))
+    monkeypatch.setattr(soak, "ENDING", (lose,))
+    assert soak.soak(rooms_of(tmp_path, True), 0.1, seed=0)["parts_lost"] > 0
