@@ -192,17 +192,30 @@ def finished(notebook) -> bool:
     return not record.get("exception") and bool(record.get("end_time")) and all(ran)
 
 
-def without_paths(notebook, run: Run):
-    """The notebook without the folders of this machine, in papermill's metadata and in printed
-    text.
+def without_paths(notebook, run: Run, staging: Path):
+    """The notebook without the folders of this machine: in papermill's metadata, and in all that
+    was printed or shown as text.
     """
     notebook.metadata.papermill.input_path = f"notebooks/{run.source.name}"
     notebook.metadata.papermill.output_path = f"book/_executed/{run.named}/{run.source.name}"
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream":
-                output.text = output.text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
+                output.text = _without_folders(output.text, staging)
+            for kind, shown in output.get("data", {}).items():
+                if kind.startswith("text/"):
+                    output.data[kind] = _without_folders(shown, staging)
     return notebook
+
+
+def _without_folders(text: str, staging: Path) -> str:
+    for folder, instead in (
+        (f"{staging}/output/", ""),
+        (f"{ROOT}/", ""),
+        (f"{Path.home()}/", "~/"),
+    ):
+        text = text.replace(folder, instead)
+    return text
 
 
 @contextmanager
@@ -266,7 +279,7 @@ def publish_run(run: Run, staging: Path, executed: Path, inputs: str, before: by
         raise RuntimeError(why)
     produced = staging / "output" / run.named
     produced.mkdir(parents=True, exist_ok=True)
-    nbformat.write(without_paths(notebook, run), produced / run.source.name)
+    nbformat.write(without_paths(notebook, run, staging), produced / run.source.name)
     files = {
         path.relative_to(produced).as_posix(): digest(path)
         for path in sorted(produced.rglob("*"))

@@ -246,10 +246,16 @@ def test_inputs_are_the_code_and_data_that_a_notebook_can_reach_and_the_pinned_v
 def test_machine_paths_are_taken_out_of_printed_text(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
     notebook.cells[0].outputs = [
-        nbformat.v4.new_output("stream", text=f"{publish.ROOT}/lib/a.py {Path.home()}/b")
+        nbformat.v4.new_output("stream", text=f"{publish.ROOT}/lib/a.py {Path.home()}/b"),
+        nbformat.v4.new_output(
+            "execute_result",
+            {"text/plain": f"PosixPath('{tmp_path}/output/smol/tables/a.parquet')"},
+        ),
     ]
     notebook.metadata["papermill"] = {"input_path": f"{publish.ROOT}/a"}
-    cleaned = json.dumps(publish.without_paths(notebook, publish.Run(Path("toy.ipynb"), "smol")))
+    one = publish.Run(Path("toy.ipynb"), "smol")
+    cleaned = json.dumps(publish.without_paths(notebook, one, tmp_path))
+    assert str(tmp_path) not in cleaned and "PosixPath('smol/tables/a.parquet')" in cleaned
     assert str(publish.ROOT) not in cleaned and str(Path.home()) not in cleaned
 
 
