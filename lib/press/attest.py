@@ -64,23 +64,12 @@ def attest(arguments=None) -> int:
     given = options.parse_args(arguments)
 
     def choose(given):
-        check_number(given.prompts)
+        from reproduction.results.attest import read_count  # only now, because it imports torch
+
+        read_count("--prompts", given.prompts)
         return full_runs(given)
 
     return with_workers(given, choose, lambda runs: attest_all(runs, given.prompts))
-
-
-def check_number(prompts: str) -> None:
-    """Refuse a number of prompts that attests nothing.
-
-    Raises
-    ------
-    ValueError
-        Unless it is a whole number of at least 2, or all.
-    """
-    if prompts != "all" and (not prompts.isdigit() or int(prompts) < 2):
-        why = f"--prompts is {prompts!r}; it must be a whole number of at least 2, or all"
-        raise ValueError(why)
 
 
 def main(arguments=None) -> int:

@@ -9,21 +9,13 @@ import time
 import pandas as pd
 import pytest
 
-import tiny
 from apart import run_apart, run_together, strike_at, wait_for
 from arbitration.files import checksums, web
 from arbitration.models import hub
 from reproduction.results import records
-from reproduction.results.origin import code_version
-from toy_measure import count_rows, encode, folders, measure, published, recorded
+from toy_measure import encode, folders, measure, published, recorded
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def subject():
-    code_version(count_rows)  # looked up once here, and not in every copy of this process
-    return tiny.subject("llava")
 
 
 def meet(room, name, other):

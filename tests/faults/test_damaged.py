@@ -30,11 +30,6 @@ from toy_notebook import TOY, write_toy
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture(scope="module")
-def subject():
-    return tiny.subject("llava")
-
-
 def flipped(content: bytes, every: int = 1):
     """Copies with one wrong bit, another one in each byte."""
     for place in range(0, len(content), every):

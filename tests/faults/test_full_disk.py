@@ -26,22 +26,10 @@ from arbitration.files.folders import ROOT
 from arbitration.models import hub
 from press import pair, publish, run
 from reproduction.figures import style
-from reproduction.results.origin import code_version
-from toy_measure import count_rows, encode, folders, measure, published, recorded
+from toy_measure import folders, measure, published, recorded
 from toy_notebook import write_toy
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def subject():
-    code_version(count_rows)  # looked up once here, and not in every copy of this process
-    return tiny.subject("llava")
-
-
-@pytest.fixture(scope="module")
-def prompts(subject):
-    return encode(subject)
 
 
 def files(folder):

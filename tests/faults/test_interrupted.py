@@ -12,23 +12,15 @@ import sys
 import nbformat
 import pytest
 
-import tiny
 from apart import interrupt, run_apart, strike_everywhere
 from arbitration.commands import status
 from arbitration.files import checksums, web
 from arbitration.files.folders import ROOT
 from press import publish, run
-from reproduction.results.origin import code_version
-from toy_measure import count_rows, encode, folders, measure, published, recorded
+from toy_measure import encode, folders, measure, published, recorded
 from toy_notebook import files_of
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def subject():
-    code_version(count_rows)  # looked up once here, and not in every copy of this process
-    return tiny.subject("llava")
 
 
 def ends_well(said: str, folder) -> None:

@@ -19,23 +19,11 @@ from arbitration.models import hub
 from press import pair, publish, run
 from recipe import build, train
 from reproduction.results import parts
-from reproduction.results.origin import code_version
-from toy_measure import count_rows, encode, folders, measure, published, recorded
+from toy_measure import encode, folders, measure, published, recorded
 from toy_notebook import TOY, files_of, write_toy
 
 pytestmark = pytest.mark.faults
 KILLED = -signal.SIGKILL
-
-
-@pytest.fixture(scope="module")
-def subject():
-    code_version(count_rows)  # looked up once here, and not in every copy of this process
-    return tiny.subject("llava")
-
-
-@pytest.fixture(scope="module")
-def prompts(subject):
-    return encode(subject)
 
 
 def test_of_recording_and_all_that_comes_before_it(subject, prompts, tmp_path, monkeypatch):

@@ -16,14 +16,9 @@ import tiny
 from apart import run_apart
 from arbitration.engine import resume
 from arbitration.engine.sweep import knockout_tables
-from toy_measure import encode, folders, measure, published
+from toy_measure import folders, measure, published
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def prompts():
-    return encode(tiny.subject("llava"))
 
 
 @pytest.mark.parametrize("measured", [0, 4])

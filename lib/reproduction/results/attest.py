@@ -97,13 +97,21 @@ def count_checked() -> float:
         If the environment has no such number.
     """
     given = os.environ.get("ARBITRATION_ATTEST") or str(CHECKED)
+    return read_count("ARBITRATION_ATTEST", given)
+
+
+def read_count(what: str, given: str) -> float:
+    """A number of prompts as it is typed, endless for "all".
+
+    Raises
+    ------
+    ValueError
+        If it attests nothing; `what` says where it was typed.
+    """
     if given == "all":
         return np.inf
     if not re.fullmatch("[0-9]{1,9}", given) or int(given) < CHECKED:
-        why = (
-            f"ARBITRATION_ATTEST is {quote(given)}; it is a whole number of at least {CHECKED}, "
-            f"or all"
-        )
+        why = f"{what} is {quote(given)}; it must be a whole number of at least {CHECKED}, or all"
         raise ValueError(why)
     return int(given)
 
