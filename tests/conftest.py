@@ -1,17 +1,15 @@
 """What all tests share: which of them need files that only the project's own machines have."""
 
 import signal
-from pathlib import Path
 
 import pytest
+
+from shared_folder import SHARED
 
 # A shell that starts a program in the background lets it ignore Ctrl-C, and with it every program
 # that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-
 
 #: Files of minutes, handed out first, so that no process has one left when the others are done.
 LONG = ("press/test_missing.py", "press/test_notebooks.py", "models/test_embedded.py")

@@ -103,6 +103,12 @@ def test_the_folders_of_the_tests_are_named_like_rooms():
     assert len(folders) > 12 and folders <= rooms
 
 
+def test_no_file_imports_from_a_conftest():
+    """There are several, and the name is that of the one which happened to be loaded last."""
+    modules = {path: {one[0] for one in from_imports(path)} for path in ROOT.glob("tests/**/*.py")}
+    assert [path.name for path, found in modules.items() if "conftest" in found] == []
+
+
 def test_no_file_of_the_libraries_is_too_long_to_be_read_at_once():
     lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert {name: length for name, length in lengths.items() if length > 400} == {}

@@ -10,10 +10,10 @@ from PIL import Image
 import tiny
 from arbitration import dataset
 from arbitration.dataset import entities
-from conftest import SHARED
 from reproduction import figures
 from reproduction.cohorts import answered
 from reproduction.measures import tokens
+from shared_folder import SHARED
 
 ALIKE = ("grey cat", "grey dog")
 PAIRS = [("red", "blue"), ("yes", "no"), ("twenty-two", "two"), ("hot dog", "dog"), ALIKE]

@@ -15,7 +15,7 @@ from arbitration.dataset import mc2
 from arbitration.dataset.sample import PAPER_INSTRUCTION
 from arbitration.files.folders import ROOT
 from arbitration.files.web import Absent
-from conftest import SHARED
+from shared_folder import SHARED
 
 
 def record(

@@ -12,9 +12,9 @@ import tiny
 from arbitration import dataset
 from arbitration.dataset import pictures
 from arbitration.models.prompt import Unusable
-from conftest import SHARED
 from reproduction import figures
 from reproduction.measures import tokens
+from shared_folder import SHARED
 
 RAMP = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
 

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from arbitration.dataset import Sample, entities, outcomes, own, words
-from conftest import SHARED
+from shared_folder import SHARED
 
 #: Letters and marks of six scripts, and what stands inside or beside an answer.
 ALPHABETS = {

@@ -16,8 +16,8 @@ from arbitration.dataset.sample import PAPER_INSTRUCTION
 from arbitration.files.folders import ROOT
 from arbitration.models import encode
 from arbitration.models.prompt import BASE_GROUPS, NoDecision
-from conftest import SHARED
 from reproduction.cohorts import answered
+from shared_folder import SHARED
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from arbitration.files import folders
-from conftest import SHARED
 from directives.authors import compare_authors
 from reproduction import figures
 from reproduction.claims import reported
@@ -25,6 +24,7 @@ from reproduction.numbers.authors import (
     likeness,
     summarise_authors,
 )
+from shared_folder import SHARED
 
 CURVES = published_curves()
 
