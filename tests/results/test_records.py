@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import tiny
 from arbitration.equations.heads import Head
@@ -337,6 +338,36 @@ def test_numbers_may_differ_by_what_their_unit_allows():
     assert str(fault).startswith("a, the table's form: recorded 2 rows of nssd, phi_f")
     means = rows.assign(engine="plain"), rows.assign(engine="resume")
     assert compare_rows("a", *means) == (0.0, []), "how it was measured, not what"
+
+
+@pytest.mark.parametrize(
+    "off, dtype, measured_here",
+    [(9e-4, "float32", False), (1.1e-3, "float32", True), (9e-5, "float64", False),
+     (2e-4, "float64", True)],
+)  # fmt: skip
+def test_nats_may_differ_by_the_rounding_of_the_model_s_dtype(
+    folders, subject, prompts, monkeypatch, off, dtype, measured_here
+):
+    subject = replace(subject, model=copy.deepcopy(subject.model).to(getattr(torch, dtype)))
+    monkeypatch.setenv("ARBITRATION_RECORD", "1")
+    results.gather("toy", Measure(), subject, prompts)
+    monkeypatch.delenv("ARBITRATION_RECORD")
+    forget(folders)
+    measure = Measure(lambda number: number / 8 + off)
+    results.gather("toy", measure, subject, prompts)
+    assert (len(measure.asked) == len(prompts)) == measured_here
+    assert (list_origins()["faults"].item() > 0) == measured_here
+
+
+def test_in_a_narrow_dtype_the_rounding_is_that_of_the_prompt(subject, prompts, monkeypatch):
+    """Nothing but the model's own passes says how coarse bfloat16 is."""
+    narrow = replace(subject, model=copy.deepcopy(subject.model).to(torch.bfloat16))
+    monkeypatch.setattr(recorded.exactness, "rounding", lambda subject, prompt: 0.05)
+    ask = results.question.Question("toy", Measure(), narrow, {}, None)
+    rows = pd.DataFrame({"nssd": [0.5]})
+    kept = rows.assign(made="", seconds=1.0)
+    assert recorded._compare(ask, prompts[0], kept, rows + 0.04)[1] == []
+    assert len(recorded._compare(ask, prompts[0], kept, rows + 0.06)[1]) == 1
 
 
 def test_values_are_kept_to_the_bit_in_narrow_types(folders, subject):

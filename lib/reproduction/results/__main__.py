@@ -16,10 +16,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 from arbitration.commands import status
 from reproduction.results import attest, records
+from reproduction.results.recorded import bound_rounding
 from reproduction.results.records import strip_made
 
 KEPT = "every record is whole, as it was or as it becomes; the same command goes on from there"
@@ -89,7 +91,9 @@ def merge_records(other: Path) -> int:
                 if (prompt, content) in known:
                     both = strip_made(known[prompt, content]), strip_made(rows)
                     where = f"{model}, {table}"
-                    faults += [f"{where}: {one}" for one in attest.compare_rows(prompt, *both)[1]]
+                    near = bound_rounding(getattr(torch, about["dtype"]))
+                    found = attest.compare_rows(prompt, *both, near)[1]
+                    faults += [f"{where}: {one}" for one in found]
                 else:
                     new.append(records.read_part(prompt, content, rows, theirs.made))
             added = records.add_parts(model, table, case, about, new)

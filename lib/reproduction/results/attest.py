@@ -21,7 +21,8 @@ from arbitration.files.given import quote
 CHECKED = 2
 #: Of what is asked for one by one, as in a search, the share that is asked again.
 ASKED_AGAIN = 1 / 32
-#: How far numbers may be apart: nats and shares; logits and derivatives, in shares of their range.
+#: How far numbers may be apart: nats and shares, unless the model's dtype rounds more coarsely
+#: (`recorded.bound_rounding`); logits and derivatives, in shares of their range.
 NEAR, NEAR_OF_RANGE = 1e-4, 1e-3
 #: Columns of the second kind.
 RANGED = frozenset(
@@ -141,8 +142,13 @@ def draw_number(code: str, prompt: str) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def compare_rows(prompt: str, recorded: pd.DataFrame, measured: pd.DataFrame):
+def compare_rows(prompt: str, recorded: pd.DataFrame, measured: pd.DataFrame, near: float = NEAR):
     """Where the rows of a prompt differ from its record.
+
+    Parameters
+    ----------
+    near : float
+        By how much nats and shares may differ.
 
     Returns
     -------
@@ -159,7 +165,7 @@ def compare_rows(prompt: str, recorded: pd.DataFrame, measured: pd.DataFrame):
     for name in recorded.columns.difference(MEANS, sort=False):
         old, new = recorded[name], measured[name]
         if pd.api.types.is_float_dtype(old) and pd.api.types.is_float_dtype(new):
-            apart, limit = _differ(old.to_numpy(), new.to_numpy(), name)
+            apart, limit = _differ(old.to_numpy(), new.to_numpy(), name, near)
             largest = max(largest, apart.max(initial=0.0))
         else:
             apart, limit = _unequal(old, new), 0.0
@@ -168,14 +174,14 @@ def compare_rows(prompt: str, recorded: pd.DataFrame, measured: pd.DataFrame):
     return float(largest), faults
 
 
-def _differ(old: np.ndarray, new: np.ndarray, name: str) -> tuple[np.ndarray, float]:
+def _differ(old: np.ndarray, new: np.ndarray, name: str, near: float) -> tuple[np.ndarray, float]:
     """How far each number is from its record, and how far it may be; endless where one of both is
     none.
     """
     apart = np.where((old == new) | (np.isnan(old) & np.isnan(new)), 0.0, np.abs(old - new))
     apart = np.where(np.isnan(apart), np.inf, apart)
     if name not in RANGED:
-        return apart, NEAR
+        return apart, near
     span = np.nanmax(old) - np.nanmin(old) if np.isfinite(old).any() else 0.0
     return (apart / span if span > 0 else apart), NEAR_OF_RANGE
 

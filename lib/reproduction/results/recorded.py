@@ -11,10 +11,13 @@ from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
+from arbitration.engine import exactness
 from arbitration.files.checksums import Damaged
 from arbitration.files.given import quote
+from arbitration.models.prompt import Prompt
 from reproduction.results import attest, records
 from reproduction.results.attest import Attestation, NotAttested, NotRecorded, compare_rows
 from reproduction.results.origin import PACKAGES
@@ -107,7 +110,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
     again = measure_parts(ask, drawn)[0]
-    checks = [compare_rows(one.id, strip_made(found[one.id]), again[one.id]) for one in drawn]
+    checks = [_compare(ask, one, found[one.id], again[one.id]) for one in drawn]
     faults = tuple(fault for _, some in checks for fault in some)
     if faults:
         columns = {(fault.prompt, fault.column): fault for fault in reversed(faults)}
@@ -151,7 +154,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
     largest, faults = 0.0, []
     if again:
-        largest, faults = compare_rows(prompt.id, strip_made(found), measure_one(ask, prompt))
+        largest, faults = _compare(ask, prompt, found, measure_one(ask, prompt))
     attest.SEEN.append(
         _attest(
             ask,
@@ -165,6 +168,24 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     if faults:
         raise NotAttested(_tell_fault(ask, faults[0]))
     return strip_made(found)
+
+
+def bound_rounding(dtype: torch.dtype) -> float:
+    """By how much nats may differ between two machines that measure the same in a dtype.
+
+    `attest.NEAR`, or what the engine counts as rounding (`exactness.EXACT`) where that is more. In
+    float32 two processors differ by 1.4e-4 nats in the log-probability of an unlikely answer, with
+    the value in float64 halfway between them.
+    """
+    return max(attest.NEAR, exactness.EXACT.get(dtype, 0.0))
+
+
+def _compare(ask: Question, unit, recorded: pd.DataFrame, measured: pd.DataFrame):
+    dtype = ask.subject.model.dtype
+    near = bound_rounding(dtype)
+    if dtype not in exactness.EXACT and isinstance(unit, Prompt):
+        near = max(near, exactness.rounding(ask.subject, unit))
+    return compare_rows(unit.id, strip_made(recorded), measured, near)
 
 
 def _tell_fault(ask: Question, fault: attest.Fault) -> str:
