@@ -15,7 +15,6 @@ import yaml
 from packaging.requirements import Requirement
 
 from arbitration.files.folders import ROOT
-from press.planned import book_runs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -135,19 +134,19 @@ def test_make_refuses_an_old_python_with_a_sentence(tmp_path):
     assert "is Python 3.10.9; 3.11 or later is needed" in done.stderr
 
 
-def test_the_table_of_contents_lists_every_page_and_every_run():
+def test_the_table_of_contents_lists_every_page_and_every_notebook():
     toc = yaml.safe_load(text("_toc.yml"))
-    listed = [toc["root"]] + [
-        chapter["file"] for part in toc["parts"] for chapter in part["chapters"]
-    ]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    listed = [toc["root"]] + [chapter["file"] for chapter in chapters if "file" in chapter]
     pages = {
         path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "book").glob("*.md")
     }
+    assert sorted(listed) == sorted(pages)
+    assert [one["glob"] for one in chapters if "glob" in one] == ["book/_executed/*/index"]
     notebooks = [
         Path(name).stem for name in committed() if re.fullmatch(r"notebooks/\w+\.ipynb", name)
     ]
-    runs = {f"book/_executed/{model}/{name}" for model, name in book_runs(notebooks)}
-    assert sorted(listed) == sorted(pages | runs)
+    assert sorted(toc["meta"]["notebooks"]) == sorted(notebooks)
 
 
 def test_nothing_committed_names_a_folder_of_this_machine_or_a_registry():
@@ -257,20 +256,23 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, module, a
     )
 
 
-def test_what_the_contents_do_not_list_does_not_stop_the_build(tmp_path):
-    """Runs on another model, of a notebook that is gone, and of a copy; what the build does with
-    the pages is not looked at.
+def test_the_contents_show_every_model_and_no_other_notebook(tmp_path):
+    """A further model's runs get a page of their own, below which they stand; a notebook that is
+    gone, a copy, and what lies deeper are no pages.
     """
     settings = yaml.safe_load(text("_config.yml"))
     kept = {name: settings["sphinx"]["config"][name] for name in ("include_patterns",)}
-    settings |= {"sphinx": {"config": kept}, "bibtex_bibfiles": ["none.bib"]}
+    local = {"directives": str(ROOT / "book" / "_ext")}
+    settings |= {"sphinx": {"config": kept, "local_extensions": local}}
+    settings |= {"bibtex_bibfiles": ["none.bib"]}
     (tmp_path / "none.bib").touch()
     (tmp_path / "_config.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/index\nchapters: [{file: book/_executed/smol/sec}]\n",
+        "format: jb-book\nroot: book/index\nmeta: {notebooks: [sec]}\n"
+        "chapters: [{glob: book/_executed/*/index}]\n",
         encoding="utf-8",
     )
-    for name in ("smol/sec", "smol/gone", "smol/sec-Copy1", "org/name/sec", "local/net/sec"):
+    for name in ("smol/sec", "smol/gone", "smol/sec-Copy1", "org--name/sec", "local/net/sec"):
         path = tmp_path / "book" / "_executed" / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(
@@ -298,4 +300,18 @@ def test_what_the_contents_do_not_list_does_not_stop_the_build(tmp_path):
     assert sorted(
         path.relative_to(tmp_path / "_build/html/book").as_posix()
         for path in (tmp_path / "_build/html/book").rglob("*.html")
-    ) == ["_executed/smol/sec.html", "index.html"]
+    ) == [
+        "_executed/org--name/index.html",
+        "_executed/org--name/sec.html",
+        "_executed/smol/index.html",
+        "_executed/smol/sec.html",
+        "index.html",
+    ]
+    page = (tmp_path / "_build/html/book/_executed/smol/sec.html").read_text(encoding="utf-8")
+    contents = re.findall(r'class="toctree-l(\d)[^"]*"><a[^>]*>\s*([^<]*?)\s*<', page)
+    assert contents == [
+        ("1", "org/name"),
+        ("2", "A run · org–name/sec"),
+        ("1", "smol"),
+        ("2", "A run · smol/sec"),
+    ]

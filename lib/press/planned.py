@@ -47,6 +47,26 @@ def book_runs(notebooks) -> list[tuple[str, str]]:
     return pairs + [(embedded.MASKED, name) for name in notebooks if name in deciding]
 
 
+def contributed_runs(notebooks, folder=NOTEBOOKS) -> list[Run]:
+    """The runs of models that others have recorded (``data/results``), without their weights, at
+    the sizes of the records.
+    """
+    from arbitration.models import embedded
+    from reproduction.results import records
+
+    home = records.home()
+    found = sorted(path.name for path in home.iterdir()) if home.is_dir() else []
+    models = [
+        name.replace("--", "/")
+        for name in found
+        if name not in embedded.NAMES and records.list_records(home / name)
+    ]
+    full = {name: given | {"weights": "absent"} for name, given in full_parameters(folder).items()}
+    alone = ("organisms", "controls")  # which build models of their own
+    chosen = [name for name in notebooks if name not in alone]
+    return plan(chosen, models, {}, folder, full) if models and chosen else []
+
+
 def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run]:
     """Every requested run, checked before any of them starts.
 

@@ -8,7 +8,6 @@ folder of its own, and one at a time publishes.
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -54,22 +53,11 @@ class Run:
 
 
 def listed(root: Path = ROOT) -> list[str]:
-    """The book's notebooks, in the order of its table of contents: what else lies in the folder of
-    notebooks, such as a copy, is none of them.
+    """The book's notebooks, in the order of its table of contents (``meta: notebooks``): what else
+    lies in the folder of notebooks, such as a copy, is none of them.
     """
-    contents = (root / "_toc.yml").read_text(encoding="utf-8")
-    chapters = [
-        chapter["file"]
-        for part in yaml.safe_load(contents)["parts"]
-        for chapter in part["chapters"]
-    ]
-    return list(
-        dict.fromkeys(
-            found[1]
-            for chapter in chapters
-            if (found := re.fullmatch(r"book/_executed/.+/(\w+)", chapter))
-        )
-    )
+    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    return list(contents["meta"]["notebooks"])
 
 
 def inputs(source: Path) -> dict[str, str]:

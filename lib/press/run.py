@@ -27,9 +27,9 @@ import papermill
 
 from arbitration.files.folders import EXECUTED
 from press import forked, workers
-from press.planned import full_parameters, plan, settled
+from press.planned import contributed_runs, full_parameters, plan, settled
 from press.processes import side_by_side
-from press.publish import Run, fingerprint, is_current, publish_run, seen, staged
+from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 
 KERNEL = {  # what a notebook's kernel finds in its environment
     # this interpreter's kernel, also when the user has another python3 kernel
@@ -259,8 +259,32 @@ def group_small(runs: list[Run]) -> dict[str, list[str]]:
     return found if len(found) > 1 and set(found) <= set(embedded.NAMES) else {}
 
 
+def run_contributed(executed: Path) -> None:
+    """Execute the notebooks on what others have recorded of their models; what their records do not
+    reach is left out.
+    """
+    for run in contributed_runs(listed()):
+        if is_current(run, executed):
+            continue
+        print(f"{run.title}: from its record", flush=True)
+        try:
+            execute(run, executed, ARBITRATION_RECORDED="only")
+        except papermill.PapermillExecutionError as error:
+            print(f"{run.title}: left out, because {error.evalue}", flush=True)
+
+
 def run_chosen(runs: list[Run], given: argparse.Namespace) -> int:
-    """Execute the runs of a command line, small models side by side; its exit status."""
+    """Execute the runs of a command line, small models side by side; its exit status. The whole
+    book from records shows contributed models too.
+    """
+    failed = run_own(runs, given)
+    if given.recorded and not (given.notebook or given.model or failed):
+        run_contributed(given.into.resolve())
+    return failed
+
+
+def run_own(runs: list[Run], given: argparse.Namespace) -> int:
+    """Execute the runs that a command line names; the exit status."""
     if chosen := group_small(runs):
         start = time.monotonic()
         options = [part for pair in given.parameter for part in ("-p", *pair)]

@@ -15,8 +15,8 @@ from arbitration.dataset import entities
 from arbitration.dataset.sample import SOURCE
 from arbitration.files import folders
 from arbitration.models.embedded import MASKED
-from reproduction.claims import predicted, recorded, rules
-from reproduction.claims.reported import of_section, questions, reported_claims
+from reproduction.claims import predicted, rules
+from reproduction.claims.reported import NUMBERLESS, of_section, questions, reported_claims
 from reproduction.measures.organisms import DOSES, NOISES
 from reproduction.numbers import (
     dataset,
@@ -960,7 +960,7 @@ def test_every_number_of_a_claim_is_computed(measured):
             finer.key.removesuffix("_verdict") + end
             for finer in claim.verdicts
             for end in ("_size", "_seen")
-            if not finer.key.startswith(recorded.NUMBERLESS)
+            if not finer.key.startswith(NUMBERLESS)
         ]
         assert not set(wanted) - set(numbers), claim.id
 
@@ -977,7 +977,7 @@ def test_every_verdict_has_its_number_but_those_on_several(measured):
         for finer in claim.verdicts:
             name = finer.key.removesuffix("_verdict")
             lacking = {name, f"{name}_low", f"{name}_high"} - set(measured[claim.notebook])
-            assert bool(lacking) == name.startswith(recorded.NUMBERLESS), (finer.key, lacking)
+            assert bool(lacking) == name.startswith(NUMBERLESS), (finer.key, lacking)
 
 
 def test_every_verdict_is_a_word_of_the_one_vocabulary(measured):
@@ -1000,7 +1000,7 @@ def test_the_rule_of_a_finer_test_is_the_one_applied(measured, applied):
         for finer in comparison.verdicts:
             name = finer.key.removesuffix("_verdict")
             if finer.rule is None:
-                several = name.startswith(recorded.NUMBERLESS)
+                several = name.startswith(NUMBERLESS)
                 measured_bound = name.startswith(("gap_", "attention_margin_", "overlap_"))
                 assert several or measured_bound, finer.key
             else:

@@ -73,23 +73,10 @@ def stands(place):
         ]
         return bool(models) and "smol" in re.split(r"[,\s]+", models[0])
     if place["kind"] == "claim":
-        name, of = {
-            one.id: (name, one.section)
-            for name, known in (
-                ("claims", reported.reported_claims),
-                ("questions", reported.questions),
-            )
-            for one in known()
-        }[anchor]
-        shown = [
-            options
-            for section, options in directives(text, name)
-            if f"{of}.".startswith(f"{section}.")
-        ]
-        return any(
-            "only" not in options or anchor in re.split(r"[,\s]+", options["only"])
-            for options in shown
-        )
+        kinds = {one.id: "claim" for one in reported.reported_claims()}
+        kinds |= {one.id: "question" for one in reported.questions()}
+        shown, tested = directives(text, kinds[anchor]), directives(text, "tests")
+        return all(anchor in {name for name, _ in found} for found in (shown, tested))
     return re.search(rf"^#+ {re.escape(anchor)}$", text, re.M) is not None
 
 

@@ -25,14 +25,7 @@ assert n != 13, "an unlucky number"
 
 def contents(*notebooks):
     """A table of contents that lists some notebooks."""
-    return yaml.safe_dump(
-        {
-            "root": "book/index",
-            "parts": [
-                {"chapters": [{"file": f"book/_executed/smol/{name}"} for name in notebooks]}
-            ],
-        }
-    )
+    return yaml.safe_dump({"root": "book/index", "meta": {"notebooks": list(notebooks)}})
 
 
 def write_toy(folder: Path, text: str = TOY) -> Path:

@@ -3,18 +3,25 @@
 from pathlib import Path
 
 from directives.authors import Authors
-from directives.claims import Claims, Questions
+from directives.base import verdict_role
+from directives.claims import Claim, Question, Tests
+from directives.contents import add_notebooks, write_indices
+from directives.findings import Finding
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
 from directives.origins import Origins, Records
+from directives.runs import Run
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
 
 STATIC = Path(__file__).resolve().parents[2] / "_static"
 DIRECTIVES = {
     "authors": Authors,
-    "claims": Claims,
-    "questions": Questions,
+    "claim": Claim,
+    "question": Question,
+    "tests": Tests,
+    "finding": Finding,
+    "run": Run,
     "verdicts": Verdicts,
     "full_runs": FullRuns,
     "measured": Measured,
@@ -41,8 +48,13 @@ def setup(app):
     """Tell Sphinx of all of it."""
     for name, directive in DIRECTIVES.items():
         app.add_directive(name, directive)
+    app.add_role("verdict", verdict_role)
+    app.setup_extension("sphinx_design")
+    app.connect("config-inited", write_indices, priority=100)
+    app.connect("config-inited", add_notebooks, priority=950)
     app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
-    app.add_css_file("claims.css")
+    app.add_css_file("book.css")
+    app.add_js_file("book.js")
     app.connect("doctree-read", describe_outputs)
     app.connect("html-page-context", keep_local, priority=900)
     return {"parallel_read_safe": True}

@@ -2,7 +2,6 @@
 path by path.
 
     ```{authors}
-    :models: smol, smol-relay
     ```
 
 The authors' numbers come from ``data/authors_curves.json``, ours by ``glue:text`` from the executed
@@ -12,7 +11,7 @@ notebooks; a missing one is a warning like any other.
 import numpy as np
 
 from arbitration.files import folders
-from directives.base import MODELS, Directive, glued
+from directives.base import MODELS, Directive, glued, heading
 from press.markdown import markdown
 from reproduction.claims.authors import FLAT, published
 from reproduction.numbers.authors import among_authors
@@ -31,7 +30,7 @@ def compare_authors(models):
     there is to compare.
     """
     among = among_authors()
-    rows = [["closed path", "", "the authors", *models]]
+    rows = [["closed path", "", "the authors", *map(heading, models)]]
     for curve in published().values():
         path = curve.pathway.replace("→", "_") + f"_{curve.following}"
         label = f"{curve.pathway}, {curve.following} following"
@@ -72,4 +71,5 @@ class Authors(Directive):
 
     def run(self):
         self.env.note_dependency(str(folders.DATA / "authors_curves.json"))
-        return [self.box(compare_authors(self.models()), "claim")]
+        lines = compare_authors(self.models("sec3_knockout"))
+        return [self.fold("How well each curve agrees, path by path", lines, "claim")]

@@ -1,27 +1,33 @@
-"""The directive ``claims``: each claim of a section, with the paper's numbers beside those measured
-on each model.
+"""The directives ``claim`` and ``tests``: what the paper claims, what each model's run says about
+it, and all tests of it.
 
-    ```{claims} 3.1
-    :models: smol, smol-relay
-    :only: relay, compensation
+    ```{claim} anchor-text
     ```
 
-``questions`` does the same for what is asked in this book beside the paper's claims
-(`reproduction.claims.reported.questions`).
+    ```{tests} anchor-text
+    ```
+
+``claim`` writes tabs, one a model, whose labels bear the verdict (`reproduction.claims.rules`, rule
+2); in each stands the test that decides. ``tests`` writes, folded, the paper's numbers beside those
+measured on each model, the finer tests of the section, and a link to the tests that decide.
+``question`` is ``claim`` for what is asked in this book beside the paper's claims
+(`reproduction.claims.reported.questions`): its tabs count the verdicts of its tests.
 
 Beside an extreme of NSSD stand the median sample and the lead lost, in nats, from the same table; a
 line says what NSSD would be if every sample gained or lost 10 nats of lead, and the share of sure
 samples. *Seen from* is the size from which an effect would have been seen (`rules.seen_from`).
 
-It writes ordinary MyST with ``glue:text`` roles, so every measured number comes from an executed
-notebook, and one that is missing is a warning like any other; the claims themselves are
-`reproduction.claims.reported.reported_claims`.
+Every measured number comes from an executed notebook by ``glue:text``, or is read from it; one that
+is missing is a warning.
 """
 
 from arbitration.files import folders
-from directives.base import MODELS, ONLY, Directive, glued, heading, listed
+from directives.base import MODELS, Directive, glued, heading, show_verdict
+from directives.judged import count_words, judge, tell_decisive
 from press.markdown import markdown
-from reproduction.claims import recorded, reported
+from reproduction.claims import reported
+from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.rules import worst
 from reproduction.numbers.estimates import DIRECTIONS
 
 
@@ -77,81 +83,125 @@ def room_cell(model, notebook):
     return "; ".join(told)
 
 
-def verdict_cell(key, model, notebook):
-    """A verdict with the size of its effect and n, where it is about one number."""
-    word = f"**{glued(model, notebook, key, 's')}**"
-    if key.startswith(recorded.NUMBERLESS):
-        return word
-    name = key.removesuffix("_verdict")
-    size = glued(model, notebook, f"{name}_size", "s")
-    seen = glued(model, notebook, f"{name}_seen", ".2f")
-    return f"{word}, {size}, seen from {seen}"
-
-
 def samples_cell(claim, model):
     """The numbers of samples, as MyST."""
     return " / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples)
 
 
-def write_claim(claim, models):
-    """One claim's table: a line for each quantity, the numbers of samples, and the verdicts."""
-    rows = [["measured", "paper", *map(heading, models)]]
-    for quantity in claim.quantities:
-        cells = [cell(quantity, model, claim.notebook) for model in models]
-        rows.append([quantity.label, quantity.reported, *cells])
-    sides = " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples)
-    cells = [samples_cell(claim, model) for model in models]
-    rows.append([f"samples, {sides} following", "–", *cells])
-    if claim.notebook == "sec3_knockout":
-        cells = [room_cell(model, claim.notebook) for model in models]
-        rows.append(["*what NSSD could have shown*", "–", *cells])
-    for finer in claim.verdicts:
-        cells = [verdict_cell(finer.key, model, claim.notebook) for model in models]
-        rows.append([f"*{finer.what}?*", "", *cells])
-    return markdown(rows)
+class Compared(Directive):
+    """A directive about one claim of the paper, or one question of this book."""
 
-
-class Claims(Directive):
-    """All claims of a section, or those named by `only`, each under its statement."""
-
-    lead, known = "The paper's claim", staticmethod(reported.reported_claims)
     required_arguments = 1
-    option_spec = MODELS | ONLY
+    option_spec = MODELS
 
-    def run(self):
-        for file in ("paper_claims.json", "paper_reported.json", "questions.json"):
+    def found(self) -> reported.Comparison:
+        """The claim or question that the argument names."""
+        for file in ("paper_claims.json", "paper_claims_2.json", "paper_reported.json"):
             self.env.note_dependency(str(folders.DATA / file))
-        return [self.claim(claim) for claim in self.chosen()]
-
-    def chosen(self):
-        """The claims of the section, without those that the option leaves out."""
-        found = reported.of_section(self.arguments[0], self.known)
-        if "only" not in self.options:
-            return found
-        only = listed(self.options["only"])
-        unknown = sorted(set(only) - {claim.id for claim in found})
-        if unknown:
+        self.env.note_dependency(str(folders.DATA / "questions.json"))
+        known = {one.id: one for one in (*reported.reported_claims(), *reported.questions())}
+        if self.arguments[0] not in known:
             why = (
-                f"section {self.arguments[0]} has none called {', '.join(unknown)}; "
-                f"it has {', '.join(claim.id for claim in found)}"
+                f"there is no claim and no question {self.arguments[0]!r}; there are: "
+                f"{', '.join(known)}"
             )
             raise self.error(why)
-        return [claim for claim in found if claim.id in only]
+        return known[self.arguments[0]]
 
-    def claim(self, claim):
-        """One claim's box."""
-        figure = f" (Fig. {claim.figure})" if claim.figure != "–" else ""
-        lines = [
-            f"**{self.lead}{figure}.** {claim.statement}",
-            "",
-            *write_claim(claim, self.models()),
-            "",
-        ]
-        label, title = f"claim-{claim.id}", f"claim {claim.id}"
-        return self.box(lines, "claim", label=label, title=title)
+    def words(self, claim, model) -> list[str]:
+        """The verdicts of a claim's finer tests on a model; of one that is missing a warning."""
+        numbers = self.numbers(model, claim.notebook)
+        missing = [finer.key for finer in claim.verdicts if finer.key not in numbers]
+        if numbers and missing:
+            self.warn(f"{claim.notebook} of model {model!r} glues no {', '.join(missing)}")
+        return [numbers.get(finer.key, "not measured") for finer in claim.verdicts]
 
 
-class Questions(Claims):
-    """The same for the questions of this book."""
+class Claim(Compared):
+    """A claim's tabs: a verdict a model, and the test that decides it."""
 
-    lead, known = "Asked here", staticmethod(reported.questions)
+    def run(self):
+        claim = self.found()
+        known = {one.id: one for one in predicted_claims()}[claim.id]
+        figure = f", Fig. {claim.figure}" if claim.figure != "–" else ""
+        said = f"*The paper* ({known.where}{figure}): {claim.statement}"
+        if known.reported != "–":
+            said += " It reports: " + known.reported.replace("*", r"\*") + "."
+        box = self.box([said], "claimed", label=f"claim-{claim.id}", title=f"claim {claim.id}")
+        box += self.tabs({model: self.tab(known, model) for model in self.models(claim.notebook)})
+        return [box]
+
+    def tab(self, claim, model):
+        """What stands on a model's tab, and in it."""
+        tests = [judge(one, self.numbers(model, one.notebook)) for one in claim.predictions]
+        badge = show_verdict(worst(one.word for one in tests))
+        said = f"{tell_decisive(tests)} [How it was decided](#verdict-{claim.id})."
+        return [badge], [self.box([said], "decisive")]
+
+
+class Question(Compared):
+    """A question's tabs: how many of its tests got which verdict."""
+
+    def run(self):
+        claim = self.found()
+        box = self.box(
+            [f"*Asked here:* {claim.statement}"],
+            "claimed",
+            label=f"claim-{claim.id}",
+            title=f"question {claim.id}",
+        )
+        if claim.verdicts:
+            box += self.tabs({one: self.tab(claim, one) for one in self.models(claim.notebook)})
+        return [box]
+
+    def tab(self, claim, model):
+        words = self.words(claim, model)
+        first = claim.verdicts[0].what
+        lines = [f"{count_words(words)}. The first, *{first}*: {{verdict}}`{words[0]}`."]
+        return [], [self.box(lines, "decisive")]
+
+
+class Tests(Compared):
+    """All that is measured of a claim or question, and the finer tests of its section, folded."""
+
+    def run(self):
+        claim = self.found()
+        about = any(claim is one for one in reported.reported_claims())
+        lines = self.table(claim, self.models(claim.notebook))
+        if about:
+            lines += ["", f"The tests that decide the claim: [verdict](#verdict-{claim.id})."]
+        title = "All numbers and tests of this " + ("claim" if about else "question")
+        fold = self.fold(title, lines, "claim")
+        self.mark(fold, f"tests-{claim.id}", f"all tests of {claim.id}")
+        return [fold]
+
+    def table(self, claim, models):
+        """A line for each quantity, the numbers of samples, and the verdicts."""
+        rows = [["measured", "paper", *map(heading, models)]]
+        for quantity in claim.quantities:
+            cells = [cell(quantity, model, claim.notebook) for model in models]
+            rows.append([quantity.label, quantity.reported.replace("*", r"\*"), *cells])
+        sides = " / ".join(name.rsplit("_", 1)[-1] for name in claim.samples)
+        cells = [samples_cell(claim, model) for model in models]
+        rows.append([f"samples, {sides} following", "–", *cells])
+        if claim.notebook == "sec3_knockout":
+            cells = [room_cell(model, claim.notebook) for model in models]
+            rows.append(["*what NSSD could have shown*", "–", *cells])
+        words = {model: self.words(claim, model) for model in models}
+        for number, finer in enumerate(claim.verdicts):
+            cells = [
+                self.verdict(finer.key, words[model][number], model, claim.notebook)
+                for model in models
+            ]
+            rows.append([f"*{finer.what}?*", "", *cells])
+        return markdown(rows)
+
+    def verdict(self, key, word, model, notebook):
+        """A verdict with the size of its effect and n, where it is about one number."""
+        badge = f"{{verdict}}`{word}`"
+        if key.startswith(reported.NUMBERLESS) or word == "not measured":
+            return badge
+        name = key.removesuffix("_verdict")
+        size = glued(model, notebook, f"{name}_size", "s")
+        seen = glued(model, notebook, f"{name}_seen", ".2f")
+        return f"{badge} {size}, seen from {seen}"

@@ -131,7 +131,7 @@ def _samples(keys: tuple[str, ...], number: Callable[[str, str], str]) -> str:
 def _cell(name: str, number: Callable[[str, str], str]) -> str:
     """A number with interval, size of its effect with n, and verdict, each written by `number`."""
     verdict = f"**{number(f'{name}_verdict', 's')}**"
-    if name.startswith(recorded.NUMBERLESS):
+    if name.startswith(reported.NUMBERLESS):
         return verdict
     value, low, high = (number(f"{name}{end}", ".2f") for end in ("", "_low", "_high"))
     return f"{value} [{low}, {high}], {number(f'{name}_size', 's')}, {verdict}"

@@ -1,15 +1,16 @@
-"""The directive ``measured``: a figure of the paper, drawn from this machine's runs, one picture
-per model and theme.
+"""The directive ``measured``: a figure of the paper, drawn from this machine's runs, in tabs, one
+for each model that has it.
 
     ```{measured} fig3
-    :models: smol, smol-relay
     What the figure shows.
     ```
 
 Each model's picture is ``_executed/<model>/figures/<name>-light.svg`` with its sister
-``-dark.svg``, described by the alternative text in ``<name>.json``. The pictures in the notebooks'
-own pages get the same text. What is missing is a warning, and the book is built with warnings as
-errors.
+``-dark.svg``, described by the alternative text in ``<name>.json``; under it stand its sources
+(`directives.sources`). The pictures in the notebooks' own pages get the same text. With
+``:models: smol`` it is the picture of that model alone, without tabs; a figure that a page shows
+again needs a ``:label:`` of its own. What is missing is a warning,
+and the book is built with warnings as errors.
 """
 
 import json
@@ -21,8 +22,11 @@ from docutils.parsers.rst.directives import unchanged_required
 from sphinx.util import logging
 
 from directives.base import MODELS, Directive
+from directives.sources import label_cell, write_sources
 
 LOG = logging.getLogger(__name__)
+#: How the cells of notebooks name the figures that they publish.
+NAMED = re.compile(r"""["'](fig\w+)["']""")
 
 
 def number(name: str) -> str:
@@ -43,29 +47,11 @@ def description(figures: Path, name: str) -> str:
     )
 
 
-class Measured(Directive):
-    """One figure, as measured on each of the models."""
+class Pictured(Directive):
+    """A directive that shows figures."""
 
-    required_arguments = 1
-    has_content = True
-    option_spec = MODELS | {"number": unchanged_required}
-
-    def run(self):
-        name = self.arguments[0]
-        title = f"Figure {self.options.get('number', number(name))}"
-        box = self.box([], "measured", label=name, title=title)
-        for model in self.models():
-            box += self.pictures(name, model)
-        caption = nodes.paragraph(classes=["measured-caption"])
-        caption += nodes.strong(text=f"{title}. ")
-        body = nodes.Element()
-        self.state.nested_parse(self.content, self.content_offset, body)
-        first, *rest = body.children or [nodes.paragraph()]
-        caption += first.children
-        box.extend([caption, *rest])
-        return [box]
-
-    def pictures(self, name, model):
+    def picture(self, name: str, model: str) -> list[nodes.Node]:
+        """A model's figure in both themes."""
         figures = self.executed(model) / "figures"
         alt = description(figures, name)
         files = {theme: figures / f"{name}-{theme}.svg" for theme in ("light", "dark")}
@@ -73,11 +59,10 @@ class Measured(Directive):
             [] if alt else [f"{name}.json with alt"]
         )
         if missing:
-            why = (
+            self.warn(
                 f"figure {name!r} of model {model!r} is not there ({', '.join(missing)}): "
                 f"run its notebook"
             )
-            LOG.warning(why, location=self.get_location(), type="measured")
             return [nodes.paragraph(text=f"{name} has not been measured on {model}.")]
         for path in (*files.values(), figures / f"{name}.json"):
             self.env.note_dependency(str(path))
@@ -89,10 +74,58 @@ class Measured(Directive):
             for theme, path in files.items()
         ]
 
+    def figure(self, name: str, model: str) -> list[nodes.Node]:
+        """A model's figure with its sources under it."""
+        lines = write_sources(self.executed(""), model, name)
+        return [*self.picture(name, model), self.box(lines, "figure-sources")]
+
+    def figure_models(self, name: str) -> list[str]:
+        """The models that have a figure, and those that must have it."""
+        models = self.models()
+        if "models" in self.options:
+            return models
+        trained = self.models("-")
+        drawn = [
+            model
+            for model in models
+            if (self.executed(model) / "figures" / f"{name}.json").is_file()
+        ]
+        return [model for model in models if model in trained or model in drawn]
+
+    def caption(self, name: str, title: str) -> list[nodes.Node]:
+        """The directive's content, after the figure's number."""
+        caption = nodes.paragraph(classes=["measured-caption"])
+        caption += nodes.strong(text=f"{title}. ")
+        body = self.parse(self.content, nodes.Element())
+        first, *rest = body.children or [nodes.paragraph()]
+        caption += first.children
+        return [caption, *rest]
+
+
+class Measured(Pictured):
+    """One figure, as measured on each of the models."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = MODELS | dict.fromkeys(("number", "label"), unchanged_required)
+
+    def run(self):
+        name = self.arguments[0]
+        title = f"Figure {self.options.get('number', number(name))}"
+        label = self.options.get("label", name)
+        box = self.box([], "measured", label=label, title=title)
+        models = self.figure_models(name)
+        if len(models) == 1:
+            box += self.figure(name, models[0])
+        else:
+            box += self.tabs({model: ([], self.figure(name, model)) for model in models})
+        box += self.caption(name, title)
+        return [box]
+
 
 def describe_outputs(app, doctree):
     """Give the pictures that a notebook shows the text of the figure that their cell publishes by
-    name.
+    name, and the cell a place that links can name.
     """
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".ipynb":
@@ -102,7 +135,13 @@ def describe_outputs(app, doctree):
         lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
     ):
         source = "".join(cells[box["cell_index"]]["source"])
-        named = re.findall(r"""["'](fig\w+)["']""", source)
+        named = NAMED.findall(source)
+        for name in named:
+            label = label_cell(path.parent.name, name)
+            box["ids"].append(nodes.make_id(label))
+            app.env.domains["std"].note_hyperlink_target(
+                label, app.env.docname, box["ids"][-1], f"the cell of {name}"
+            )
         alts = list(filter(None, (description(path.parent / "figures", name) for name in named)))
         for image in box.findall(nodes.image):
             if not image.get("alt") and alts:

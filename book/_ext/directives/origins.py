@@ -17,8 +17,7 @@ from docutils import nodes
 from docutils.parsers.rst.directives import flag
 from sphinx.util import logging
 
-from arbitration.models import embedded
-from directives.base import Directive, glued, heading, listed
+from directives.base import Directive, glued, heading, list_models, split_names
 from press.markdown import markdown
 
 LOG = logging.getLogger(__name__)
@@ -33,8 +32,9 @@ class Origins(Directive):
 
     def run(self):
         lines = []
-        for notebook in listed(self.arguments[0]):
-            shown = [name for name in embedded.NAMES if self.table(name, notebook).is_file()]
+        for notebook in split_names(self.arguments[0]):
+            executed = self.executed("")
+            shown = [one for one in list_models(executed) if self.table(one, notebook).is_file()]
             if not shown:
                 why = f"no run of {notebook} says where its rows come from: run it"
                 LOG.warning(why, location=self.get_location(), type="measured")

@@ -1,7 +1,7 @@
-"""The directives ``conventions`` and ``controls``: the tables of these names as one model's run
-measured them.
+"""The directives ``conventions`` and ``controls``: the tables of these names, in tabs, one for each
+model whose run measured them.
 
-    ```{conventions} smol
+    ```{conventions}
     ```
 
 They read ``_executed/<model>/tables/<name>.parquet``; a table that is missing is a warning, and the
@@ -10,14 +10,12 @@ book is built with warnings as errors.
 
 import pandas as pd
 from docutils import nodes
-from sphinx.util import logging
 
-from directives.base import Directive
+from directives.base import MODELS, Directive, glued
 from press.markdown import markdown
 from reproduction.numbers.controls import KINDS
 from reproduction.numbers.estimates import DIRECTIONS
 
-LOG = logging.getLogger(__name__)
 UNMEASURED = "not measured, n = 0"
 
 
@@ -90,26 +88,41 @@ def _changed(row):
 
 
 class Conventions(Directive):
-    """The table of one model."""
+    """The table of each model."""
 
     table, notebook, write = "conventions", "appE_ablations", staticmethod(write_conventions)
-    required_arguments = 1
+    option_spec = MODELS
 
     def run(self):
-        model = self.arguments[0]
+        return [self.tabs({one: ([], [self.show(one)]) for one in self.models(self.notebook)})]
+
+    def show(self, model) -> nodes.Node:
+        """A model's table."""
         path = self.executed(model) / "tables" / f"{self.table}.parquet"
         if not path.is_file():
-            why = (
+            self.warn(
                 f"the table of {self.table} of model {model!r} is not there ({path.name}): "
                 f"run {self.notebook}"
             )
-            LOG.warning(why, location=self.get_location(), type="measured")
-            return [nodes.paragraph(text=f"The {self.table} have not been measured on {model}.")]
+            return nodes.paragraph(text=f"The {self.table} have not been measured on {model}.")
         self.env.note_dependency(str(path))
-        return [self.box(self.write(pd.read_parquet(path)), "claim", "conventions")]
+        lines = [*self.summary(model), "", *self.write(pd.read_parquet(path))]
+        return self.box(lines, "claim", self.table)
+
+    def summary(self, model) -> list[str]:
+        """How many alternatives move their measure."""
+        text, vision = (glued(model, self.notebook, f"moved_{way}", "s") for way in DIRECTIONS)
+        told = (
+            f"Under a text instruction {text} alternatives move their measure, under a vision "
+            f"instruction {vision}."
+        )
+        return [told]
 
 
 class Controls(Conventions):
-    """The table of controls of one model."""
+    """The table of controls of each model."""
 
     table, notebook, write = "controls", "controls", staticmethod(write_controls)
+
+    def summary(self, model) -> list[str]:
+        return []

@@ -13,40 +13,20 @@ where they are glued; a notebook or a number that is missing is a warning, and t
 with warnings as errors.
 """
 
-import json
 from collections import Counter
 
-from sphinx.util import logging
-
 from arbitration.files import folders
-from directives.base import MODELS, ONLY, Directive, heading, listed
-from press.glued import read_glued
+from directives.base import MODELS, ONLY, Directive, heading, split_names
+from directives.judged import expected, judge, tell_cell
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims, rule_changes
 from reproduction.claims.reported import reported_claims
-from reproduction.claims.rules import VERDICTS, judge_prediction, seen_from, worst
-
-LOG = logging.getLogger(__name__)
+from reproduction.claims.rules import VERDICTS, worst
 
 
-def plain(number):
-    """Three decimals, without a minus before zero."""
-    return f"{round(number, 3) + 0.0:.3f}"
-
-
-def expected(prediction):
-    """A prediction in a table's cell."""
-    if prediction.several:
-        return "one answer"
-    unit = f" {prediction.unit}" if prediction.unit else ""
-    if prediction.within:
-        return "{:g} to {:g}".format(*prediction.within) + unit
-    text = (
-        f"above {prediction.above:g}"
-        if prediction.above is not None
-        else f"below {prediction.below:g}"
-    )
-    return text + unit + (f" (paper: {prediction.paper:g})" if prediction.paper is not None else "")
+def badge(word: str) -> str:
+    """A verdict as MyST."""
+    return f"{{verdict}}`{word}`"
 
 
 class Verdicts(Directive):
@@ -57,21 +37,18 @@ class Verdicts(Directive):
     def run(self):
         models = self.models()
         chosen = (
-            [self.known(name) for name in listed(self.options["only"])]
+            [self.known(name) for name in split_names(self.options["only"])]
             if "only" in self.options
             else predicted_claims()
         )
         for file in ("paper_claims.json", "paper_claims_2.json"):
             self.env.note_dependency(str(folders.DATA / file))
-        self.numbers = {}
         found = {
-            (claim.id, model): [
-                self.measured(prediction, model) for prediction in claim.predictions
-            ]
+            (claim.id, model): [self.test(prediction, model) for prediction in claim.predictions]
             for claim in chosen
             for model in models
         }
-        words = {place: worst(word for _, word in tests) for place, tests in found.items()}
+        words = {place: worst(tested.word for tested in tests) for place, tests in found.items()}
         first = self.first_words([claim.id for claim in chosen], models)
         short = self.list_claims(chosen, models, words, first)
         if "only" in self.options:
@@ -86,7 +63,7 @@ class Verdicts(Directive):
         """The verdicts of rule 1 by claim and model."""
         return {
             (claim.id, model): worst(
-                self.measured(prediction, model, rule=1)[1] for prediction in claim.predictions
+                self.test(prediction, model, rule=1).word for prediction in claim.predictions
             )
             for claim in predicted_claims(1)
             if claim.id in chosen
@@ -100,7 +77,7 @@ class Verdicts(Directive):
         names = [f"{heading(model)} (rule 1)" for model in models]
         rows = [["claim", "the paper", *names, "holds in"]]
         for claim in chosen:
-            cells = [f"**{words[claim.id, one]}** ({first[claim.id, one]})" for one in models]
+            cells = [f"{badge(words[claim.id, one])} ({first[claim.id, one]})" for one in models]
             found = Counter(words[claim.id, one] for one in models)
             holds = f"{found['holds']} of {len(models) - found['not measured']}"
             link = f"[{claim.statement}](#verdict-{claim.id})"
@@ -113,14 +90,14 @@ class Verdicts(Directive):
         counts = [
             (
                 Counter(words[claim.id, model] for claim in chosen),
-                Counter(word for claim in chosen for _, word in found[claim.id, model]),
+                Counter(one.word for claim in chosen for one in found[claim.id, model]),
             )
             for model in models
         ]
         rows = [["verdict", *(f"{name}: claims (tests)" for name in names)]]
         for word in reversed(VERDICTS):
             cells = [f"{whole[word]} ({single[word]})" for whole, single in counts]
-            rows.append([f"*{word}*", *cells])
+            rows.append([badge(word), *cells])
         tests = [prediction for claim in chosen for prediction in claim.predictions]
         several = sum(prediction.several for prediction in tests)
         nothing = sum(prediction.within is not None for prediction in tests)
@@ -151,10 +128,11 @@ class Verdicts(Directive):
         labels = [
             *claim.figures,
             *(f"claim-{one.id}" for one in reported_claims() if one.id == claim.id),
+            *(f"tests-{one.id}" for one in reported_claims() if one.id == claim.id),
         ]
         said = ", ".join([claim.where, *(f"[](#{label})" for label in labels)])
         verdicts = "; ".join(
-            f"{heading(one)} **{words[claim.id, one]}** (rule 1: {first[claim.id, one]})"
+            f"{heading(one)} {badge(words[claim.id, one])} (rule 1: {first[claim.id, one]})"
             for one in models
         )
         lines = [
@@ -166,53 +144,27 @@ class Verdicts(Directive):
         for change in rule_changes():
             if change.claim == claim.id:
                 lines += [f"*Why rule 2 differs.* {change.why}", ""]
+        label, title = f"verdict-{claim.id}", f"verdict on {claim.id}"
+        box = self.box(lines, "claim", label=label, title=title)
         if claim.predictions:
             rows = [["test", "predicted", *map(heading, models)]]
             tests = zip(claim.predictions, *(found[claim.id, model] for model in models))
             for prediction, *cells in tests:
-                told = [f"{cell}: **{word}**" for cell, word in cells]
+                told = [f"{tell_cell(one)}: {badge(one.word)}" for one in cells]
                 rows.append([prediction.what, expected(prediction), *told])
-            lines += markdown(rows)
-        label, title = f"verdict-{claim.id}", f"verdict on {claim.id}"
-        return self.box(lines, "claim", label=label, title=title)
+            box += self.fold("The tests that decide it", markdown(rows), "claim")
+        return box
 
-    def measured(self, prediction, model, rule=2):
-        """What a model's notebook measured for one prediction, as a cell, and the verdict."""
-        path = self.executed(model) / f"{prediction.notebook}.ipynb"
-        if path not in self.numbers:
-            self.numbers[path] = self.read(path)
-            if not path.is_file():
-                self.warn(f"{prediction.notebook} of model {model!r} is not there: run it")
-        numbers = self.numbers[path]
-        keys = [*prediction.keys, *prediction.n]
-        missing = [key for key in keys if key not in numbers]
-        if path.is_file() and missing:
+    def test(self, prediction, model, rule=2):
+        """One prediction on a model; what its run lacks is a warning."""
+        numbers = self.numbers(model, prediction.notebook)
+        tested = judge(prediction, numbers, rule)
+        if numbers and tested.missing:
             self.warn(
-                f"{prediction.notebook} of model {model!r} glues no number {', '.join(missing)}"
+                f"{prediction.notebook} of model {model!r} glues no number "
+                f"{', '.join(tested.missing)}"
             )
-        if missing:
-            return "–", "not measured"
-        told = [numbers[key] for key in prediction.keys]
-        word = judge_prediction(prediction, told, rule)
-        if word == "not measured":
-            return "–", word
-        counted = " / ".join(f"{numbers[key]:.0f}" for key in prediction.n)
-        n = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{counted}"
-        if prediction.several:
-            return n, word
-        value, low, high = told
-        interval = f"{plain(value)} [{plain(low)},\N{NO-BREAK SPACE}{plain(high)}]"
-        return f"{interval}, {n}, seen from {plain(seen_from(low, high))}", word
-
-    def read(self, path):
-        """The numbers and words of an executed notebook; none where it is not there."""
-        if not path.is_file():
-            return {}
-        self.env.note_dependency(str(path))
-        return read_glued(json.loads(path.read_text(encoding="utf-8")))
-
-    def warn(self, text):
-        LOG.warning(text, location=self.get_location(), type="verdicts")
+        return tested
 
     @staticmethod
     def escaped(text):

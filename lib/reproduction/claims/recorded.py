@@ -7,8 +7,6 @@ from arbitration.files import folders
 from reproduction.claims import reported
 from reproduction.claims.rules import verdict
 
-#: Verdicts on several numbers at once.
-NUMBERLESS = ("same_", "sign_", "place_")
 #: The words of runs that were recorded before there was one vocabulary.
 FORMER = {"agrees": "holds", "undecided": "not seen", "disagrees": "contradicted"}
 

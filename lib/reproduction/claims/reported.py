@@ -11,6 +11,10 @@ from functools import cache
 from arbitration.files import folders
 from reproduction.claims.predicted import predicted_claims
 
+#: Verdicts on several numbers at once, by the beginnings of their keys: they have neither size nor
+#: interval.
+NUMBERLESS = ("same_", "sign_", "place_")
+
 
 @dataclass(frozen=True)
 class Quantity:

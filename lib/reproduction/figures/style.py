@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from arbitration.files import atomic, folders
 from arbitration.uncertainty import share, simultaneous
 from reproduction.numbers.estimates import clusters, wide
+from reproduction.results.parts import write_table
 
 DIRECTIONS = ("text", "vision")
 # Okabe and Ito's palette, told apart by colour-blind readers; on a dark page each colour is
@@ -96,20 +97,31 @@ def draws(**needed):
 
         @functools.wraps(draw)
         def run(*arguments, **options):
-            given = parts.bind(*arguments, **options).arguments
+            given, drawn = parts.bind(*arguments, **options).arguments, {}
             for name, columns in needed.items():
                 tables = given[name] if isinstance(given[name], dict) else {"": given[name]}
                 for kind, table in tables.items():
                     what = f"{draw.__name__} ({kind})" if kind else draw.__name__
                     _check_columns(table, columns, what)
+                    drawn[f"{name}_{kind}" if kind else name] = _drawn_columns(table, columns)
             with settings():
                 figure = draw(*arguments, **options)
                 figure.draw_without_rendering()
+            figure.tables = drawn  # what `publish` writes beside the picture
             return figure
 
         return run
 
     return make
+
+
+#: Columns that name samples drawn together (`estimates.clusters`).
+TOGETHER = ("image", "wording")
+
+
+def _drawn_columns(table, needed):
+    """The columns that a figure draws, and those that its intervals read."""
+    return table[[name for name in table.columns if name in (*needed, *TOGETHER)]]
 
 
 def _check_columns(table, needed, what):
@@ -291,11 +303,13 @@ def png(figure):
 
 
 def publish(figure, name, model, alt):
-    """Write a figure for the book in both themes, with its alternative text.
+    """Write a figure for the book in both themes, with its alternative text and the tables that it
+    draws, as CSV and parquet: ``<name>`` is the first of these, ``<name>_<table>`` each further.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
+        One that `draws` has made has its tables; any other has none.
     name : str
         File name without ending, such as ``"fig3"``.
     model : str
@@ -321,8 +335,13 @@ def publish(figure, name, model, alt):
     drawn = svg(figure)
     atomic.write_whole(target / f"{name}-light.svg", drawn)
     atomic.write_whole(target / f"{name}-dark.svg", darken(drawn))
-    atomic.write_whole(
-        target / f"{name}.json", json.dumps({"alt": alt, "model": model}, ensure_ascii=False)
-    )
+    data = []
+    for number, (kind, table) in enumerate(getattr(figure, "tables", {}).items()):
+        data.append(f"{name}_{kind}" if number else name)
+        write_table(table, target / f"{data[-1]}.parquet")
+        written = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        atomic.write_whole(target / f"{data[-1]}.csv", written)
+    about = {"alt": alt, "model": model, "data": data}
+    atomic.write_whole(target / f"{name}.json", json.dumps(about, ensure_ascii=False))
     figure._repr_png_ = lambda: png(figure)  # Jupyter by itself draws only figures made with pyplot
     return figure

@@ -1,0 +1,78 @@
+"""The directive ``finding``: a finding of the front page in one sentence, with its verdicts and a
+small figure.
+
+    ```{finding} Alignment does not show an anchor
+    :figure: fig5a
+    :verdicts: alignment, anchor-text
+    :page: sec3_anchors
+    The sentence, with the numbers of the run.
+    ```
+
+A verdict is that of a claim on each model, or, as ``notebook.key``, one that a run has glued.
+"""
+
+from docutils import nodes
+from docutils.parsers.rst.directives import unchanged_required
+
+from directives.base import MODELS, heading, show_verdict, split_names
+from directives.judged import judge
+from directives.measured import Pictured
+from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.rules import worst
+
+
+class Finding(Pictured):
+    """One finding."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = MODELS | dict.fromkeys(("figure", "verdicts", "page"), unchanged_required)
+
+    def run(self):
+        name, verdicts = self.options["figure"], split_names(self.options["verdicts"])
+        page = self.options["page"]
+        title = nodes.paragraph(classes=["finding-title"])
+        title += self.parse([f"[{self.arguments[0]}]({page}.md)"], nodes.Element())[0].children
+        told = nodes.container(classes=["finding-told"])
+        told += self.parse(self.content, nodes.Element()).children
+        told += [self.verdict_line(one) for one in verdicts]
+        shown = nodes.container(classes=["finding-shown"])
+        models = self.figure_models(name)
+        pictures = {model: ([], self.picture(name, model)) for model in models}
+        shown += self.tabs(pictures) if len(models) > 1 else pictures[models[0]][1]
+        box = nodes.container(classes=["finding"])
+        box += [title, told, shown]
+        return [box]
+
+    def verdict_line(self, name: str) -> nodes.paragraph:
+        """What is judged, and the verdict on each of this book's models that were measured."""
+        line = nodes.paragraph(classes=["finding-verdict"])
+        what, words = self.judge_one(name)
+        line += self.parse([f"{what}: "], nodes.Element())[0].children
+        for model, word in words.items():
+            line += [nodes.Text(f"{heading(model)} "), show_verdict(word), nodes.Text("  ")]
+        return line
+
+    def judge_one(self, name: str) -> tuple[str, dict[str, str]]:
+        """A claim's verdict, or a glued one, by model."""
+        notebook, _, key = name.partition(".")
+        if key:
+            words = {}
+            for model in self.models(notebook):
+                numbers = self.numbers(model, notebook)
+                if numbers and key not in numbers:
+                    self.warn(f"{notebook} of model {model!r} glues no {key}")
+                words[model] = numbers.get(key, "not measured")
+            return "As tested", words
+        known = {claim.id: claim for claim in predicted_claims()}
+        if name not in known:
+            why = f"there is no claim {name!r}; there are: {', '.join(known)}"
+            raise self.error(why)
+        words = {}
+        for model in self.models():
+            tests = [
+                judge(one, self.numbers(model, one.notebook)) for one in known[name].predictions
+            ]
+            words[model] = worst(one.word for one in tests)
+        return f"[The paper's claim](#verdict-{name})", words

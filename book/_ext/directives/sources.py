@@ -1,0 +1,101 @@
+"""What stands under a figure: the cell that drew it, its data, the command that makes it again, and
+what it was made with.
+"""
+
+import json
+import shlex
+from pathlib import Path
+
+import pandas as pd
+
+from press.markdown import markdown
+
+
+def find_run(executed: Path, name: str) -> str:
+    """The notebook of a model that published a figure; empty where none says so.
+
+    Parameters
+    ----------
+    executed : Path
+        The folder of the model's executed notebooks.
+    """
+    for stamp in sorted(executed.glob("*.stamp.json")):
+        if f"figures/{name}.json" in json.loads(stamp.read_text(encoding="utf-8"))["files"]:
+            return stamp.name.removesuffix(".stamp.json")
+    return ""
+
+
+def label_cell(model: str, name: str) -> str:
+    """The link's target of the cell that drew a figure."""
+    return f"cell-{model}-{name}".lower()
+
+
+def write_command(notebook: dict, name: str) -> str:
+    """The command that runs a notebook again as it was run.
+
+    Parameters
+    ----------
+    notebook : dict
+        As `json` reads the executed one.
+    name : str
+        Its name without ending.
+    """
+    given = notebook["metadata"].get("papermill", {}).get("parameters", {})
+    words = [f"-p {key} {shlex.quote(spell(value))}" for key, value in given.items()]
+    return " ".join([f"papermill notebooks/{name}.ipynb out.ipynb", *words, "</dev/null"])
+
+
+def spell(value) -> str:
+    """A parameter's value as it is typed."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def list_provenance(executed: Path, notebook: str) -> list[tuple[str, str]]:
+    """(what, value) of all that a run's numbers depend on, and where its rows come from."""
+    about = json.loads((executed / "tables" / f"{notebook}_origins.json").read_text("utf-8"))
+    origins = pd.read_parquet(executed / "tables" / f"{notebook}_origins.parquet")
+    metadata = json.loads((executed / f"{notebook}.ipynb").read_text("utf-8"))["metadata"]
+    ran = metadata.get("papermill", {})
+    parameters = ran.get("parameters", {})
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    lines = [
+        ("model", f"{about['model']}, revision `{about['revision']}`, {about['dtype']}"),
+        ("parameters", ", ".join(f"`{key}` = {spell(one)}" for key, one in parameters.items())),
+        ("code", f"`{about['code']}`"),
+        ("packages", packages),
+        ("run", f"{ran.get('duration') or 0:.0f} s on {about['device']}"),
+    ]
+    lines += [
+        (f"table *{table}*", origin)
+        for table, origin in origins[["table", "origin"]].itertuples(index=False)
+    ]
+    return lines
+
+
+def write_sources(executed: Path, model: str, name: str) -> list[str]:
+    """The lines of MyST under a model's figure; none where no run says that it published it."""
+    folder = executed / model
+    if not (run := find_run(folder, name)):
+        return []
+    known = json.loads((folder / "figures" / f"{name}.json").read_text(encoding="utf-8"))
+    notebook = json.loads((folder / f"{run}.ipynb").read_text(encoding="utf-8"))
+    told = [f"[source](#{label_cell(model, name)})"]
+    for table in known.get("data", ()):
+        for kind in ("csv", "parquet"):
+            said = f"{table} ({kind})" if len(known["data"]) > 1 else f"data ({kind})"
+            told.append(f"{{download}}`{said} <_executed/{model}/figures/{table}.{kind}>`")
+    rows = [["", ""], *([what, value] for what, value in list_provenance(folder, run))]
+    return [
+        " · ".join(told),
+        "",
+        "::::{dropdown} Run again, and provenance",
+        ":class-container: fold sources",
+        "",
+        "```sh",
+        write_command(notebook, run),
+        "```",
+        "",
+        *markdown(rows),
+        "",
+        "::::",
+    ]

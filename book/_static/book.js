@@ -1,0 +1,14 @@
+// Folds: a link to something inside one opens it, and print opens all.
+function openAround(id) {
+  const target = id && document.getElementById(id);
+  for (let one = target; one; one = one.parentElement) {
+    if (one.tagName === "DETAILS") one.open = true;
+  }
+  if (target) target.scrollIntoView();
+}
+const follow = () => openAround(decodeURIComponent(location.hash.slice(1)));
+window.addEventListener("hashchange", follow);
+window.addEventListener("load", follow);
+window.addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+});
