@@ -2,22 +2,22 @@
 # # Appendix C: windows of other widths
 #
 # Section 3.1 closes a path in three layers at once. Here the paths of Fig. 3 are closed
-# in one, three, five and seven layers: if what Section 3.1 says is no matter of the
-# window, extremes stay where they are and keep their sign. Grey: as many source tokens
-# drawn at random.
+# in one, three, five and seven layers. If the results of Section 3.1 do not depend on
+# the window, extremes stay where they are and keep their sign. Grey: as many source
+# tokens drawn at random.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 8  # samples per direction
-n_controls = 8  # of them, those with the control, which costs as much as the curves
+n_controls = 8  # of them, those with the control, which costs as much as the path
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 widths = [1, 3, 5, 7]  # layers per window, odd
 pathways = ["vision→text", "vision→last", "text→last"]  # any pair of token groups
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 import pandas as pd
@@ -33,8 +33,8 @@ compared = cohorts.first(prompts, n_controls)
 # %% [markdown]
 # ## The sweeps
 #
-# One for each width. At width 3 the pathways are all those of Section 3.1, so that what
-# either notebook has measured is read by the other.
+# There is one sweep for each width. At width 3 the pathways are all those of Section
+# 3.1, so each of the two notebooks reads what the other has measured.
 
 # %%
 chosen = [arb.Pathway(*name.split("→")) for name in pathways]
@@ -70,8 +70,8 @@ glue_all(numbers.summarise_windows(table, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("appC_windows", subject)

@@ -1,9 +1,10 @@
 # %% [markdown]
-# # Appendix E: other readings
+# # Appendix E: alternative definitions
 #
-# What the paper leaves open, or tries out itself, is measured beside the default: Φ
-# (Eq. 8) averaged over several tokens or over an answer's forms (Fig. 14), and every
-# convention of this book that has an alternative, as a line of one table.
+# The paper leaves some choices open and varies others. This notebook measures them
+# beside the default: Φ (Eq. 8) averaged over several tokens or over an answer's forms
+# (Fig. 14), and every convention of this book that has an alternative, as a line of one
+# table.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -13,9 +14,9 @@ n = 8  # samples per direction to rank, to measure, and failures to amplify
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 draws = 3  # random head sets per case
-stride = 3  # windows are centred on every third layer: those of three layers tile it
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+stride = 3  # windows are centred on every third layer; those of width 3 cover each once
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 import pandas as pd
@@ -34,10 +35,10 @@ ranked, tested = cohorts.halves(study, half)
 origin = {"seed": seed, "n": n, "data": data, "split": split}
 
 # %% [markdown]
-# ## Beliefs under every reading
+# ## LDAR under every definition of Φ
 #
-# One clean pass of each prompt; Φ is then taken with another pooling, at other tokens,
-# for other words.
+# Each prompt needs one clean pass. Φ is then taken with another pooling, at other
+# tokens, and for other words.
 
 # %%
 strangers = cohorts.lend_answers(study, samples, seed)
@@ -52,10 +53,10 @@ figure = figures.fig14_beliefs(beliefs)
 figures.publish(figure, "fig14_beliefs", subject.name, alt=alt)
 
 # %% [markdown]
-# ## Heads ranked under three readings
+# ## Heads ranked with three definitions of Φ
 #
-# Eq. 12 with each Φ. The default's contributions are those of Section 4.2, which reads
-# them too.
+# The heads are ranked by Eq. 12 with each Φ. The default's contributions are those of
+# Section 4.2, whose notebook reads them too.
 
 # %%
 scored, rankings = [], {}
@@ -71,9 +72,9 @@ results.save(scores, "head_readings", subject, **origin)
 # %% [markdown]
 # ## Fig. 14: blocking and amplifying them
 #
-# As in Section 4.2: at the instruction tokens, on other samples than those that rank;
-# amplification on samples answered with the competitor's answer, natural ones first,
-# then such with a weakened instruction.
+# As in Section 4.2, heads are scaled at the instruction tokens, on other samples than
+# those that rank. Amplification uses samples answered with the competitor's answer:
+# natural ones first, then those with a weakened instruction.
 
 # %%
 failed = cohorts.failing(study, study.everything[half : 8 * n], tested)
@@ -102,11 +103,11 @@ alt = (
 figures.publish(figures.fig14(answers), "fig14", subject.name, alt=alt)
 
 # %% [markdown]
-# ## Closing the way into the anchors, otherwise
+# ## Other ways to close the path into the anchors
 #
-# The path from the tokens of the modality that the instruction names, into the whole
-# instruction, its parts, or the instruction with the template's words after it; and in
-# windows of seven layers instead of three.
+# The path starts at the tokens of the modality that the instruction names. It leads
+# into the whole instruction, its parts, or the instruction with the template's words
+# after it. It is also closed in windows of seven layers instead of three.
 
 # %%
 centres = list(range(1, subject.n_layers, stride))
@@ -133,8 +134,8 @@ first = results.collect("first_token", begin, subject, asked)
 # %% [markdown]
 # ## Every convention with an alternative
 #
-# `difference` is paired, sample by sample, with the first line of the same measure, the
-# default.
+# `difference` is paired, sample by sample, with the first line of the same measure,
+# which is the default.
 
 # %%
 table = numbers.compare_conventions(said, first, beliefs, paths, scores, seed=seed)
@@ -151,8 +152,8 @@ glue_all(numbers.summarise_ablations(beliefs, answers, table, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("appE_ablations", subject)

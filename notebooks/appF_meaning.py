@@ -2,10 +2,11 @@
 # # Appendix F: meaning or position?
 #
 # The instruction has parts: a sentence that names a modality, the question, and in the
-# paper's prompts a wish for the answer's form. Each is closed apart, in three layouts:
-# as everywhere, with the question before the modality sentence, and with neutral words
-# between context and instruction. What belongs to the words stays with a sentence; what
-# belongs to the place stays with the place.
+# paper's prompts a request for an answer of a certain form. The paths of each part are
+# closed separately, in three layouts: the usual one, one with the question before the
+# modality sentence, and one with neutral words between context and instruction. An
+# effect of a sentence's meaning moves with the sentence; an effect of its position
+# stays with the position.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -15,9 +16,9 @@ n = 6  # samples per direction and layout; twice as many are asked
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
-stride = 3  # windows are centred on every third layer: those of three layers tile it
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+stride = 3  # windows are centred on every third layer; those of width 3 cover each once
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 import pandas as pd
@@ -32,8 +33,8 @@ origin = {"n": n, "seed": seed, "data": data, "split": split}
 # %% [markdown]
 # ## Does the model still follow?
 #
-# Only samples that are answered as told under a layout are swept there; where fewer
-# than three follow, nothing is.
+# Only samples that are answered as instructed under a layout are swept there. Where
+# fewer than three follow, no sample is swept.
 
 # %%
 answers = cohorts.ask_layouts(subject, samples, study.dictionary)
@@ -45,8 +46,9 @@ followed.agg(asked="size", follow="sum", ratio="mean")
 # %% [markdown]
 # ## The sweep
 #
-# From the tokens of the modality that the instruction names into each sentence, and
-# from each sentence to the last token; each also with as many random source tokens.
+# Two kinds of paths are closed: from the tokens of the modality that the instruction
+# names into each sentence, and from each sentence to the last token. Each is also
+# closed with as many random source tokens.
 
 # %%
 centres = list(range(1, subject.n_layers, stride))
@@ -94,8 +96,8 @@ glue_all(numbers.summarise_meaning(table, answers, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("appF_meaning", subject)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Appendix G: what the reviewers asked for
 #
-# Fewer samples, the whole vocabulary, prompts that fail, the last position, and what
-# else is lost with the heads. What Sections 3.1, 4.1 and 4.2 have measured with the
-# same parameters is read and not measured again.
+# This notebook repeats measures on fewer samples, over the whole vocabulary, on prompts
+# that fail and at the last position. It also measures which other abilities depend on
+# the heads. What Sections 3.1, 4.1 and 4.2 have measured with the same parameters is
+# read and not measured again.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -11,14 +12,14 @@ data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction, as in Sections 3.1 and 4.1
 n_controls = 12  # of them, those with the control of Section 3.1
-few = 8  # samples per direction for all else: failures, last position, ranking, trying
+few = 8  # samples per direction for all else: failures, last position, ranking, tests
 tries = 384  # samples that are searched for failures
 draws = 3  # random head sets per case
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -42,8 +43,8 @@ table = tables.gather_pathways(subject, prompts, compared, width, seed)
 # ## Parts of the samples
 #
 # The authors show that 20 to 80 % of their samples give the curves of all. Such parts
-# contain each other, and agree for that reason alone; crosses are parts that share no
-# sample.
+# contain each other, and agree for that reason alone. The crosses of the figure are
+# parts that share no sample.
 
 # %%
 alt = (
@@ -63,11 +64,11 @@ alt = (
 figures.publish(figures.fig_whole(table), "fig_whole", subject.name, alt=alt)
 
 # %% [markdown]
-# ## Where failures fail
+# ## What is missing in failures
 #
-# Increments (Eqs. 10 and 11) on prompts that are answered with the competitor's answer:
-# those of the set first, then samples whose instruction is weakened until the answer
-# turns.
+# The increments (Eqs. 10 and 11) are measured on prompts that are answered with the
+# competitor's answer: those of the set first, then samples whose instruction is
+# weakened until the answer turns.
 
 # %%
 strangers = cohorts.lend_answers(study, study.everything, seed)
@@ -106,7 +107,7 @@ figures.publish(figures.fig_last(components, last), "fig_last", subject.name, al
 # %% [markdown]
 # ## General ability
 #
-# 5 % of the heads, ranked by Eq. 12 on other samples, blocked or doubled: at the
+# 5 % of the heads, ranked by Eq. 12 on other samples, are blocked or doubled: at the
 # instruction tokens of a conflict and of the same question with one modality alone; and
 # at all positions of a plain English text. Control: as many random heads.
 
@@ -119,7 +120,7 @@ given = {"rankings": top, "draws": draws, "seed": seed}
 
 # %%
 able = measures.each(measures.ability.measure_ability)
-none = NO_ANSWERS.assign(kind="")  # if no more samples follow than those that rank
+none = NO_ANSWERS.assign(kind="")  # if only the samples that rank follow
 how = given | {"dictionary": dictionary}
 ability = results.collect("ability", able, subject, tested, none, **how)
 sets = measures.ability.list_read_sets(subject, **given)
@@ -144,8 +145,8 @@ glue_all(numbers.summarise_reviews(*measured, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("appG_reviews", subject)

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Controls, side by side
 #
-# The measures of Sections 3 and 4 once more, on a few samples, and beside them the same
-# where something is taken away: with a label that the prompt need not carry, with
-# another sample's answers, with random sources, and with random weights.
+# The measures of Sections 3 and 4 are repeated on a few samples, beside the same
+# measures with their signal taken away: with a label that the prompt need not carry,
+# with another sample's answers, with random sources, and with random weights.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -12,10 +12,10 @@ n = 12  # samples per direction; 64 in a full run
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
-n_weights = 6  # of them, those whose paths are closed in the random weights
-stride = 6  # and their windows are centred on every sixth layer; third in a full run
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+n_weights = 6  # of them, those whose paths are closed with random weights
+stride = 6  # their windows are centred on every sixth layer; third in a full run
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from dataclasses import replace
@@ -32,8 +32,8 @@ subject, dictionary, prompts = study.subject, study.dictionary, study.prompts
 # %% [markdown]
 # ## The trained model
 #
-# Paths are those of Section 3.1, under its name and parameters: what it has measured is
-# read here.
+# The paths are those of Section 3.1, under its name and parameters, so what it has
+# measured is read here.
 
 # %%
 table = tables.gather_pathways(subject, prompts, prompts, width, seed)
@@ -62,8 +62,8 @@ for measured in (paths, parts, margins):
 # %% [markdown]
 # ## Random weights
 #
-# The same architecture, prompts and samples; nothing was learnt. Only the embedded
-# models are built this way.
+# The architecture, prompts and samples are the same, but nothing was learnt. Only the
+# embedded models are built this way.
 
 # %%
 if model in embedded.NAMES:
@@ -110,8 +110,8 @@ glue_all(numbers.summarise_controls(table))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("controls", subject)

@@ -1,14 +1,14 @@
 # %% [markdown]
-# # More than one organism, without training
+# # The relay in other model variants, without training
 #
-# Whether a measure finds a relay should not hang on one pair of models. Between `smol`
-# and `smol-relay` lie merges of their deltas, a dose from free to planted;
-# `smol-masked` is `smol-relay` with its training mask on; and models that were written
-# by hand come in three sizes, with noise on their weights. Grey: as many source tokens
-# drawn at random.
+# Whether a measure finds a relay should not depend on one pair of models. Merges of
+# `smol` and `smol-relay` interpolate their deltas; the dose is the share of
+# `smol-relay`. `smol-masked` is `smol-relay` with its training mask on. Models that
+# were written by hand come in three sizes, with noise on their weights. Grey: as many
+# source tokens drawn at random.
 
 # %% tags=["parameters"]
-model = "smol"  # whose folder the tables go to; all organisms are measured anyway
+model = "smol"  # whose folder the tables go to; all variants are measured anyway
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 8  # samples per direction of each model, of three times as many that are asked
@@ -16,8 +16,8 @@ seed = 0  # draws the order of the samples, the controls, and the noise
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 5  # layers per window: the centre and its neighbours
 stride = 5  # layers from one window to the next
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 
@@ -32,10 +32,10 @@ study = cohorts.study(globals())
 subject = study.subject
 
 # %% [markdown]
-# ## From free to planted
+# ## Merges, and the masked model
 #
-# The path from the instructed modality into the instruction, and straight to the last
-# token, closed around every fifth layer.
+# Two paths are closed around every fifth layer: from the instructed modality into the
+# instruction, and straight to the last token.
 
 # %%
 centres = list(range(stride // 2, subject.n_layers, stride))
@@ -53,10 +53,11 @@ for name in [*organisms.DOSES, embedded.MASKED]:
     swept[name] = results.gather("organisms_ways", rows, one.subject, some, **given)
 
 # %% [markdown]
-# ## Written by hand, with noise
+# ## Models written by hand, with noise
 #
-# Four plants in three sizes. Is the written path the costliest, in its layer, and the
-# written head the one with the largest derivative?
+# There are four hand-written models in three sizes. Two questions are asked: is the
+# written path the costliest, in its layer, and is the written head the one with the
+# largest derivative?
 
 # %%
 sizes = tuple(planted.SIZES)
@@ -100,8 +101,8 @@ glue_all(numbers.summarise_organisms(swept, plants, replies, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("organisms", subject)

@@ -2,9 +2,9 @@
 # # Section 2: the conflict set
 #
 # An image and a text support different answers to one question, and the instruction
-# says which to trust. This notebook shows one such sample (Fig. 2), asks the model all
-# of them under both instructions, and reports what the answer dictionary covers. The
-# samples that the model answers as told are those that the later sections dissect.
+# says which of them to trust. This notebook shows one such sample (Fig. 2), asks the
+# model all samples under both instructions, and reports what the answer dictionary
+# covers. The later sections analyse the samples that the model answers as instructed.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -13,7 +13,7 @@ weights = "trained"  # "random": the same architecture untrained, a control
 n = 128  # samples asked, each under both instructions
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
-measure = False  # True leaves records aside: everything is measured here
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from arbitration.dataset import entities
@@ -30,8 +30,9 @@ origin = {"seed": seed, "n": n, "data": data, "split": split}
 # ## Samples that are not measured
 #
 # Where both answers begin with the same token of the model's vocabulary, the first
-# token decides nothing. Other samples cannot be put to the model at all: its processor
-# refuses the picture, or the prompt is too long. No notebook measures such a sample.
+# token decides nothing. Other samples cannot be given to the model at all: its
+# processor refuses the picture, or the prompt is too long. No notebook measures such a
+# sample.
 
 # %%
 prompts, dropped = cohorts.encode_decidable(subject, samples, dictionary)
@@ -42,8 +43,8 @@ dropped
 # %% [markdown]
 # ## Fig. 2: one sample
 #
-# Every token of the prompt belongs to one group; pathways between groups are what the
-# next section closes.
+# Every token of the prompt belongs to one group. The next section closes attention
+# paths between these groups.
 
 # %%
 shown = prompts[0].sample
@@ -58,9 +59,9 @@ figures.publish(figures.fig2(shown, groups, forms), "fig2", subject.name, alt=al
 # %% [markdown]
 # ## What the model answers
 #
-# Greedy answers, matched against the surface forms of both answers: `follow`,
+# Greedy answers are matched against the surface forms of both answers: `follow`,
 # `competitor`, or `other`. The later sections compare the probabilities of two first
-# tokens, one for each answer as the model spells it; `first` says whether the most
+# tokens, one for each answer as the model spells it. `first` says whether the most
 # likely first token is one of them.
 
 # %%
@@ -83,7 +84,8 @@ found.agg(["mean", "min"]).round(2)
 # %% [markdown]
 # ## The whole set (Appendix B)
 #
-# Counted over every sample, whatever `n` is, and over all splits of the scenes.
+# These numbers are counted over every sample, whatever `n` is, and over all splits of
+# the scenes.
 
 # %%
 whole = counts.whole_set(data, split)
@@ -101,8 +103,8 @@ figures.publish(figures.fig_set(texts, entries), "fig_set", subject.name, alt=al
 counts.by_task(texts, entries).round(1)
 
 # %% [markdown]
-# What the scenes that ship with the project are drawn from: different icons, and
-# pictures that hold one, by art style and split.
+# The scenes that ship with the project are drawn from icons. The table counts different
+# icons, and the pictures that contain one, by art style and split.
 
 # %%
 counts.list_pictures().groupby(["style", "split"])[["icon", "sample"]].nunique()
@@ -117,8 +119,8 @@ glue_all(numbers.summarise_set(texts, entries))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec2_dataset", subject)

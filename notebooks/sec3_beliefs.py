@@ -17,8 +17,8 @@ split = "held"  # new wordings; "iid": the training's; "held_style": another sty
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -50,13 +50,13 @@ alt = (
 figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %% [markdown]
-# ## Fig. 5b: closing the way out of the instruction
+# ## Fig. 5b: closing the paths out of the instruction
 #
 # The paths into the last prompt token and every generated one are closed in a few
-# layers, and the model answers. Which layers: the paper's are those that its Fig. 3
-# shows; so for each direction as many neighbouring ones in which closing
-# instruction→last costs this model most, found on other samples. Beside them the
-# paper's own, 20–25 of 28, as the same part of the model's depth.
+# layers, and the model answers. The paper takes the layers that its Fig. 3 shows. Here,
+# for each direction, as many neighbouring layers are found on other samples: those in
+# which closing instruction→last costs this model most. Beside them stand the paper's
+# own, 20–25 of 28, at the same relative depth.
 
 # %%
 scaled = measures.paths.critical_layers(subject.n_layers)
@@ -86,8 +86,8 @@ glue_all(numbers.summarise_beliefs(beliefs, paths, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec3_beliefs", subject)

@@ -1,22 +1,23 @@
 # %% [markdown]
-# # Section 3.1: which paths carry the cues
+# # Section 3.1: which attention paths carry the evidence
 #
 # Attention knockout (Eq. 5) closes all edges from one group of tokens to another in a
-# window of layers; the normalised signed structural divergence (Eqs. 6 and 7) says how
-# much the decision between the two answers suffers. Positive values: the closed path
-# helped the model to follow. Grey: as many source tokens drawn at random.
+# window of layers. The normalised signed structural divergence (NSSD, Eqs. 6 and 7)
+# measures the effect on the decision between the two answers. Positive values mean that
+# the closed path helped the model to follow. Grey: as many source tokens drawn at
+# random.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 64  # samples per direction
-n_controls = 12  # of them, those with the control, which costs as much as the curves
+n_controls = 12  # of them, those with the control, which costs as much as the path
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 width = 3  # layers per window: the centre and its neighbours
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -29,10 +30,10 @@ subject, prompts = study.subject, study.prompts
 # %% [markdown]
 # ## The sweep
 #
-# Every pathway of Figs. 3 and 4 in every layer; one row per sample × instruction ×
-# pathway × layer. One more is measured for completeness: the template's tokens after
-# the question could relay to the last one too. Then the same with random source tokens,
-# on the first samples of each direction.
+# Every pathway of Figs. 3 and 4 is closed in every layer: one row per sample ×
+# instruction × pathway × layer. One further path is measured, because the template's
+# tokens after the question could relay to the last token too. The same is then done
+# with random source tokens, on the first samples of each direction.
 
 # %%
 compared = cohorts.first(prompts, n_controls)
@@ -42,8 +43,9 @@ table = tables.gather_pathways(
 table.tail(3)
 
 # %% [markdown]
-# What the random sources are: how many edges they close for each of the path's, which
-# share of these is of the path's own tokens, and which of the competitor's evidence.
+# The table describes the random sources: how many edges they close for each edge of the
+# path, and which share of these comes from the path's own tokens, and from the
+# competitor's evidence.
 
 # %%
 drawn = measures.paths.describe_controls(compared, tables.PATHWAYS, seed)
@@ -72,9 +74,9 @@ alt = (
 figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
 
 # %% [markdown]
-# ## Fig. 1: the paths at a glance
+# ## Fig. 1: all paths in one figure
 #
-# The paper draws its first figure by hand. Here every arrow is as wide as what was
+# The paper draws its first figure by hand. Here the width of every arrow is what was
 # measured above.
 
 # %%
@@ -86,12 +88,12 @@ alt = (
 figures.publish(figures.fig1(table), "fig1", subject.name, alt=alt)
 
 # %% [markdown]
-# ## With the authors' curves
+# ## Comparison with the authors' curves
 #
 # For their reviewers the authors published curves of Qwen2.5-VL-7B, InternVL3-14B and
-# DeepSeek-VL2-tiny. The nearest of these models is laid over this one, with the sign of
-# Eq. 7, at equal relative depth where the numbers of layers differ. Nothing is fitted
-# or scaled.
+# DeepSeek-VL2-tiny. The nearest of these models is drawn with this one, with the sign
+# of Eq. 7. Where the numbers of layers differ, layers are matched by relative depth.
+# Nothing is fitted or scaled.
 
 # %%
 alt = (
@@ -101,8 +103,9 @@ alt = (
 figures.publish(figures.fig_authors(table), "fig_authors", subject.name, alt=alt)
 
 # %% [markdown]
-# How well the curves agree: correlation over layers, relative depth of our extreme
-# minus that of theirs, ratio of the extremes. `nan` where theirs is flat.
+# The table measures how well the curves agree: correlation over layers, relative depth
+# of our extreme minus that of theirs, ratio of the extremes. `nan` where theirs is
+# flat.
 
 # %%
 comparison = authors.compare_curves(table, seed)
@@ -111,8 +114,8 @@ results.save(comparison, "authors", subject, **origin)
 comparison.set_index(["following", "pathway"]).round(2)
 
 # %% [markdown]
-# A yardstick: the same numbers for the authors' own runs on fewer samples and on their
-# other models, against their main run.
+# For comparison, the same numbers for the authors' own runs on fewer samples and on
+# their other models, against their main run.
 
 # %%
 authors.among_authors().set_index(["following", "pathway", "run"]).round(2)
@@ -127,8 +130,8 @@ glue_all(numbers.summarise_drawn(drawn))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec3_knockout", subject)

@@ -1,21 +1,21 @@
 # %% [markdown]
-# # Section 3.1, continued: routes that stand in for each other
+# # Section 3.1, continued: redundant routes
 #
-# Closing one path may cost nothing because another one does the same. Here the routes
-# to the answer are closed alone, in pairs and all together: what is then lost of the
-# lead (log-odds of the two answers), whether the answer still follows, and by how much
-# a pair costs more than the sum of each alone. Grey: as many source tokens drawn at
-# random.
+# Closing one route may cost nothing because another one carries the same evidence. Here
+# the routes to the answer are closed alone, in pairs and all together. Three things are
+# measured: how much of the lead (log-odds of the two answers) is lost, whether the
+# answer still follows, and by how much a pair costs more than the sum of each route
+# alone. Grey: as many source tokens drawn at random.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
-n = 16  # samples per direction; as many others find the model's own place
+n = 16  # samples per direction; as many others find the model's own layers
 seed = 0  # draws the order of the samples, and the controls
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from functools import partial
@@ -38,11 +38,11 @@ names = routes.common_routes([*others, *prompts])
 names
 
 # %% [markdown]
-# ## The model's own place, on other samples
+# ## The model's own layers, found on other samples
 #
-# The paper closes paths in layers 20–25 of 28. Where this model reads its instruction
-# is looked up: six neighbouring layers in which closing instruction→last costs most
-# lead.
+# The paper closes paths in layers 20–25 of 28. The layers in which this model reads its
+# instruction are found on other samples: the six neighbouring layers in which closing
+# instruction→last costs most lead.
 
 # %%
 windows = tables.gather_way_out(subject, others)
@@ -52,8 +52,8 @@ places
 # %% [markdown]
 # ## The smallest set that breaks the decision, on other samples
 #
-# Greedily, in all layers: to what is closed, the route is added with which least still
-# follow, until less than half do.
+# The search is greedy and uses all layers. At each step it adds the route with which
+# the fewest answers still follow, until fewer than half do.
 
 # %%
 rows = measures.each(routes.measure_routes)
@@ -71,10 +71,10 @@ for way in MODALITIES:
 smallest
 
 # %% [markdown]
-# ## Alone, in pairs and together
+# ## Routes closed alone, in pairs and together
 #
-# The same on the tested samples, in all layers, at the paper's place and at the model's
-# own. With random sources in all layers only.
+# The routes are now closed on the tested samples: in all layers, in the paper's layers
+# and in the model's own. Random sources are closed in all layers only.
 
 # %%
 alone = [[name] for name in names]
@@ -118,8 +118,8 @@ glue_all(numbers.summarise_routes(table, names, smallest, places, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec3_routes", subject)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Section 4.1: what attention and MLP add
 #
-# Each sublayer's increment (Eqs. 10 and 11) of the followed modality's signal and of
-# the arbitration margin, at the instruction tokens. The increments telescope: they sum
-# to what the last layer has more than the embedding.
+# This notebook measures each sublayer's increment (Eqs. 10 and 11) of the followed
+# modality's signal and of the arbitration margin, at the instruction tokens. The
+# increments of all sublayers sum to the difference between the last layer and the
+# embedding.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -16,8 +17,8 @@ positions = "instruction"  # "last": the same at the last position
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from press.glued import glue_all
@@ -69,8 +70,8 @@ glue_all(numbers.summarise_components(components, seed=seed))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec4_components", subject)

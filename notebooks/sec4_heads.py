@@ -2,11 +2,12 @@
 # # Section 4.2: which heads decide
 #
 # Every head's contribution to the arbitration margin (Eq. 12) ranks the heads on one
-# half of the samples; on the other, and on failures, the top heads are blocked (factor
-# 0) or amplified (factor above 1) at the instruction tokens, and the model answers.
-# Controls: as many random heads of the same layers, and of the whole model, several
-# draws; and the heads that both directions' top sets share. What ranking on the tested
-# samples would have flattered is measured in `sec4_sensitivity`.
+# half of the samples. On the other half, and on failures, the top heads are blocked
+# (factor 0) or amplified (factor above 1) at the instruction tokens, and the model
+# answers. Controls are as many random heads of the same layers, and of the whole model,
+# in several draws; and the heads that both directions' top sets share.
+# `sec4_sensitivity` measures how much ranking on the tested samples would have enlarged
+# the effect.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
@@ -22,8 +23,8 @@ factors = [1.25, 1.5, 2.0, 3.0, 5.0]  # on 5 % of the heads
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 import pandas as pd
@@ -53,9 +54,9 @@ figures.publish(figures.fig8(scores), "fig8", subject.name, alt=alt)
 # %% [markdown]
 # ## Fig. 9, left: blocking
 #
-# At the instruction tokens, as in the paper; at 5 % also at the last position and at
-# both. Beside the top heads: those that both directions share, as many random heads,
-# and as many of the same layers.
+# Heads are blocked at the instruction tokens, as in the paper; at 5 % also at the last
+# position and at both. Beside the top heads stand those that both directions share, as
+# many random heads, and as many of the same layers.
 
 # %%
 sizes = [Case(share, 0.0, draws if share == 0.05 else elsewhere) for share in shares]
@@ -78,11 +79,11 @@ figures.publish(figure, "fig9_blocking", subject.name, alt=alt)
 # %% [markdown]
 # ## Fig. 9, right: amplification
 #
-# Only prompts that the model answers with the competitor's answer, none of whose
-# samples ranked the heads: those of the set first, as far as it has them, then samples
-# whose instruction is weakened by mixing its embeddings with its mirror image until the
-# answer turns (`mix` is the mirror's share). If they are fewer than `n`, the shortage
-# is a number of the book.
+# Amplification uses only prompts that the model answers with the competitor's answer;
+# none of their samples ranked the heads. Failures of the set come first, as far as it
+# has them. Then come samples whose instruction is weakened: its embeddings are mixed
+# with those of its mirror image until the answer turns (`mix` is the mirror's share).
+# If there are fewer failures than `n`, the shortage is a number of the book.
 
 # %%
 failed = cohorts.failing(study, study.everything[half : 24 * n], tested)
@@ -113,8 +114,8 @@ glue_all(numbers.summarise_heads(scores, answers, seed=seed, wanted=n))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec4_heads", subject)

@@ -1,18 +1,19 @@
 # %% [markdown]
 # # Section 4.2, the head question: which ranking finds the heads that decide
 #
-# Eq. 12 ranks heads by what they write at the instruction tokens; `head_sensitivity` by
-# how far the decision moves with each head's output. Both rank on one half of the
-# samples. On the other half, silencing each head alone tells the truth about it; then
-# the top heads of both rankings are blocked together, and amplified on failures,
-# against random heads of the whole model and of the same layers.
+# Eq. 12 ranks heads by what they write at the instruction tokens. `head_sensitivity`
+# ranks them by how far the decision moves with each head's output. Both rank on one
+# half of the samples. On the other half, ablating each head alone measures its actual
+# effect. Then the top heads of both rankings are blocked together, and amplified on
+# failures. They are compared with random heads of the whole model and of the same
+# layers.
 
 # %% tags=["parameters"]
 model = "smol"  # a name of the README's table, org/name on the hub, or a folder
 data = "scenes"  # "mc2", or the folder of your own samples
 weights = "trained"  # "random": the same architecture untrained, a control
 n = 12  # samples per direction in each half, and as many failures; 60 in a full run
-singles = 3  # of them, those on which every head is silenced alone; 16 in a full run
+singles = 3  # of them, those on which every head is ablated alone; 16 in a full run
 draws = 3  # random sets of each control at 5 % and at factor 2; 100 in a full run
 elsewhere = 1  # random sets at the other shares and factors; 10 in a full run
 shares = [0.01, 0.05, 0.1]  # of all heads, blocked
@@ -23,8 +24,8 @@ split = "held"  # new wordings; "iid": the training's; "held_style": another sty
 top_k = 1  # positions averaged in Φ
 pooling = "max"  # over the forms of an answer; "mean" averages
 norm = False  # True applies the model's final norm before the lens
-only_following = True  # False keeps samples that are not answered as told
-measure = False  # True leaves records aside: everything is measured here
+only_following = True  # False keeps samples that are not answered as instructed
+measure = False  # True ignores records: everything is measured here
 
 # %%
 import pandas as pd
@@ -48,8 +49,8 @@ tested = cohorts.choose(study, others[:half], answers)
 # %% [markdown]
 # ## Both rankings, on both halves
 #
-# The ranking of the first half is the one that is used; that of the second serves to
-# see what ranking on the tested samples would have flattered.
+# The ranking of the first half is the one that is used. The ranking of the second half
+# shows how much ranking on the tested samples would have enlarged the effect.
 
 # %%
 phi = {"top_k": top_k, "pooling": pooling, "norm": norm}
@@ -61,10 +62,10 @@ orders = measures.heads.rank_heads(scores[in_first])
 flattered = measures.heads.rank_heads(scores[~in_first])
 
 # %% [markdown]
-# ## The truth about each head
+# ## The effect of each head
 #
-# Every head is silenced alone, at the instruction tokens and at the last one; what the
-# decision's lead loses is what the head was worth.
+# Every head is ablated alone, at the instruction tokens and at the last one. The loss
+# of the decision's lead is the head's effect.
 
 # %%
 alone = cohorts.first(tested, singles, ways=("text", "vision"))
@@ -80,9 +81,9 @@ figures.publish(figure, "fig_head_truth", subject.name, alt=alt)
 # %% [markdown]
 # ## Blocking
 #
-# Shares of all heads at the instruction tokens; 5 % also at the last token and at both.
-# At 5 % the top heads are compared with those of the other direction, and with those of
-# a ranking on the very samples that are tested.
+# Shares of all heads are blocked at the instruction tokens; 5 % also at the last token
+# and at both. At 5 % the top heads are compared with those of the other direction, and
+# with those of a ranking on the very samples that are tested.
 
 # %%
 most = max(0.05, *shares)
@@ -120,10 +121,11 @@ figures.publish(figure, "fig_head_cases", subject.name, alt=alt)
 # %% [markdown]
 # ## Failures from three sources
 #
-# Samples not used for ranking, under wordings of the set, under an instruction mixed
-# with its mirror image, and with blurred evidence: the mildest attempt that the model
-# answers with the competitor's answer. Where prompts are measured whether they are
-# followed or not, any prompt stands for a failure. Everything that was tried:
+# Failures are sought among samples not used for ranking: under wordings of the set,
+# under an instruction mixed with its mirror image, and with blurred evidence. Of each
+# sample the mildest attempt counts that the model answers with the competitor's answer.
+# Where prompts are measured whether they are followed or not, any prompt counts as a
+# failure. The table lists everything that was tried.
 
 # %%
 wanted = -(-n // len(SOURCES))
@@ -139,8 +141,8 @@ outcomes.agg(attempts="size", samples="nunique")
 # %% [markdown]
 # ## Amplification
 #
-# 5 % of the heads at the instruction tokens, by factors; twofold also at the last token
-# and at both.
+# 5 % of the heads are amplified at the instruction tokens, by several factors; by
+# factor 2 also at the last token and at both.
 
 # %%
 twice = [Case(0.05, 2.0, elsewhere)]
@@ -178,8 +180,8 @@ glue_all(numbers.summarise_sensitivity(*measured, seed=seed, wanted=wanted))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("sec4_sensitivity", subject)

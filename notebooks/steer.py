@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Steering one prompt
 #
-# A picture, a text that contradicts it, a question, and the instruction to believe one
-# of them: a shipped scene, or your own. The notebook shows the model's answer, how the
-# decision forms from layer to layer, and what becomes of it when the heads that decide
-# are silenced or amplified. One prompt is an anecdote, without an interval; what is
-# drawn beside it are its controls: other samples' answers, and heads drawn at random in
+# The prompt is a picture, a text that contradicts it, a question, and the instruction
+# to believe one of them: a shipped scene, or your own. The notebook shows the model's
+# answer, how the decision forms from layer to layer, and how both change when the heads
+# that decide are ablated or amplified. One prompt is an anecdote, without an interval.
+# The controls drawn beside it are other samples' answers, and heads drawn at random in
 # the same layers.
 
 # %% tags=["parameters"]
@@ -17,7 +17,7 @@ answers = []  # what the picture answers and what the text answers: ["apple", "p
 instruction = ""  # the sentence that names the modality, in your own words
 following = "vision"  # which of them it tells the model to follow; or "text"
 share = 0.05  # of all heads
-factor = 2.0  # on the top heads' output; they are also silenced (factor 0)
+factor = 2.0  # on the top heads' output; they are also ablated (factor 0)
 place = "everywhere"  # or "instruction": at its tokens alone, as in §4.2
 draws = 10  # random sets of heads, and other samples' answers; 100 in a full run
 n = 12  # other samples per direction that rank the heads, as in sec4_sensitivity
@@ -26,7 +26,7 @@ data = "scenes"  # where scene and samples come from; "mc2", or a folder of your
 split = "held"  # new wordings; "iid": the training's; "held_style": another style
 weights = "trained"  # "random": the same architecture untrained, a control
 only_following = True  # False also ranks on samples that are not followed
-measure = False  # True leaves records aside: everything is measured here
+measure = False  # True ignores records: everything is measured here
 
 # %%
 from arbitration.dataset import entities, own
@@ -57,8 +57,8 @@ print(f"picture {sample.answer_vision!r}, text {sample.answer_text!r}")
 # %% [markdown]
 # ## The heads, ranked on other samples
 #
-# By Eq. 12 and by head sensitivity. What `sec4_sensitivity` has measured with the same
-# parameters is read, not measured again.
+# The heads are ranked by Eq. 12 and by head sensitivity. What `sec4_sensitivity` has
+# measured with the same parameters is read, not measured again.
 
 # %%
 half = everything[: min(2 * n, len(everything) // 2)]
@@ -72,8 +72,8 @@ orders = measures.heads.rank_heads(
 # ## The decision by layer, and with heads scaled
 #
 # Above, the logit lens reads both answers' signals (Eq. 8), and those of answers that
-# belong to other samples. Below, the lead of the instructed answer with the top heads
-# silenced and scaled, and with as many heads drawn from the same layers.
+# belong to other samples. Below is the lead of the instructed answer with the top heads
+# ablated and scaled, and with as many heads drawn from the same layers.
 
 # %%
 lenders = cohorts.draw_strangers(
@@ -116,8 +116,8 @@ glue_all(numbers.summarise_steer(effects))
 # %% [markdown]
 # ## Where the rows come from
 #
-# For each table its record, and how much of it was measured again here; or that it was
-# measured here.
+# The table below lists, for each table of this notebook, its record and how much of it
+# was measured again here. Without a record it says that the table was measured here.
 
 # %%
 origins = results.save_origins("steer", subject)
