@@ -162,7 +162,7 @@ class Directive(SphinxDirective):
 
     def fold(self, title: str, lines: list[str], *classes: str) -> nodes.Element:
         """A dropdown with what the lines of MyST say."""
-        fence = ":" * 8
+        fence = "`" * 8
         whole = [
             f"{fence}{{dropdown}} {title}",
             f":class-container: {' '.join(('fold', *classes))}",

@@ -41,7 +41,8 @@ def write_command(notebook: dict, name: str) -> str:
         Its name without ending.
     """
     given = notebook["metadata"].get("papermill", {}).get("parameters", {})
-    words = [f"-p {key} {shlex.quote(spell(value))}" for key, value in given.items()]
+    names = sorted(given, key=lambda key: (key != "model", key))
+    words = [f"-p {key} {shlex.quote(spell(given[key]))}" for key in names]
     return " ".join([f"papermill notebooks/{name}.ipynb out.ipynb", *words, "</dev/null"])
 
 
@@ -60,7 +61,10 @@ def list_provenance(executed: Path, notebook: str) -> list[tuple[str, str]]:
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     lines = [
         ("model", f"{about['model']}, revision `{about['revision']}`, {about['dtype']}"),
-        ("parameters", ", ".join(f"`{key}` = {spell(one)}" for key, one in parameters.items())),
+        (
+            "parameters",
+            ", ".join(f"`{key}` = {spell(parameters[key])}" for key in sorted(parameters)),
+        ),
         ("code", f"`{about['code']}`"),
         ("packages", packages),
         ("run", f"{ran.get('duration') or 0:.0f} s on {about['device']}"),
@@ -88,7 +92,7 @@ def write_sources(executed: Path, model: str, name: str) -> list[str]:
     return [
         " · ".join(told),
         "",
-        "::::{dropdown} Run again, and provenance",
+        "````{dropdown} Run again, and provenance",
         ":class-container: fold sources",
         "",
         "```sh",
@@ -97,5 +101,5 @@ def write_sources(executed: Path, model: str, name: str) -> list[str]:
         "",
         *markdown(rows),
         "",
-        "::::",
+        "````",
     ]
