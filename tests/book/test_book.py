@@ -1,157 +1,34 @@
 """The book, built from a tiny run and opened in a browser that has no network."""
 
-import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 import by_hand
-from arbitration import dataset
-from arbitration.files import folders
 from arbitration.files.folders import ROOT
 from arbitration.models import embedded
-from chromium import browser, visit
+from chromium import visit
 from leaks import find_leaks
 from press.planned import book_runs
 from press.publish import listed
 from reproduction.claims import predicted, rules
+from tiny_book import PRIVATE
 
 pytestmark = pytest.mark.browser
-
-
-#: Parameters, beside two samples, of the notebooks that would otherwise take minutes.
-SMALLEST = {
-    "sec4_sensitivity": {"singles": 1, "draws": 2, "shares": [0.05], "factors": [2.0], "tries": 8},
-    "controls": {"n_weights": 1, "stride": 15},
-}
-
-
-#: What a process may know of its machine and its owner, and a page may not.
-PRIVATE = {
-    "HF_TOKEN": "hf_canarytoken",
-    "OPENAI_API_KEY": "canarykey",
-    "USER": "canaryuser",
-    "LOGNAME": "canaryuser",
-    "ANYTHING": "canaryvalue",
-}
-
-
-#: Words of a reader's own set that would be a page's if they were not drawn as they are.
-HOSTILE = (
-    """<script>throw new Error("pwned")</script> "><img src=x onerror="throw Error('pwned')"> """
-    "[pwned](javascript:alert(1)) {{ pwned }} ``` <!-- $$ \\frac{a &lt; &copy; | # pwned"
-)
-
-
-def write_hostile(folder):
-    """A set of the shipped pictures with hostile words in all that a reader can write."""
-    folder.mkdir()
-    scenes = dataset.load("scenes", "held")[:8]
-    lines = []
-    for number, scene in enumerate(scenes):
-        shutil.copy(scene.image, folder / f"{number}.png")
-        record = {
-            "image": f"{number}.png",
-            "question": f"What is this {HOSTILE}?",
-            "context": f"It is a {scene.answer_text} {HOSTILE}",
-            "answer_vision": f"{scene.answer_vision} <i>pwned</i>",
-            "answer_text": f"{scene.answer_text} <i>pwned</i>",
-            "task": "<u>pwned</u>",
-        }
-        lines.append(json.dumps(record))
-    (folder / "samples.jsonl").write_text("\n".join(lines))
-    return folder
-
-
-def measure(source, *options, **given):
-    """Run notebooks on two samples, and return what was printed."""
-    home = source.parent / "canaryhome"
-    home.mkdir(exist_ok=True)
-    environment = {
-        **os.environ,
-        **PRIVATE,
-        "HOME": str(home),
-        "ARBITRATION_CACHE": str(folders.cache()),
-    }
-    parameters = [
-        word for name, value in {"n": 2, **given}.items() for word in ("-p", name, str(value))
-    ]
-    command = [
-        sys.executable,
-        ROOT / "notebooks" / "run.py",
-        *options,
-        *parameters,
-        "--into",
-        source / "book" / "_executed",
-    ]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def html(chromium, tmp_path_factory):
-    """The folder of the book's pages, measured on very few samples, away from the reader's own
-    book.
-    """
-    source = tmp_path_factory.mktemp("tiny")
-    shutil.copytree(
-        ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__")
-    )
-    shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, source)
-    hostile = {"data": write_hostile(source.parent / "hostile"), "only_following": False}
-    own = {**SMALLEST, "sec2_dataset": {}}
-    own["steer"] = {**hostile, "draws": 2, "instruction": HOSTILE}
-    for name, given in own.items():
-        measure(source, f"--notebook={name}", **given)
-    # The pages quote of the first model what only the shipped set has.
-    other = f"--model={embedded.TRAINED[1]}"
-    measure(source, "--notebook=sec2_dataset", other, data=hostile["data"])
-    others = [name for name in listed() if name not in own]
-    options = [f"--notebook={name}" for name in others]
-    measure(source, *options)
-    assert measure(source, *options).count("unchanged") == len(book_runs(others)), (
-        "runs repeat themselves although nothing changed"
-    )
-    command = [
-        Path(sys.executable).with_name("jupyter-book"),
-        "build",
-        source,
-        "--all",
-        "-W",
-        "-n",
-        "--keep-going",
-    ]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    return source / "_build" / "html"
 
 
 @pytest.fixture(scope="module")
 def visits(chromium, html):
     """What each of the book's pages did, by its name."""
     pages = sorted((html / "book").rglob("*.html"))
-    listed = {
-        f"{name}.html"
-        for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
-    }
-    assert {page.relative_to(html).as_posix() for page in pages} >= listed and len(listed) > 35
+    named = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    named += [f"book/_executed/{model}/{notebook}" for model, notebook in book_runs(listed())]
+    named += [f"book/_executed/{model}/index" for model in embedded.NAMES]
+    made = {page.relative_to(html).as_posix() for page in pages}
+    assert made >= {f"{name}.html" for name in named} and len(named) > 60
     return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
 
 

@@ -28,8 +28,12 @@ const report = () => done({
 const loaded = new Promise(ready =>
   document.readyState === 'complete' ? ready() : window.addEventListener('load', ready)
 );
+const fetched = () => Promise.all([...document.images].map(one => {
+  one.loading = 'eager';
+  return one.decode().catch(() => null);
+}));
 const drawn = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
-loaded.then(() => drawn).then(report, report);
+loaded.then(() => drawn).then(fetched).then(report, report);
 """
 
 

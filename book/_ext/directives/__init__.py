@@ -44,6 +44,14 @@ def keep_local(app, page, template, context, doctree):
     ]
 
 
+def load_late(app, page, template, context, doctree):
+    """Let a page fetch a picture only when it is shown: each has a sister for the other theme, and
+    others in tabs that are closed.
+    """
+    if "body" in context:
+        context["body"] = context["body"].replace("<img ", '<img loading="lazy" ')
+
+
 def setup(app):
     """Tell Sphinx of all of it."""
     for name, directive in DIRECTIVES.items():
@@ -57,4 +65,5 @@ def setup(app):
     app.add_js_file("book.js")
     app.connect("doctree-read", describe_outputs)
     app.connect("html-page-context", keep_local, priority=900)
+    app.connect("html-page-context", load_late)
     return {"parallel_read_safe": True}
