@@ -29,12 +29,13 @@ drawn.then(done, done);
 #: What lies right of the page, or left of the start of the box that it scrolls in: no reader gets
 #: there.
 CUT = """
+const HIDDEN = "mjx-assistive-mml, .visually-hidden, .bd-sidebar-secondary";  // a drawer on phones
 const width = document.documentElement.clientWidth, found = [];
 const clips = (one) => getComputedStyle(one).overflowX !== "visible";
 const scrolls = (one) => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
 for (const one of document.querySelectorAll("main *")) {
   const place = one.getBoundingClientRect();
-  if (!place.width || !place.height || one.closest("mjx-assistive-mml, .visually-hidden")) continue;
+  if (!place.width || !place.height || one.closest(HIDDEN)) continue;
   let box = one.parentElement;
   while (box !== document.body && !clips(box)) box = box.parentElement;
   const outer = box === document.body ? {left: 0, right: width} : box.getBoundingClientRect();
@@ -44,6 +45,11 @@ for (const one of document.querySelectorAll("main *")) {
 }
 if (document.documentElement.scrollWidth > width + 1) found.push("the page scrolls sideways");
 return found;
+"""
+STILL = """
+const style = document.createElement("style");
+style.textContent = "* { transition: none !important; animation: none !important; }";
+document.head.append(style);
 """
 #: MathJax's own elements are many, and its formulas are described by the theme's.
 RULES = """
@@ -70,13 +76,21 @@ class Seen:
 def open_page(session, page, width, theme):
     size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
     session.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": theme}]
+    session.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     session.get(page.as_uri())
     WebDriverWait(session, 60).until(lambda one: one.current_url.startswith("file:"))
-    session.execute_script(f"document.documentElement.dataset.theme = '{theme}'")
     session.execute_async_script(DRAWN)
 
 
+def restore(session):
+    session.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    session.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def find_violations(session):
+    # A colour on its way from one to the other is neither.
+    session.execute_script(STILL)
     session.execute_script(AXE)
     return session.execute_async_script(RULES)
 
@@ -99,7 +113,7 @@ def seen(chromium, html):
             ]
             weight = sum(path.stat().st_size for path in (page, *set(pictures)))
             found[place] = Seen(chromium.execute_script(CUT), find_violations(chromium), weight)
-    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    restore(chromium)
     return found
 
 
@@ -121,7 +135,7 @@ def test_what_is_cut_off_or_cannot_be_read_is_noticed(chromium, tmp_path):
     )
     open_page(chromium, page, 390, "light")
     cut = chromium.execute_script(CUT)
-    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    restore(chromium)
     assert [one.split(": ")[-1] for one in cut] == [
         "wide",
         "its left end",

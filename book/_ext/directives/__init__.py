@@ -44,12 +44,13 @@ def keep_local(app, page, template, context, doctree):
     ]
 
 
-def load_late(app, page, template, context, doctree):
+def mend_body(app, page, template, context, doctree):
     """Let a page fetch a picture only when it is shown: each has a sister for the other theme, and
-    others in tabs that are closed.
+    others stand in tabs that are closed. And give references a role that a list may have.
     """
     if "body" in context:
-        context["body"] = context["body"].replace("<img ", '<img loading="lazy" ')
+        body = context["body"].replace("<img ", '<img loading="lazy" ')
+        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app):
@@ -65,5 +66,5 @@ def setup(app):
     app.add_js_file("book.js")
     app.connect("doctree-read", describe_outputs)
     app.connect("html-page-context", keep_local, priority=900)
-    app.connect("html-page-context", load_late)
+    app.connect("html-page-context", mend_body)
     return {"parallel_read_safe": True}
