@@ -7,6 +7,7 @@ from directives.claims import Claims, Questions
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
 from directives.origins import Origins, Records
+from directives.reference import Face, Room, link_equations
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
 
@@ -22,6 +23,8 @@ DIRECTIVES = {
     "controls": Controls,
     "origins": Origins,
     "records": Records,
+    "face": Face,
+    "room": Room,
 }
 
 
@@ -44,5 +47,6 @@ def setup(app):
     app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
     app.add_css_file("claims.css")
     app.connect("doctree-read", describe_outputs)
+    app.connect("doctree-read", link_equations)
     app.connect("html-page-context", keep_local, priority=900)
     return {"parallel_read_safe": True}
