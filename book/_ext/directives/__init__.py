@@ -6,6 +6,7 @@ from directives.authors import Authors
 from directives.claims import Claims, Questions
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
+from directives.minds import Minds
 from directives.origins import Origins, Records
 from directives.reference import Face, Room, link_equations
 from directives.tables import Controls, Conventions
@@ -18,6 +19,7 @@ DIRECTIVES = {
     "questions": Questions,
     "verdicts": Verdicts,
     "full_runs": FullRuns,
+    "minds": Minds,
     "measured": Measured,
     "conventions": Conventions,
     "controls": Controls,

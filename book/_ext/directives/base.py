@@ -2,6 +2,7 @@
 that they write.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from arbitration.models import embedded
+from press.glued import read_glued
 
 #: Options of directives that show several models, or some claims only.
 MODELS = {"models": unchanged_required}
@@ -44,6 +46,13 @@ class Directive(SphinxDirective):
     def executed(self, model: str) -> Path:
         """The folder of a model's executed notebooks, tables and figures."""
         return Path(self.env.doc2path(self.env.docname)).parent / "_executed" / model
+
+    def read_numbers(self, path: Path) -> dict:
+        """The numbers and words of an executed notebook; none where it is not there."""
+        if not path.is_file():
+            return {}
+        self.env.note_dependency(str(path))
+        return read_glued(json.loads(path.read_text(encoding="utf-8")))
 
     def box(self, lines: list[str], *classes: str, label: str = "", title: str = ""):
         """A container with what the lines of MyST say, and a link's target where it has a label."""

@@ -13,14 +13,12 @@ where they are glued; a notebook or a number that is missing is a warning, and t
 with warnings as errors.
 """
 
-import json
 from collections import Counter
 
 from sphinx.util import logging
 
 from arbitration.files import folders
 from directives.base import MODELS, ONLY, Directive, heading, listed
-from press.glued import read_glued
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims, rule_changes
 from reproduction.claims.reported import reported_claims
@@ -180,7 +178,7 @@ class Verdicts(Directive):
         """What a model's notebook measured for one prediction, as a cell, and the verdict."""
         path = self.executed(model) / f"{prediction.notebook}.ipynb"
         if path not in self.numbers:
-            self.numbers[path] = self.read(path)
+            self.numbers[path] = self.read_numbers(path)
             if not path.is_file():
                 self.warn(f"{prediction.notebook} of model {model!r} is not there: run it")
         numbers = self.numbers[path]
@@ -203,13 +201,6 @@ class Verdicts(Directive):
         value, low, high = told
         interval = f"{plain(value)} [{plain(low)},\N{NO-BREAK SPACE}{plain(high)}]"
         return f"{interval}, {n}, seen from {plain(seen_from(low, high))}", word
-
-    def read(self, path):
-        """The numbers and words of an executed notebook; none where it is not there."""
-        if not path.is_file():
-            return {}
-        self.env.note_dependency(str(path))
-        return read_glued(json.loads(path.read_text(encoding="utf-8")))
 
     def warn(self, text):
         LOG.warning(text, location=self.get_location(), type="verdicts")
