@@ -4,6 +4,7 @@ from pathlib import Path
 
 from directives.authors import Authors
 from directives.claims import Claims, Questions
+from directives.columns import Columns
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
 from directives.minds import Minds
@@ -20,6 +21,7 @@ DIRECTIVES = {
     "verdicts": Verdicts,
     "full_runs": FullRuns,
     "minds": Minds,
+    "columns": Columns,
     "measured": Measured,
     "conventions": Conventions,
     "controls": Controls,
