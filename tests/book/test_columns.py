@@ -79,6 +79,11 @@ def test_a_written_column_without_a_description_breaks_the_build(tmp_path):
     page = f"# Toy\n\n```{{columns}}\n```\n\n{labels}"
     (tmp_path / "index.md").write_text(page, encoding="utf-8")
     (tmp_path / "own_data.md").write_text("---\norphan: true\n---\n# Toy\n", encoding="utf-8")
+    (tmp_path / "conf.py").write_text(
+        "extensions = ['myst_nb', 'directives']\nroot_doc = 'index'\n"
+        "myst_enable_extensions = ['deflist', 'dollarmath']\n",
+        encoding="utf-8",
+    )
     done = build(tmp_path)
     assert done.returncode != 0
     assert "no description in data/columns.json: knockout.surprise" in done.stderr
@@ -86,8 +91,8 @@ def test_a_written_column_without_a_description_breaks_the_build(tmp_path):
     done = build(tmp_path)
     assert done.returncode == 0, done.stderr
     html = BeautifulSoup((tmp_path / "html/index.html").read_text(), "html.parser")
-    first, second, third = html.select("table")
-    assert len(first.select("tbody tr")) == len(columns.read_tables())
+    first, (second, third) = html.select_one("dl"), html.select("table")
+    assert len(first.select("dt")) == len(columns.read_tables())
     rows = {row["id"]: row for row in [*second.select("tbody tr"), *third.select("tbody tr")]}
     links = {link["href"].removeprefix("#") for link in first.select("a")}
     assert "column-nssd" in links and links <= set(rows)

@@ -1,9 +1,12 @@
 """The page on what would turn a verdict: its sentences, and what it shows of a toy run."""
 
+import re
+
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+from arbitration.files.folders import ROOT
 from directives import minds
 from reproduction.claims.predicted import Claim, Prediction, predicted_claims
 from toy_book import build
@@ -93,6 +96,14 @@ def test_an_interval_without_width_asks_for_other_samples():
     assert told.endswith(
         "it has no width, as all these samples agree: others would have to be asked."
     )
+
+
+def test_the_page_shows_the_models_of_the_claims_page():
+    said = []
+    for page, name in (("claims", "verdicts"), ("change_our_minds", "minds")):
+        text = (ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")
+        said.append(re.search(rf"```{{{name}}}\n(:models: .*\n)?```", text)[1])
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize(

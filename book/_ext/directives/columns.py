@@ -139,15 +139,17 @@ def read_written(folder: Path) -> dict[str, list[str]]:
 
 
 def write_tables() -> list[str]:
-    """A line for each table, as MyST."""
-    rows = [["table", "one row for each", "written by", "measured by", "columns"]]
+    """An item for each table, as MyST."""
+    items = []
     for name, table in read_tables().items():
         described = [find_column(name, one) for one in table.columns.split()]
         links = ", ".join(f"[`{one.name}`](#{one.label})" for one in described)
-        saved = {None: "records only", "*": "every notebook"}.get(table.saved_by, table.saved_by)
+        saved = f"written by `{table.saved_by}`" if table.saved_by else "kept in records only"
+        saved = saved.replace("`*`", "every notebook")
         code = table.measured_by.removeprefix("arbitration.").removeprefix("reproduction.")
-        rows.append([f"`{name}`", table.rows, saved, f"`{code}`", links])
-    return markdown(rows)
+        items += [f"`{name}`", f": one row for each {table.rows}; {saved}, from `{code}`."]
+        items += [f"  {links}", ""]
+    return items
 
 
 def write_columns(columns: Iterable[Column]) -> list[str]:
