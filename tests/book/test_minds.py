@@ -38,7 +38,7 @@ def test_an_interval_that_contains_its_bound_is_turned_by_samples():
     word, samples, [told] = minds.tell_claim(claim(FIRST), numbers(drop=(0.15, 0.05, 0.25)))
     assert (word, samples) == ("not seen", "*holds* from n ≈ 260 on")
     assert told == (
-        "a drop: 0.150 [0.050, 0.250] nats, n = 64. It would hold if the whole interval lies above "
+        "a drop: 0.150 [0.050, 0.250] nats, n = 64. It would hold if the whole interval lay above "
         "0.1 nats; as wide as it is, it would have to lie 0.050 nats higher. At this value it is "
         "*holds* from n ≈ 260 on."
     )
@@ -48,7 +48,7 @@ def test_an_interval_on_the_other_side_is_turned_by_no_number_of_samples():
     word, samples, [told] = minds.tell_claim(claim(FIRST), numbers(drop=(-0.2, -0.3, -0.1)))
     assert (word, samples) == ("contradicted", minds.STAYS)
     assert "it would have to lie 0.400 nats higher" in told
-    assert told.endswith("More samples leave it *contradicted* at this value.")
+    assert told.endswith("At this value more samples leave it *contradicted*.")
 
 
 def test_of_an_effect_with_a_number_of_the_papers_the_samples_to_see_it_are_told():
@@ -56,7 +56,7 @@ def test_of_an_effect_with_a_number_of_the_papers_the_samples_to_see_it_are_told
     times as many.
     """
     _, _, [told] = minds.tell_claim(claim(SECOND), numbers(share=(0.1, -0.2, 0.4)))
-    assert "and the value reaches 0.3, half of the paper's effect" in told
+    assert "and the value reached 0.3, half of the paper's effect" in told
     assert told.endswith(
         "These samples would show an effect of the paper's size, 0.6, in four runs of five."
     )
@@ -84,7 +84,7 @@ def test_what_is_not_measured_or_a_word_on_several_numbers_says_so():
     )
     nan = float("nan")
     _, _, [told] = minds.tell_claim(claim(FIRST), numbers(drop=(nan, nan, nan)))
-    assert told.startswith("a drop: nothing to measure here")
+    assert told.startswith("a drop: nothing to measure, as there is no such prompt")
     word, samples, [told] = minds.tell_claim(claim(ANSWERS), numbers(same="contradicted"))
     assert (word, samples) == ("contradicted", minds.SEVERAL)
     assert minds.tell_claim(claim(), {}) == ("not measured", minds.UNMEASURED, [])

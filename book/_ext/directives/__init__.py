@@ -9,7 +9,7 @@ from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
 from directives.minds import Minds
 from directives.origins import Origins, Records
-from directives.reference import Face, Room, link_equations
+from directives.reference import Face, Room, link_equations, shorten_signature
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
 
@@ -52,5 +52,7 @@ def setup(app):
     app.add_css_file("claims.css")
     app.connect("doctree-read", describe_outputs)
     app.connect("doctree-read", link_equations)
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("html-page-context", keep_local, priority=900)
     return {"parallel_read_safe": True}

@@ -33,6 +33,7 @@ STAYS, UNMEASURED, SEVERAL = SAMPLES = (
     "first to be measured",
     "a word on several numbers, whose n is not computed",
 )
+NOTHING = "nothing to measure, as there is no such prompt, or no such path in this model"
 #: The lines of the first table.
 SORTS = (
     "*holds*, and more samples leave it so",
@@ -70,21 +71,23 @@ def tell_number(times: float, n: Sequence[float]) -> str:
     return "n ≈ " + " / ".join(f"{round_up(times * one)}" for one in n)
 
 
-def tell_condition(test: Prediction) -> str:
-    """When a prediction holds."""
+def tell_condition(test: Prediction, holds: bool) -> str:
+    """When a prediction holds, or would."""
     unit = f" {test.unit}" if test.unit else ""
+    lies, is_, reaches = ("lies", "is", "reaches") if holds else ("lay", "were", "reached")
+    start = f"It {'holds while' if holds else 'would hold if'} the whole interval {lies}"
     if test.within:
         least, most = test.within
         return (
-            f"the whole interval lies between {least:g} and {most:g}{unit}, and is narrow enough "
-            "to show an effect of that size"
+            f"{start} between {least:g} and {most:g}{unit}, and {is_} narrow enough to show an "
+            "effect of that size"
         )
     side, null = ("above", test.above) if test.below is None else ("below", test.below)
-    text = f"the whole interval lies {side} {null:g}{unit}"
+    text = f"{start} {side} {null:g}{unit}"
     if test.paper is None:
         return text
     half = null + (test.paper - null) / 2
-    return f"{text}, and the value reaches {half:g}, half of the paper's effect"
+    return f"{text}, and the value {reaches} {half:g}, half of the paper's effect"
 
 
 def tell_move(one: Measured) -> str:
@@ -95,7 +98,8 @@ def tell_move(one: Measured) -> str:
     if move is None:
         return "as wide as it is, it holds nowhere"
     way = "higher" if move > 0 else "lower"
-    return f"as wide as it is, it would have to lie {plain(abs(move))}{unit} {way}"
+    until = "no longer does once it lies" if one.word() == "holds" else "would have to lie"
+    return f"as wide as it is, it {until} {plain(abs(move))}{unit} {way}"
 
 
 def tell_samples(one: Measured, n: Sequence[float]) -> str:
@@ -106,7 +110,7 @@ def tell_samples(one: Measured, n: Sequence[float]) -> str:
         return ""
     times, word = times_needed([one]), one.word()
     if times is None:
-        text = f"More samples leave it *{word}* at this value."
+        text = f"At this value more samples leave it *{word}*."
     else:
         text = f"At this value it is *{find_limit([one])}* from {tell_number(times, n)} on."
     if one.test.paper is None:
@@ -125,7 +129,7 @@ def tell_test(test: Prediction, numbers: dict) -> str:
         return f"{test.what}: has not been measured."
     found = [numbers[key] for key in test.keys]
     if judge_prediction(test, found) == "not measured":
-        return f"{test.what}: nothing to measure here, as no prompt of this kind was found."
+        return f"{test.what}: {NOTHING}."
     n = [numbers[key] for key in test.n]
     counted = " / ".join(f"{one:.0f}" for one in n)
     if test.several:
@@ -133,11 +137,8 @@ def tell_test(test: Prediction, numbers: dict) -> str:
     one = Measured(test, *found)
     unit = f" {test.unit}" if test.unit else ""
     interval = f"{plain(one.value)} [{plain(one.low)}, {plain(one.high)}]{unit}, n = {counted}"
-    until = "It holds while" if one.word() == "holds" else "It would hold if"
-    moved = tell_move(one)
-    if one.word() == "holds":
-        moved = moved.replace("it would have to lie", "it no longer does once it lies")
-    parts = [f"{test.what}: {interval}.", f"{until} {tell_condition(test)}; {moved}."]
+    condition = tell_condition(test, one.word() == "holds")
+    parts = [f"{test.what}: {interval}.", f"{condition}; {tell_move(one)}."]
     return " ".join([*parts, tell_samples(one, n)]).strip()
 
 

@@ -230,6 +230,13 @@ def split_types(text: str, module: str) -> list[nodes.Node]:
     return found
 
 
+def shorten_signature(app, what, name, value, options, signature, returns):
+    """A signature without the default that dataclasses make anew for every object: `<factory>` is
+    no expression, so that Sphinx would show all of it as plain text.
+    """
+    return (signature.replace("<factory>", "...") if signature else signature), returns
+
+
 def refer_code(name: str, shown: nodes.Element) -> pending_xref:
     """A link to a function, class or module, as it is to be shown."""
     options = {"refdomain": "py", "reftype": "obj", "reftarget": name}
