@@ -9,10 +9,13 @@ from arbitration.files.folders import ROOT
 
 
 def build(folder: Path, **settings: str) -> subprocess.CompletedProcess:
-    """Build a folder's pages into its ``html``, warnings as errors; `settings` are Sphinx's."""
+    """Build a folder's pages into its ``html``, warnings as errors; `settings` are Sphinx's, unless
+    the folder has a ``conf.py`` of its own.
+    """
     settings = {"extensions": "myst_nb,directives", "root_doc": "index"} | settings
     options = [word for name, value in settings.items() for word in ("-D", f"{name}={value}")]
-    command = [sys.executable, "-m", "sphinx", "-C", *options, "-E", "-W", "--keep-going", "-q"]
+    options = [] if (folder / "conf.py").is_file() else ["-C", *options]
+    command = [sys.executable, "-m", "sphinx", *options, "-E", "-W", "--keep-going", "-q"]
     path = os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib")))
     return subprocess.run(
         [*command, "-b", "html", folder, folder / "html"],

@@ -5,11 +5,14 @@ from pathlib import Path
 from directives.authors import Authors
 from directives.base import verdict_role
 from directives.claims import Claim, Question, Tests
+from directives.columns import Columns
 from directives.contents import add_notebooks, write_indices
 from directives.findings import Finding
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
+from directives.minds import Minds
 from directives.origins import Origins, Records
+from directives.reference import Face, Room, link_equations, shorten_signature
 from directives.runs import Run
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
@@ -24,11 +27,15 @@ DIRECTIVES = {
     "run": Run,
     "verdicts": Verdicts,
     "full_runs": FullRuns,
+    "minds": Minds,
+    "columns": Columns,
     "measured": Measured,
     "conventions": Conventions,
     "controls": Controls,
     "origins": Origins,
     "records": Records,
+    "face": Face,
+    "room": Room,
 }
 
 
@@ -65,6 +72,9 @@ def setup(app):
     app.add_css_file("book.css")
     app.add_js_file("book.js")
     app.connect("doctree-read", describe_outputs)
+    app.connect("doctree-read", link_equations)
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_body)
     return {"parallel_read_safe": True}

@@ -107,7 +107,7 @@ class Plant:
 
     @property
     def told(self) -> str:
-        """The channels that hold the command at the place of arbitration: the instruction's own, or
+        """The channels that hold the command at the place of arbitration, the instruction's own or
         what the messenger brought.
         """
         return "told" if self.place == "instruction" else "heard"

@@ -57,8 +57,8 @@ def knockout_sweep(
     DataFrame
         One row per prompt × pathway × layer in the prompts' order: model, sample, following,
         pathway, control, layer, width, engine, workspace (MiB), p_p, p_c, p_p_blocked, p_c_blocked
-        and their natural logarithms (logp_…), token and token_blocked (most likely next token),
-        nssd (nats), divergence (`metrics.signed_divergence`, nats).
+        and their natural logarithms (``logp_p`` and so on), token and token_blocked (most likely
+        next token), nssd (nats), divergence (`metrics.signed_divergence`, nats).
 
     Raises
     ------

@@ -51,7 +51,7 @@ class Subject:
 
     @property
     def decoder(self) -> nn.Module:
-        """The text decoder: a stack of layers between token embeddings and the final norm."""
+        """The text decoder, a stack of layers between token embeddings and the final norm."""
         return self.model.get_decoder()
 
     @property
