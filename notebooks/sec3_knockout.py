@@ -64,6 +64,18 @@ alt = (
 figures.publish(figures.fig3(table), "fig3", subject.name, alt=alt)
 
 # %% [markdown]
+# The same paths as the authors published them for their reviewers.
+
+# %%
+published = authors.list_published()
+alt = (
+    "Layer-wise NSSD of vision to text, vision to last and text to last, as the "
+    "authors published it, for text following and vision following"
+)
+figure = figures.fig_published(published, 3)
+figures.publish(figure, "fig3_published", subject.name, alt=alt)
+
+# %% [markdown]
 # ## Fig. 4: the text split into context and instruction
 
 # %%
@@ -72,6 +84,14 @@ alt = (
     "for text following and vision following"
 )
 figures.publish(figures.fig4(table), "fig4", subject.name, alt=alt)
+
+# %%
+alt = (
+    "Layer-wise NSSD of the paths among vision, context, instruction and last, as the "
+    "authors published it, for text following and vision following"
+)
+figure = figures.fig_published(published, 4)
+figures.publish(figure, "fig4_published", subject.name, alt=alt)
 
 # %% [markdown]
 # ## Fig. 1: all paths in one figure

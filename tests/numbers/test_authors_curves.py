@@ -22,6 +22,7 @@ from reproduction.numbers.authors import (
     compare_curves,
     depths,
     likeness,
+    list_published,
     summarise_authors,
 )
 from shared_folder import SHARED
@@ -285,3 +286,23 @@ def test_the_page_asks_for_numbers_that_are_computed():
     assert asked and asked <= summarise_authors(compare_curves(run("smol", 30))).keys()
     first = next(line for line in lines if line.startswith("| context→instruction, text"))
     assert "| 0.81 at layer 15 |" in first
+
+
+@pytest.mark.parametrize("number, first", [(3, "vision→text"), (4, "context→instruction")])
+def test_the_authors_curves_are_drawn_as_they_stand_in_the_data(number, first):
+    """Each line is a record of the data, its sign turned; nothing of ours is in the figure."""
+    figure = figures.fig_published(list_published(), number)
+    records = json.loads((folders.DATA / "authors_curves.json").read_text(encoding="utf-8"))
+    plotted = {
+        tuple(0.0 - value for value in one["nssd_as_plotted"]): one
+        for one in records["curves"]
+        if one["model"] == MAIN and one["share"] == 1
+    }
+    for panel, following in zip(figure.axes, ("text", "vision"), strict=True):
+        drawn = {one.get_label(): tuple(one.get_ydata()) for one in panel.lines[1:]}
+        assert len(drawn) >= 3
+        for label, nssd in drawn.items():
+            record = plotted[nssd]
+            assert (record["following"], f"{record['pathway']} blocked") == (following, label)
+        assert "n = 842 samples" in panel.get_title(loc="right")
+    assert f"{first} blocked" in [one.get_label() for one in figure.axes[number == 3].lines]

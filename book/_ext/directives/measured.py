@@ -9,8 +9,8 @@ Each model's picture is ``_executed/<model>/figures/<name>-light.svg`` with its 
 ``-dark.svg``, described by the alternative text in ``<name>.json``; under it stand its sources
 (`directives.sources`). The pictures in the notebooks' own pages get the same text. With
 ``:models: smol`` it is the picture of that model alone, without tabs; a figure that a page shows
-again needs a ``:label:`` of its own. What is missing is a warning,
-and the book is built with warnings as errors.
+again needs a ``:label:`` of its own. ``:authors: fig3_published`` adds a tab with that figure. What
+is missing is a warning, and the book is built with warnings as errors.
 """
 
 import json
@@ -107,7 +107,7 @@ class Measured(Pictured):
 
     required_arguments = 1
     has_content = True
-    option_spec = MODELS | dict.fromkeys(("number", "label"), unchanged_required)
+    option_spec = MODELS | dict.fromkeys(("number", "label", "authors"), unchanged_required)
 
     def run(self):
         name = self.arguments[0]
@@ -115,10 +115,13 @@ class Measured(Pictured):
         label = self.options.get("label", name)
         box = self.box([], "measured", label=label, title=title)
         models = self.figure_models(name)
-        if len(models) == 1:
-            box += self.figure(name, models[0])
+        pictures = {model: self.figure(name, model) for model in models}
+        if theirs := self.options.get("authors"):
+            pictures["the authors"] = self.figure(theirs, models[0])
+        if len(pictures) == 1:
+            box += pictures[models[0]]
         else:
-            box += self.tabs({model: ([], self.figure(name, model)) for model in models})
+            box += self.tabs({one: ([], shown) for one, shown in pictures.items()})
         box += self.caption(name, title)
         return [box]
 

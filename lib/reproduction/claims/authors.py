@@ -7,6 +7,7 @@ from functools import cache
 from arbitration.files import folders
 
 MAIN = "qwen2.5-vl-7b"
+SAMPLES = 842  # behind its curves
 #: The authors' model that is nearest to ours; it is their main one otherwise.
 NEAREST = {"internvl3": "internvl3-14b"}
 SAME = ("qwen2.5-vl",)  # our names of models of which the authors published curves
@@ -23,7 +24,7 @@ class Curve:
     figure, paper_figure : str
         The authors' file, and the paper's figure of that kind (None where there is none).
     share : float
-        Of the authors' 842 samples. The sets of 20, 40, … % lie in each other, so their spread is
+        Of the authors' `SAMPLES`. The sets of 20, 40, … % lie in each other, so their spread is
         no sampling interval.
     model, following, pathway : str
         Pathways are named as by `Pathway`.

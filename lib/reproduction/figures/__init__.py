@@ -8,7 +8,7 @@ in each panel, and its control in dashed grey. It refuses a table without the co
 """
 
 from reproduction.figures.ablations import fig14, fig14_beliefs
-from reproduction.figures.authors import fig_authors
+from reproduction.figures.authors import fig_authors, fig_published
 from reproduction.figures.beliefs import fig5a, fig5b
 from reproduction.figures.components import fig6a, fig6b, fig7
 from reproduction.figures.controls import fig_controls

@@ -1,6 +1,7 @@
 """A run's layer-wise curves with those that the authors published laid over them."""
 
-from reproduction.claims.authors import nearest, published
+from reproduction.claims.authors import MAIN, SAMPLES, nearest, published
+from reproduction.figures.knockout import DRAWN, PATHWAYS
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -72,6 +73,37 @@ def fig_authors(table):
             else "relative depth (0: input, 1: output)"
         )
     below(figure, axes, 2)
+    return figure
+
+
+@draws(curves=("following", "pathway", "layer", "nssd"))
+def fig_published(curves, number):
+    """Fig. 3 or 4 as the authors published it for their reviewers, with the sign of Eq. 7.
+
+    They published no interval and no control.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        One row per following, pathway and layer (`numbers.authors.list_published`); nssd in nats.
+    number : {3, 4}
+    """
+    what = f"as the authors published it ({MAIN}), without interval or control"
+    figure, axes = panels(number, what, curves, height=3.3)
+    for panel, following in zip(axes[0], DIRECTIONS):
+        zero(panel)
+        here = curves[curves["following"] == following].set_index("pathway")
+        for pathway in (one for one in DRAWN[number] if one in here.index):
+            color, marker = PATHWAYS[pathway]
+            line = here.loc[pathway]
+            style = {"color": color, "marker": marker, "markersize": 3.6}
+            panel.plot(line["layer"], line["nssd"], label=f"{pathway} blocked", **style)
+        panel.set(
+            xlabel="centre of the blocked window (layer, 0-based)",
+            ylabel="NSSD (nats; positive: the path helped)",
+        )
+        count(panel, SAMPLES)
+    below(figure, axes, 4)
     return figure
 
 

@@ -29,6 +29,19 @@ PATHWAYS = {
     "instruction→last": (PINK, "P"),
 }
 
+#: What each figure shows.
+DRAWN = {
+    3: ["vision→text", "vision→last", "text→last"],
+    4: [
+        "context→instruction",
+        "context→last",
+        "vision→instruction",
+        "vision→context",
+        "vision→last",
+        "instruction→last",
+    ],
+}
+
 CURVES = ("model", "sample", "following", "pathway", "control", "layer", "width", "nssd")
 
 
@@ -77,12 +90,7 @@ def fig3(table):
     ValueError
         When a pathway is missing.
     """
-    return _knockout(
-        table,
-        3,
-        "attention knockout: vision, text and the last token",
-        ["vision→text", "vision→last", "text→last"],
-    )
+    return _knockout(table, 3, "attention knockout: vision, text and the last token")
 
 
 @draws(table=CURVES)
@@ -99,22 +107,11 @@ def fig4(table):
     ValueError
         When a pathway is missing.
     """
-    return _knockout(
-        table,
-        4,
-        "attention knockout: what reaches the instruction",
-        [
-            "context→instruction",
-            "context→last",
-            "vision→instruction",
-            "vision→context",
-            "vision→last",
-            "instruction→last",
-        ],
-    )
+    return _knockout(table, 4, "attention knockout: what reaches the instruction")
 
 
-def _knockout(table, number, what, pathways):
+def _knockout(table, number, what):
+    pathways = DRAWN[number]
     check_pathways(table, pathways, f"fig{number}")
     widths = ", ".join(str(width) for width in sorted(table["width"].unique()))
     figure, axes = panels(number, f"{what} (window of {widths} layers)", table, height=3.3)

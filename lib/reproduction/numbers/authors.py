@@ -130,6 +130,18 @@ def compare_curves(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def list_published(model: str = MAIN) -> pd.DataFrame:
+    """A model's curves as the authors published them, one row per following, pathway and layer;
+    nssd in nats, as Eq. 7 signs it.
+    """
+    rows = [
+        {"following": following, "pathway": pathway, "layer": layer, "nssd": nssd}
+        for (following, pathway), curve in published(model).items()
+        for layer, nssd in enumerate(curve.nssd)
+    ]
+    return pd.DataFrame(rows)
+
+
 def among_authors() -> pd.DataFrame:
     """What agreement the authors' own runs have with their main one, as a yardstick.
 
