@@ -142,7 +142,7 @@ def test_the_table_of_contents_lists_every_page_and_every_notebook():
         path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "book").glob("*.md")
     }
     assert sorted(listed) == sorted(pages)
-    assert [one["glob"] for one in chapters if "glob" in one] == ["book/_executed/*/index"]
+    assert [one["glob"] for one in chapters if "glob" in one] == ["book/_executed/**/index"]
     notebooks = [
         Path(name).stem for name in committed() if re.fullmatch(r"notebooks/\w+\.ipynb", name)
     ]
@@ -269,10 +269,10 @@ def test_the_contents_show_every_model_and_no_other_notebook(tmp_path):
     (tmp_path / "_config.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nmeta: {notebooks: [sec]}\n"
-        "chapters: [{glob: book/_executed/*/index}]\n",
+        "chapters: [{glob: book/_executed/**/index}]\n",
         encoding="utf-8",
     )
-    for name in ("smol/sec", "smol/gone", "smol/sec-Copy1", "org--name/sec", "local/net/sec"):
+    for name in ("smol/sec", "smol/gone", "smol/sec-Copy1", "org/name/sec", ".running/sec-1/sec"):
         path = tmp_path / "book" / "_executed" / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(
@@ -301,8 +301,8 @@ def test_the_contents_show_every_model_and_no_other_notebook(tmp_path):
         path.relative_to(tmp_path / "_build/html/book").as_posix()
         for path in (tmp_path / "_build/html/book").rglob("*.html")
     ) == [
-        "_executed/org--name/index.html",
-        "_executed/org--name/sec.html",
+        "_executed/org/name/index.html",
+        "_executed/org/name/sec.html",
         "_executed/smol/index.html",
         "_executed/smol/sec.html",
         "index.html",
@@ -311,7 +311,7 @@ def test_the_contents_show_every_model_and_no_other_notebook(tmp_path):
     contents = re.findall(r'class="toctree-l(\d)[^"]*"><a[^>]*>\s*([^<]*?)\s*<', page)
     assert contents == [
         ("1", "org/name"),
-        ("2", "A run · org–name/sec"),
+        ("2", "A run · org/name/sec"),
         ("1", "smol"),
         ("2", "A run · smol/sec"),
     ]

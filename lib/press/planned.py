@@ -55,12 +55,8 @@ def contributed_runs(notebooks, folder=NOTEBOOKS) -> list[Run]:
     from reproduction.results import records
 
     home = records.home()
-    found = sorted(path.name for path in home.iterdir()) if home.is_dir() else []
-    models = [
-        name.replace("--", "/")
-        for name in found
-        if name not in embedded.NAMES and records.list_records(home / name)
-    ]
+    recorded = {path.parent.relative_to(home).as_posix() for path in records.list_records(home)}
+    models = sorted(recorded - {*embedded.NAMES})
     full = {name: given | {"weights": "absent"} for name, given in full_parameters(folder).items()}
     alone = ("organisms", "controls")  # which build models of their own
     chosen = [name for name in notebooks if name not in alone]

@@ -23,7 +23,7 @@ from directives.sources import find_run, write_command
 from reproduction.claims import predicted, reported, rules
 from toy_book import build
 
-MODELS = ("smol", "smol-relay", "org--name")
+MODELS = ("smol", "smol-relay", "org/name")
 PAGE = """# Toy
 
 ```{claim} anchor-text
@@ -39,7 +39,7 @@ What it shows.
 ```{toctree}
 _executed/smol/sec3_knockout
 _executed/smol-relay/sec3_knockout
-_executed/org--name/sec3_knockout
+_executed/org/name/sec3_knockout
 claims
 ```
 """
@@ -79,7 +79,7 @@ def glue(name, value):
     )
 
 
-def write_run(folder, claim, above):
+def write_run(folder, model, claim, above):
     """A run in which every number is `above`, and its interval half a unit to either side."""
     figures, tables = folder / "figures", folder / "tables"
     figures.mkdir(parents=True)
@@ -103,13 +103,13 @@ def write_run(folder, claim, above):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Run"), cell])
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     notebook.metadata["papermill"] = {
-        "parameters": {"model": folder.name, "n": 3, "data": "my set"},
+        "parameters": {"model": model, "n": 3, "data": "my set"},
         "duration": 61.4,
     }
     nbformat.write(notebook, folder / "sec3_knockout.ipynb")
     files = {"inputs": "x", "files": {"figures/fig4.json": "y"}}
     (folder / "sec3_knockout.stamp.json").write_text(json.dumps(files))
-    about = {"model": folder.name, "revision": "r1", "dtype": "float32", "code": "c0de"}
+    about = {"model": model, "revision": "r1", "dtype": "float32", "code": "c0de"}
     about |= {"device": "cpu", "packages": {"torch": "2.9"}}
     (tables / "sec3_knockout_origins.json").write_text(json.dumps(about))
     origins = pd.DataFrame({"table": ["knockout"], "origin": ["measured here, 3 prompts"]})
@@ -121,7 +121,7 @@ def toy(tmp_path_factory, claim):
     """A book with three models: one that holds, one that contradicts, one that cannot tell."""
     folder = tmp_path_factory.mktemp("toy")
     for model, above in zip(MODELS, (1.0, -1.0, 0.3)):
-        write_run(folder / "_executed" / model, claim, above)
+        write_run(folder / "_executed" / model, model, claim, above)
     (folder / "index.md").write_text(PAGE)
     (folder / "claims.md").write_text(CLAIMS)
     done = build(folder, nb_execution_mode="off")
@@ -130,8 +130,7 @@ def toy(tmp_path_factory, claim):
 
 
 def cell_of(model):
-    """The id of the cell that drew the figure: an id has no two hyphens in a row."""
-    return f"cell-{model.replace('--', '-')}-fig4"
+    return f"cell-{model.replace('/', '-')}-fig4"
 
 
 def read(path):

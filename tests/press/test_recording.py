@@ -10,7 +10,7 @@ import pytest
 
 import tiny
 from in_process import run as run_here
-from press import attest, pair, record, run
+from press import attest, pair, planned, record, run
 from reproduction.measures import beliefs
 from reproduction.results import NotAttested, NotRecorded, records
 from toy_notebook import contents
@@ -219,3 +219,53 @@ def test_another_equation_is_not_attested(beliefs_record, tmp_path, monkeypatch)
     monkeypatch.setattr(beliefs, "signals", lambda *some, **more: true(*some, **more)[::-1])
     with pytest.raises(NotAttested, match="phi_f: recorded .*, here "):
         again(tmp_path, monkeypatch)
+
+
+CONTRIBUTED = """# %% tags=["parameters"]
+model = "smol"
+n = 1
+weights = "trained"
+measure = False
+
+# %%
+import os
+from pathlib import Path
+class NotRecorded(ValueError): pass
+if model == "llava-1.5":
+    raise NotRecorded("no record of toy")
+folder = Path(os.environ["ARBITRATION_OUTPUT"]) / model / "tables"
+folder.mkdir(parents=True)
+said = [model, weights, str(n), os.environ.get("ARBITRATION_RECORDED", "")]
+(folder / "said.txt").write_text(" ".join(said))
+"""
+
+
+def test_a_contributed_record_adds_its_model_to_the_book(tmp_path, monkeypatch, capsys):
+    """Without weights, at the record's size, from the record alone; a notebook that a record does
+    not reach is left out, and the models of this book are none of these.
+    """
+    sources, executed = tmp_path / "notebooks", tmp_path / "_executed"
+    sources.mkdir()
+    (tmp_path / "_toc.yml").write_text(contents("toy"))
+    (sources / "full.json").write_text(json.dumps({"toy": {"n": 9}}))
+    (sources / "toy.py").write_text(CONTRIBUTED)
+    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    for model in ("smol", "internvl3", "llava-1.5", "org/name"):
+        (tmp_path / "records" / model).mkdir(parents=True)
+        for ending in ("parquet", "json"):
+            (tmp_path / "records" / model / f"knockout.{ending}").touch()
+    (tmp_path / "records" / "empty").mkdir()
+    monkeypatch.setenv("ARBITRATION_RECORDS", str(tmp_path / "records"))
+    runs = planned.contributed_runs(["toy"], sources)
+    assert [(one.model, one.parameters["weights"]) for one in runs] == [
+        ("internvl3", "absent"),
+        ("llava-1.5", "absent"),
+        ("org/name", "absent"),
+    ]
+    monkeypatch.setattr(run, "contributed_runs", lambda names: runs)
+    run.run_contributed(executed)
+    said = sorted(path.read_text() for path in executed.rglob("tables/said.txt"))
+    assert said == ["internvl3 absent 9 only", "org/name absent 9 only"]
+    assert "toy · llava-1.5: left out, because no record of toy" in capsys.readouterr().out
+    monkeypatch.setenv("ARBITRATION_RECORDS", str(tmp_path / "nothing"))
+    assert planned.contributed_runs(["toy"], sources) == []

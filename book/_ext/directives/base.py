@@ -36,7 +36,7 @@ SHAPES = {
 def heading(model: str) -> str:
     """A model's name above its column and on its tab."""
     kinds = {"smol-relay": "planted", "smol-masked": "mask on"}
-    return f"{model} ({kinds[model]})" if model in kinds else model.replace("--", "/")
+    return f"{model} ({kinds[model]})" if model in kinds else model
 
 
 def glued(model: str, notebook: str, key: str, form: str) -> str:
@@ -50,14 +50,16 @@ def split_names(text: str) -> list[str]:
 
 
 def list_models(executed: Path, notebook: str = "*") -> list[str]:
-    """The models that have a run, of one notebook or of any: those of this book first.
+    """The models that have a run, of one notebook or of any, such as ``org/name``: those of this
+    book first.
 
     Parameters
     ----------
     executed : Path
         The folder of all executed notebooks.
     """
-    found = {path.parent.name for path in executed.glob(f"*/{notebook}.ipynb")}
+    paths = (path.relative_to(executed) for path in executed.rglob(f"{notebook}.ipynb"))
+    found = {path.parent.as_posix() for path in paths if not path.parts[0].startswith(".")}
     return [name for name in embedded.NAMES if name in found] + sorted(found - {*embedded.NAMES})
 
 

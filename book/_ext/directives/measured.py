@@ -133,6 +133,7 @@ def describe_outputs(app, doctree):
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".ipynb":
         return
+    model = app.env.docname.split("_executed/")[-1].rpartition("/")[0]
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     for box in doctree.findall(
         lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
@@ -140,7 +141,7 @@ def describe_outputs(app, doctree):
         source = "".join(cells[box["cell_index"]]["source"])
         named = NAMED.findall(source)
         for name in named:
-            label = label_cell(path.parent.name, name)
+            label = label_cell(model, name)
             box["ids"].append(nodes.make_id(label))
             app.env.domains["std"].note_hyperlink_target(
                 label, app.env.docname, box["ids"][-1], f"the cell of {name}"

@@ -27,7 +27,7 @@ def find_run(executed: Path, name: str) -> str:
 
 def label_cell(model: str, name: str) -> str:
     """The link's target of the cell that drew a figure."""
-    return f"cell-{model}-{name}".lower()
+    return f"cell-{model}-{name}".lower().replace("/", "-")
 
 
 def write_command(notebook: dict, name: str) -> str:
