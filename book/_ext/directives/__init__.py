@@ -4,6 +4,7 @@ from pathlib import Path
 
 from directives.authors import Authors
 from directives.claims import Claims, Questions
+from directives.explorer import Explorer, add_scripts, look_again, write_files
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
 from directives.origins import Origins, Records
@@ -22,6 +23,7 @@ DIRECTIVES = {
     "controls": Controls,
     "origins": Origins,
     "records": Records,
+    "explorer": Explorer,
 }
 
 
@@ -45,4 +47,7 @@ def setup(app):
     app.add_css_file("claims.css")
     app.connect("doctree-read", describe_outputs)
     app.connect("html-page-context", keep_local, priority=900)
+    app.connect("html-page-context", add_scripts)
+    app.connect("env-get-outdated", look_again)
+    app.connect("build-finished", write_files)
     return {"parallel_read_safe": True}
