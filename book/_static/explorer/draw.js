@@ -183,7 +183,7 @@
       Returns node, and point(row, column). */
   X.map = ({ label, width, columns, rows, height, xTitle, yTitle, labels, onhover, onpick }) => {
     const left = labels, top = 4, bottom = 38;
-    const step = Math.max(9, Math.floor((width - left - 6) / columns.length));
+    const step = Math.max(width < 500 ? 6 : 9, Math.floor((width - left - 6) / columns.length));
     const wide = left + step * columns.length + 6, tall = top + rows.length * height + bottom;
     const svg = shape("svg", {
       width: wide, height: tall, viewBox: `0 0 ${wide} ${tall}`, class: "xp-chart xp-map", role: "grid",
@@ -205,8 +205,10 @@
             x, y, width: step - 1, height: height - 1,
             style: `fill: color-mix(in oklab, var(--xp-${size < 0 ? "minus" : "plus"}) ${strength.toFixed(1)}%, var(--xp-none))`,
           }),
-          cell.ring ? shape("circle", { cx: x + (step - 1) / 2, cy: y + (height - 1) / 2, r: Math.min(step, height) / 2 - 2.5, class: "xp-ring" }) : null,
-          cell.cross ? shape("path", { d: MARKS.cross, transform: `translate(${x + (step - 1) / 2},${y + (height - 1) / 2})`, class: "xp-turned" }) : null);
+          ...(cell.ring ? ["xp-halo", "xp-ring"] : []).map((name) =>
+            shape("circle", { cx: x + (step - 1) / 2, cy: y + (height - 1) / 2, r: Math.max(2, Math.min(step, height) / 2 - 3), class: name })),
+          ...(cell.cross ? ["xp-halo", "xp-turned"] : []).map((name) =>
+            shape("path", { d: MARKS.cross, transform: `translate(${x + (step - 1) / 2},${y + (height - 1) / 2})`, class: name })));
         group.append(node);
         return node;
       });
@@ -263,9 +265,9 @@
     return { node, point };
   };
 
-  /** What the colours of a map mean. */
-  X.scale = (limit, unit, minus, plus, root = true) =>
-    X.make("p", { class: "xp-scale", title: root ? "depth of colour: square root of the number" : null },
+  /** What the colours of a map mean; those behind words are pale. */
+  X.scale = (limit, unit, minus, plus, pale = false) =>
+    X.make("p", { class: `xp-scale ${pale ? "xp-pale" : ""}`, title: pale ? null : "depth of colour: square root of the number" },
       X.make("span", { text: `${X.number(-limit)} ${unit}: ${minus}` }),
       X.make("span", { class: "xp-ramp", "aria-hidden": "true" }),
       X.make("span", { text: `+${X.number(limit)} ${unit}: ${plus}` }));

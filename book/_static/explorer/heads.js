@@ -130,7 +130,7 @@
         type: "button", class: "xp-head", text: name(one), "data-key": `head-${name(one)}`, onclick: () => X.go({ head: name(one) }),
       }));
       const figure = X.figure(
-        `${model.title}, told to follow the ${asked.way === "text" ? "text" : "picture"}: every head by ${text}, ${X.samples(score)}. Rings: the top 5 % (${score.top} heads), which are scaled below on other samples.`,
+        `${model.title}, told to follow the ${asked.way === "text" ? "text" : "picture"}: every head by ${text}, ${X.samples(score)}. Rings: the top 5 % (${score.top} heads)${data.scaled.some((one) => one.ranking === rank && one.following === asked.way) ? ", which are scaled below on other samples" : ""}.`,
         map.node,
         `Strongest: ${best.slice(0, 5).map((one) => `${name(one)} (${X.interval(score, one, decimals)})`).join(", ")} ${unit}. In the last third of the layers lie ${best.filter((one) => Math.floor(one / score.heads) >= Math.floor((2 * score.layers) / 3)).length} of the ${score.top}.`,
         X.scale(limit, unit, "against the instruction", "for the instruction"),

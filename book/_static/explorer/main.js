@@ -9,7 +9,7 @@
   const CURSORS = ["layer", "head", "row"];
   const WAIT = 250; // milliseconds without a step before a cursor's place is written
   const data = {}, asked = new Set(), broken = new Set();
-  let root, models, now = {}, written = "", shown = null, timer = null;
+  let root, models, now = {}, implied = {}, written = "", shown = null, timer = null;
 
   /** Called by each model's file. */
   X.receive = (name, found) => {
@@ -34,7 +34,7 @@
   const write = (push) => {
     clearTimeout(timer);
     timer = null;
-    const address = X.writeState(now);
+    const address = X.writeState({ ...now, ...implied });
     if (address === written) return;
     written = address;
     history[push ? "pushState" : "replaceState"](null, "", address);
@@ -61,7 +61,7 @@
 
   const cite = () => {
     const field = root.querySelector(".xp-address");
-    if (field) field.value = location.href.split("#")[0] + X.writeState(now);
+    if (field) field.value = location.href.split("#")[0] + X.writeState({ ...now, ...implied });
   };
 
   const copy = async (event) => {
@@ -76,12 +76,12 @@
     setTimeout(() => (button.textContent = "Copy the link"), 1500);
   };
 
-  const header = () =>
+  const header = (chosen) =>
     X.make("nav", { class: "xp-views", "aria-label": "Views of the explorer" },
       VIEWS.map(([view, text]) =>
         X.make("a", {
           href: X.writeState({ ...now, view }), text, "data-key": `view-${view}`,
-          "aria-current": view === now.view ? "page" : null,
+          "aria-current": view === chosen ? "page" : null,
           onclick: (event) => {
             if (event.ctrlKey || event.metaKey || event.shiftKey) return;
             event.preventDefault();
@@ -95,9 +95,9 @@
         X.make("input", { class: "xp-address", readOnly: true, type: "text", value: "", "data-key": "address" })),
       X.make("button", { type: "button", text: "Copy the link", onclick: copy, "data-key": "copy" }));
 
-  const common = () => [
-    X.choice("model", "Model", models.map(({ name, title }) => [name, title]), now.model),
-    X.choice("way", "Instruction", [["text", "follow the text"], ["vision", "follow the picture"]], now.way),
+  const common = ({ model, way }) => [
+    X.choice("model", "Model", models.map(({ name, title }) => [name, title]), model),
+    X.choice("way", "Instruction", [["text", "follow the text"], ["vision", "follow the picture"]], way),
   ];
 
   const frozen = (state) =>
@@ -106,10 +106,12 @@
   /** Draw what is chosen; of a view that only lost its cursor's place, move the cursor. */
   const render = () => {
     const notes = [];
-    now.view = X.settle(now.view, VIEWS.map(([view]) => view), "paths", "view", notes);
-    now.model = X.settle(now.model, models.map(({ name }) => name), models[0].name, "model", notes);
-    now.way = X.settle(now.way, ["text", "vision"], "text", "instruction", notes);
-    const model = models.find(({ name }) => name === now.model);
+    const first = {
+      view: X.settle(now.view, VIEWS.map(([view]) => view), "paths", "view", notes),
+      model: X.settle(now.model, models.map(({ name }) => name), models[0].name, "model", notes),
+      way: X.settle(now.way, ["text", "vision"], "text", "instruction", notes),
+    };
+    const model = models.find(({ name }) => name === first.model);
     const focused = document.activeElement && document.activeElement.closest("[data-key]");
     const key = focused && root.contains(focused) ? focused.dataset.key : null;
     const width = Math.max(280, root.clientWidth);
@@ -121,8 +123,10 @@
         : `Loading the numbers of ${model.title} …`;
       view = { controls: [], body: [X.make("p", { role: "status", text: words })], point: () => {} };
     } else {
+      now = { ...now, ...first };
       const settled = X.views[now.view](now, data[model.name], { width, notes, model });
       now = { ...now, ...settled.state };
+      implied = settled.implied || {}; // what follows from other choices until it is chosen
       const frame = frozen(now) + width;
       if (shown && shown.frame === frame && shown.data === data[model.name]) {
         shown.point(now);
@@ -131,10 +135,10 @@
       view = { ...settled.draw(), frame, data: data[model.name] };
     }
     root.replaceChildren(
-      header(),
-      X.make("div", { class: "xp-controls" }, common(), view.controls),
+      header(first.view),
+      X.make("div", { class: "xp-controls" }, common(first), view.controls),
       ...notes.map((text) => X.make("p", { class: "xp-note", role: "status", text })),
-      X.make("div", { class: `xp-body xp-${now.view}` }, view.body),
+      X.make("div", { class: `xp-body xp-${first.view}` }, view.body),
       footer());
     shown = view;
     view.point(now);
@@ -143,7 +147,7 @@
       const same = [...root.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
       if (same) same.focus({ preventScroll: true });
     }
-    root.dataset.shown = data[model.name] ? now.view : "";
+    root.dataset.shown = data[model.name] ? first.view : "";
   };
 
   const follow = () => {

@@ -59,7 +59,7 @@
     const shown = kept.flatMap((path) => here.filter((one) => one.pathway === path));
     const own = shown.filter((one) => !one.control);
     const top = own.length ? layers[peak(own[0][value], layers, true)] : layers[0];
-    const layer = X.settle(asked.layer, layers, top, "layer in this chart:", asked.layer === "-1" ? null : notes);
+    const layer = X.settle(asked.layer, layers, top, "layer", asked.layer === "-1" ? null : notes);
     const paths = asked.paths === undefined || gone.length ? asked.paths : kept.join(",") || "none";
     const state = { width: chosen, paths, value, layer };
 
@@ -122,6 +122,6 @@
         },
       };
     };
-    return { state, draw };
+    return { state, implied: { paths: kept.join(",") || "none" }, draw };
   };
 })();

@@ -6,6 +6,7 @@
 
   const READ = [["instruction", "the instruction tokens"], ["last", "the last token"]];
   const PHI = [["d", "difference"], ["f", "followed answer"], ["c", "competitor"]];
+  const PALE = 45; // per cent of a colour behind words that are to be read
   const OUTCOMES = { follow: "follows", competitor: "the competitor's answer", other: "another answer" };
   const outcome = (one) => `“${one.answer.trim()}” (${OUTCOMES[one.outcome] || one.outcome})`;
   const turned = (turn) =>
@@ -22,7 +23,7 @@
       const at = Math.max(0, one.token_layers.indexOf(layer));
       spans.forEach((span, place) => {
         const size = value(one.tokens[place], at);
-        span.style.setProperty("background", `color-mix(in oklab, var(--xp-${size < 0 ? "minus" : "plus"}) ${((100 * Math.abs(size)) / limit).toFixed(1)}%, var(--xp-none))`);
+        span.style.setProperty("background", `color-mix(in oklab, var(--xp-${size < 0 ? "minus" : "plus"}) ${((PALE * Math.abs(size)) / limit).toFixed(1)}%, var(--xp-none))`);
         span.title = `Φ of the followed answer ${X.number(one.tokens[place].f[at])}, of its competitor ${X.number(one.tokens[place].c[at])} logits`;
       });
     };
@@ -39,7 +40,7 @@
       : X.make("p", { text: `The picture answers “${words.answer_vision}”, the text “${words.answer_text}”.` });
     const picture = words.picture
       ? X.make("img", { src: X.picture(words.picture), alt: `Picture of the sample ${one.sample}, in which the answer is ${words.answer_vision}`, class: "xp-picture" })
-      : X.make("p", { class: "xp-lacking", text: "The picture of this sample is not part of the book." });
+      : X.make("p", { text: "The picture of this sample is not part of the book.", class: "xp-lacking xp-picture" });
     const row = (title, node) => [X.make("dt", { text: title }), X.make("dd", {}, node)];
     return {
       node: X.make("div", { class: "xp-scene" }, picture,
@@ -104,7 +105,7 @@
     const place = (layer) => Math.max(0, columns.indexOf(Number(layer)));
     const map = X.map({
       label: "Map of closed paths by layer; arrow keys move from cell to cell", width, columns, rows, height: 22,
-      labels: width < 500 ? 128 : 150, xTitle: "centre of the closed window (layer)",
+      labels: width < 500 ? 122 : 150, xTitle: "centre of the closed window (layer)",
       onhover: (r, c) => (r === null ? tell(row(X.at.row), place(X.at.layer)) : tell(r, c)),
       onpick: (r, c) => X.move({ row: named(lines[r]), layer: String(columns[c]) }),
     });
@@ -155,7 +156,7 @@
     if (!here.length)
       return { state: {}, draw: () => ({ controls: [], body: [X.lacking(`Single samples under “follow ${asked.way}” are`, model, "sec3_knockout")], point: () => {} }) };
     const names = here.map((one) => one.sample);
-    const name = X.settle(asked.sample, names, names[0], `sample under “follow ${asked.way}” among those shown called`, notes);
+    const name = X.settle(asked.sample, names, names[0], `sample under “follow ${asked.way}” called`, notes);
     const one = here.find((some) => some.sample === name);
     const read = X.settle(asked.read, READ.map(([key]) => key), "instruction", "place", notes);
     const value = X.settle(asked.value, ["nssd", "lead"], "lead", "measure", notes);
@@ -189,7 +190,7 @@
           slider.node,
         ],
         body: [scene.node,
-          one.tokens ? X.scale(scene.limit, "logits", phi === "d" ? "competitor ahead" : "low", phi === "d" ? "followed answer ahead" : "high", false)
+          one.tokens ? X.scale(scene.limit, "logits", phi === "d" ? "competitor ahead" : "low", phi === "d" ? "followed answer ahead" : "high", true)
             : X.make("p", { class: "xp-description", text: "Tokens are not coloured: no table of this model has Φ token by token." }),
           chart.node, map.node, answered(one),
           X.sources(data, "sec3_beliefs", ["beliefs", "token_signals", "paths"]), X.sources(data, "sec3_knockout", ["knockout", "knockout_controls"])].filter(Boolean),
