@@ -28,13 +28,15 @@
     vision: ["vision→instruction", "instruction→last", "vision→last"],
   };
   const RANK = Object.keys(LOOKS);
+  const rank = (path) => (RANK.includes(path) ? RANK.indexOf(path) : RANK.length);
+  /** Paths in the order in which they are always shown. */
+  X.inOrder = (paths) => [...new Set(paths)].sort((a, b) => rank(a) - rank(b));
   const unique = (list) => [...new Set(list)];
 
-  const peak = (band, layers, largest) => {
-    const order = band.mean.map((_, at) => at).filter((at) => band.mean[at] !== null);
-    const at = order.reduce((best, one) => (Math.abs(band.mean[one]) > Math.abs(band.mean[best]) ? one : best), order[0]);
-    return largest ? at : `${X.interval(band, at)} at layer ${layers[at]}`;
-  };
+  /** Where a curve is farthest from zero. */
+  const farthest = (band) =>
+    band.mean.reduce((best, one, at) => (Math.abs(one) > Math.abs(band.mean[best]) ? at : best), 0);
+  const peak = (band, layers) => `${X.interval(band, farthest(band))} at layer ${layers[farthest(band)]}`;
 
   X.views.paths = (asked, data, { width, notes, model }) => {
     const curves = data.curves.filter((one) => one.following === asked.way);
@@ -46,8 +48,7 @@
     const middle = widths.includes(3) ? 3 : widths[0];
     const chosen = X.settle(asked.width, widths, middle, "window of width", notes);
     const here = curves.filter((one) => String(one.width) === chosen);
-    const rank = (path) => (RANK.includes(path) ? RANK.indexOf(path) : RANK.length);
-    const every = unique(here.map((one) => one.pathway)).sort((a, b) => rank(a) - rank(b));
+    const every = X.inOrder(here.map((one) => one.pathway));
     const wanted = asked.paths === undefined ? FIRST[asked.way] : asked.paths.split(",").filter((one) => one !== "none");
     let kept = every.filter((one) => wanted.includes(one));
     const gone = wanted.filter((one) => !every.includes(one));
@@ -58,7 +59,9 @@
     const layers = here.length ? here[0].layers : [];
     const shown = kept.flatMap((path) => here.filter((one) => one.pathway === path));
     const own = shown.filter((one) => !one.control);
-    const top = own.length ? layers[peak(own[0][value], layers, true)] : layers[0];
+    const size = (one) => Math.abs(one[value].mean[farthest(one[value])]);
+    const first = own.reduce((best, one) => (best && size(best) >= size(one) ? best : one), null);
+    const top = first ? layers[farthest(first[value])] : layers[0];
     const layer = X.settle(asked.layer, layers, top, "layer", asked.layer === "-1" ? null : notes);
     const paths = asked.paths === undefined || gone.length ? asked.paths : kept.join(",") || "none";
     const state = { width: chosen, paths, value, layer };

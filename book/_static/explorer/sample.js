@@ -9,8 +9,8 @@
   const PALE = 45; // per cent of a colour behind words that are to be read
   const OUTCOMES = { follow: "follows", competitor: "the competitor's answer", other: "another answer" };
   const outcome = (one) => `“${one.answer.trim()}” (${OUTCOMES[one.outcome] || one.outcome})`;
-  const turned = (turn) =>
-    turn === null ? "never for good" : turn < 0 ? "from the embedding on" : `from layer ${turn} on`;
+  const leads = (turn) =>
+    turn === null ? "never leads for good" : turn < 0 ? "leads from the embedding on" : `leads from layer ${turn} on`;
 
   /** The instruction, token by token in the colour of a signal; or as it is. */
   const instruct = (one, sentence, phi) => {
@@ -59,7 +59,7 @@
     const found = one.beliefs && one.beliefs[read];
     if (!found || !found.f) return { node: X.lacking("Φ by layer is", model, "sec3_beliefs"), point: () => {} };
     const followed = { color: "blue", mark: "circle" }, competitor = { color: "red", mark: "diamond", dashed: true };
-    const flags = found.turn === null ? [] : [{ x: found.turn, text: found.turn < 0 ? "leads from the embedding on" : `leads from layer ${found.turn} on` }];
+    const flags = found.turn === null ? [] : [{ x: found.turn, text: leads(found.turn) }];
     const chart = X.lines({
       label: "Line chart of Φ of the followed answer and of its competitor by layer", width, height: 260, flags, xs: found.layers,
       series: [{ look: competitor, x: found.layers, mean: found.c }, { look: followed, x: found.layers, mean: found.f }],
@@ -67,8 +67,8 @@
       onhover: (at) => X.hoverLayer(at === null ? Number(X.at.layer) : at), onpick: (at) => X.move({ layer: String(at) }),
     });
     const where = READ.find(([key]) => key === read)[1];
-    const words = `At ${where} the followed answer's signal leads ${turned(found.turn)}` +
-      (found.turn_shuffled === undefined ? "; there is no control by another sample's answers." : `; read with another sample's answers, as a control: ${turned(found.turn_shuffled)}.`);
+    const words = `At ${where} the followed answer's signal ${leads(found.turn)}` +
+      (found.turn_shuffled === undefined ? "; there is no control by another sample's answers." : `. Control, read with another sample's answers: it ${leads(found.turn_shuffled)}.`);
     return {
       node: X.figure(`Φ (Eq. 8) of both answers at ${where}.`, chart.node, words,
         X.make("p", { class: "xp-legend" },
@@ -82,7 +82,7 @@
   const named = (path) => path.pathway + (path.control ? ", random sources" : "");
   const closed = (one, state, { width, model }) => {
     if (!one.paths) return { node: X.lacking("Paths closed on this sample are", model, "sec3_knockout"), point: () => {} };
-    const order = [...new Set(one.paths.map((path) => path.pathway))];
+    const order = X.inOrder(one.paths.map((path) => path.pathway));
     const lines = order.flatMap((name) => [false, true].map((control) => one.paths.find((path) => path.pathway === name && path.control === control))).filter(Boolean);
     const columns = lines[0].layers;
     const limit = Math.max(...lines.flatMap((path) => path[state.value].map(Math.abs))) || 1;

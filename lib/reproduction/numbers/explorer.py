@@ -278,7 +278,8 @@ def list_samples(
     swept = [find_rows(tables, name) for name in ("knockout", "knockout_controls")]
     beliefs, signals = find_rows(tables, "beliefs"), find_rows(tables, "token_signals")
     closed = find_rows(tables, "paths")
-    answers = find_rows(tables, "answers").drop_duplicates(["sample", "following"])
+    answers = pd.concat([find_rows(tables, "answers"), closed[closed["blocked"] == "none"]])
+    answers = answers.drop_duplicates(["sample", "following"])
     said = answers.set_index(["sample", "following"])[["answer", "outcome"]]
     first = next(filter(len, (swept[0], beliefs)), swept[0])
     found = []
@@ -287,7 +288,7 @@ def list_samples(
         for name in names:
             one = {"sample": str(name), "following": following}
             if (name, following) in said.index:
-                one |= {key: str(value) for key, value in said.loc[(name, following)].items()}
+                one |= said.loc[(name, following)].astype(str).to_dict()
             one |= {"words": words[name]} if name in words else {}
             one |= _tell_paths([_of(rows, name, following) for rows in swept])
             one |= _tell_beliefs(_of(beliefs, name, following))
