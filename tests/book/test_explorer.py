@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -23,6 +24,7 @@ from arbitration import uncertainty
 from arbitration.equations.heads import share_count
 from chromium import browser, visit
 from directives import explorer as directive
+from reproduction.figures import style
 from reproduction.numbers import explorer
 from toy_book import build
 from toy_explorer import BARE, FULL, HOSTILE
@@ -76,6 +78,23 @@ def test_curves_are_means_and_bands_of_the_rows(tables):
             assert near(told[key][name]["low"], low) and near(told[key][name]["high"], high)
         assert told[key]["layers"] == [layer for (layer,) in layers]
         assert (told[key]["n"], told[key]["clusters"]) == (len(cells), len(set(labels)))
+
+
+def test_a_curve_is_the_one_that_the_figures_draw(tables):
+    rows = tables["knockout"]
+    rows = rows[(rows["following"] == "text") & (rows["pathway"] == "vision→last")]
+    panel = Figure().subplots()
+    style.band(panel, rows, "nssd")
+    [one] = [
+        one
+        for one in explorer.list_curves({"knockout": rows})
+        if (one["following"], one["control"]) == ("text", False)
+    ]
+    assert near(one["nssd"]["mean"], panel.lines[0].get_ydata())
+    outline = panel.collections[0].get_paths()[0].vertices
+    for layer, low, high in zip(one["layers"], one["nssd"]["low"], one["nssd"]["high"]):
+        drawn = outline[outline[:, 0] == layer, 1]
+        assert near([low, high], [drawn.min(), drawn.max()])
 
 
 def test_a_width_that_both_tables_have_is_that_of_the_larger_one(tables):
@@ -175,12 +194,12 @@ def test_words_of_another_set_under_a_scenes_name_are_not_the_scenes(tables):
 
 
 def test_what_was_not_measured_is_empty_and_not_an_error(tables):
-    empty = explorer.describe_model({}, {})
+    empty = explorer.tell_model({}, {})
     assert set(map(len, empty.values())) == {0}
     lacking = {name: table[:0] for name, table in tables.items()}
-    assert set(map(len, explorer.describe_model(lacking, {}).values())) <= {0, 1}
+    assert set(map(len, explorer.tell_model(lacking, {}).values())) <= {0, 1}
     odd = {name: table.drop(columns="sample", errors="ignore") for name, table in tables.items()}
-    assert explorer.describe_model(odd, {})["curves"] == []
+    assert explorer.tell_model(odd, {})["curves"] == []
 
 
 def test_numbers_are_rounded_and_what_is_none_is_null():
@@ -405,6 +424,8 @@ def test_it_is_driven_by_keys(chromium, toy):
     chromium.execute_script("document.querySelector('#xp-root input[type=range]').focus()")
     press(chromium, Keys.ARROW_RIGHT)
     assert "Layer 5:" in find(chromium, ".xp-readout").text
+    slider = chromium.switch_to.active_element
+    assert slider.get_attribute("aria-valuetext").startswith("5: context→instruction ")
     wait_for(chromium, lambda: state(chromium)["layer"] == "5")
     chromium.execute_script("document.querySelector('[data-key=way-text]').focus()")
     press(chromium, Keys.ARROW_RIGHT)

@@ -24,7 +24,7 @@ from arbitration.dataset import sets
 from arbitration.dataset.pictures import read_picture
 from arbitration.models import embedded
 from directives.base import Directive, heading
-from reproduction.numbers.explorer import describe_model, list_words
+from reproduction.numbers.explorer import tell_model, tell_words
 from reproduction.results.origin import picture_of
 
 PLACE = Path("_static") / "explorer" / "data"
@@ -75,7 +75,7 @@ def gather_words(tables: Mapping[str, pd.DataFrame], scenes: Mapping) -> dict[st
     swept = tables.get("knockout", tables.get("beliefs"))
     if swept is None:
         return {}
-    texts, known = list_words(tables), dict(_list_pictures(tables.get("answers")))
+    texts, known = tell_words(tables), dict(_list_pictures(tables.get("answers")))
     found = {}
     for sample, picture in _list_pictures(swept):
         scene = scenes.get(sample)
@@ -120,7 +120,7 @@ def write_data(executed: Path, target: Path) -> None:
     scenes, wanted = list_scenes(), {}
     for model in find_models(executed):
         tables = read_tables(executed / model / "tables")
-        found = describe_model(tables, gather_words(tables, scenes))
+        found = tell_model(tables, gather_words(tables, scenes))
         wanted[name_file(model)] = write_script(model, found).encode()
         for one in found["samples"]:
             picture = one.get("words", {}).get("picture")

@@ -37,7 +37,8 @@
             },
           }), look ? X.sample(look) : null, X.make("span", { text }))));
 
-  /** A layer, with a slider: its keys are those that every slider has. */
+  /** A layer, with a slider: its keys are those that every slider has, and it is read out with the
+      numbers there. */
   X.slider = (first, last) => {
     const told = X.make("output", { class: "xp-told" });
     const input = X.make("input", {
@@ -46,9 +47,10 @@
     });
     const node = X.make("label", { class: "xp-choice xp-slider" },
       X.make("span", { class: "xp-title" }, "Layer ", told), input);
-    const point = (layer) => {
+    const point = (layer, words) => {
       input.value = layer;
       told.textContent = Number(layer) < 0 ? "embedding" : String(layer);
+      input.setAttribute("aria-valuetext", `${told.textContent}: ${words}`);
     };
     return { node, point };
   };

@@ -190,7 +190,7 @@
       "aria-label": label, "aria-rowcount": rows.length, "aria-colcount": columns.length,
     });
     const cells = rows.map((row, r) => {
-      const group = shape("g", { role: "row", "aria-label": row.text, class: row.faint ? "xp-faint" : "" });
+      const group = shape("g", { role: "row", "aria-rowindex": r + 1, "aria-label": row.text, class: row.faint ? "xp-faint" : "" });
       if (row.shown !== false)
         group.append(shape("text", { x: left - 6, y: top + r * height + height / 2 + 4, "text-anchor": "end", "aria-hidden": "true", text: row.text }));
       const made = row.cells.map((cell, c) => {
@@ -198,8 +198,8 @@
         const strength = 100 * Math.sqrt(Math.abs(size)); // a few cells are far beyond all others
         const x = left + c * step, y = top + r * height;
         const node = shape("g", {
-          role: "gridcell", tabindex: "-1", "aria-label": cell.label, class: "xp-cell",
-          "data-row": r, "data-column": c,
+          role: "gridcell", tabindex: "-1", "aria-colindex": c + 1, "aria-label": cell.label,
+          class: "xp-cell", "data-row": r, "data-column": c,
         },
           shape("rect", {
             x, y, width: step - 1, height: height - 1,
@@ -227,18 +227,19 @@
       svg.append(shape("text", { transform: `translate(12,${top + (rows.length * height) / 2}) rotate(-90)`, "text-anchor": "middle", class: "xp-axis", "aria-hidden": "true", text: yTitle }));
     const place = (node) => [Number(node.dataset.row), Number(node.dataset.column)];
     const found = (event) => event.target.closest(".xp-cell");
+    // Above all cells; a cell's own outline would lie below its neighbours.
+    const box = shape("rect", { width: step - 1, height: height - 1, class: "xp-box" });
+    svg.append(box);
     let here = [0, 0];
     const point = (r, c) => {
       const before = cells[here[0]][here[1]];
-      before.classList.remove("xp-chosen");
       before.setAttribute("tabindex", "-1");
       before.removeAttribute("aria-selected");
       here = [r, c];
-      const node = cells[r][c];
-      node.classList.add("xp-chosen");
-      node.setAttribute("tabindex", "0");
-      node.setAttribute("aria-selected", "true");
-      node.parentNode.append(node); // its outline lies above its neighbours
+      cells[r][c].setAttribute("tabindex", "0");
+      cells[r][c].setAttribute("aria-selected", "true");
+      box.setAttribute("x", left + c * step);
+      box.setAttribute("y", top + r * height);
     };
     point(0, 0);
     svg.addEventListener("pointermove", (event) => found(event) && onhover(...place(found(event))));

@@ -96,7 +96,7 @@
           };
         }),
       }));
-      const told = X.make("div", { class: "xp-readout", "aria-live": "polite" });
+      const told = X.make("div", { class: "xp-readout" });
       const tell = (place) => {
         const line = (ranking, way, what) => {
           const found = data.scores.find((one) => one.ranking === ranking && one.following === way);

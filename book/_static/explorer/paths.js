@@ -71,7 +71,7 @@
         look: { ...X.look(one.pathway), ...(one.control ? { dashed: true, faint: true, mark: null } : {}) },
         x: one.layers, ...one[value],
       })).sort((a, b) => (b.look.dashed ? 1 : 0) - (a.look.dashed ? 1 : 0));
-      const told = X.make("div", { class: "xp-readout", "aria-live": "polite" });
+      const told = X.make("div", { class: "xp-readout" });
       const tell = (at) => {
         const place = layers.indexOf(Number(at));
         told.replaceChildren(X.table(
@@ -119,7 +119,8 @@
           chosen === "3" ? null : X.sources(data, "appC_windows", ["knockout", "knockout_controls"])].filter(Boolean),
         point: (state) => {
           X.at = state;
-          slider.point(state.layer);
+          const place = layers.indexOf(Number(state.layer));
+          slider.point(state.layer, own.map((one) => `${one.pathway} ${X.interval(one[value], place)}`).join(", "));
           chart.point(Number(state.layer));
           tell(state.layer);
         },

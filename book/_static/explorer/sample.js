@@ -57,7 +57,7 @@
 
   const signals = (one, read, { width, model }) => {
     const found = one.beliefs && one.beliefs[read];
-    if (!found || !found.f) return { node: X.lacking("Φ by layer is", model, "sec3_beliefs"), point: () => {} };
+    if (!found || !found.f) return { node: X.lacking("Φ by layer is", model, "sec3_beliefs"), point: () => {}, told: () => "" };
     const followed = { color: "blue", mark: "circle" }, competitor = { color: "red", mark: "diamond", dashed: true };
     const flags = found.turn === null ? [] : [{ x: found.turn, text: leads(found.turn) }];
     const chart = X.lines({
@@ -76,6 +76,10 @@
         X.numbers("signals-table", `Φ at ${where}, logits`, ["layer", "followed", "competitor"],
           () => found.layers.map((layer, at) => [String(layer), X.number(found.f[at], 3), X.number(found.c[at], 3)]))),
       point: chart.point,
+      told: (layer) => {
+        const at = found.layers.indexOf(layer);
+        return at < 0 ? "" : `Φ of the followed answer ${X.number(found.f[at])}, of its competitor ${X.number(found.c[at])} logits`;
+      },
     };
   };
 
@@ -96,7 +100,7 @@
         cross: one.lead > 0 && path.lead[at] > one.lead, label: told(path, at),
       })),
     }));
-    const readout = X.make("p", { class: "xp-readout", "aria-live": "polite" });
+    const readout = X.make("p", { class: "xp-readout" });
     const row = (name) => {
       const at = lines.findIndex((path) => named(path) === name);
       return at < 0 ? 0 : at;
@@ -196,7 +200,7 @@
           X.sources(data, "sec3_beliefs", ["beliefs", "token_signals", "paths"]), X.sources(data, "sec3_knockout", ["knockout", "knockout_controls"])].filter(Boolean),
         point: (state) => {
           X.at = state;
-          slider.point(state.layer);
+          slider.point(state.layer, chart.told(Number(state.layer)));
           X.hoverLayer(Number(state.layer));
           map.point(state);
         },

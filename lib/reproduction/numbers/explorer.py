@@ -14,10 +14,9 @@ from arbitration.equations.heads import ranking, share_count
 from arbitration.uncertainty import share, simultaneous
 from reproduction.measures.beliefs import OWN, SHUFFLED
 from reproduction.measures.paths import lead_lost
+from reproduction.measures.tokens import SHOWN
 from reproduction.numbers.estimates import DIRECTIONS, clusters, count_groups, wide
 
-#: Prompts of each direction that are shown one by one.
-SHOWN = 24
 #: Decimals of what is averaged over samples, and of single samples.
 FINE, COARSE = 4, 3
 #: Columns that a list of the page needs, by table; a table without them counts as none.
@@ -351,7 +350,7 @@ def _tell_tokens(rows: pd.DataFrame) -> dict:
     return {"tokens": tokens, "token_layers": layers} if tokens else {}
 
 
-def list_words(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
+def tell_words(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
     """The words of each sample, from the table texts (`dataset.measure_texts`).
 
     Returns
@@ -384,7 +383,7 @@ def tell_sources(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, str]
     }
 
 
-def describe_model(tables: Mapping[str, pd.DataFrame], words: Mapping[str, dict]) -> dict:
+def tell_model(tables: Mapping[str, pd.DataFrame], words: Mapping[str, dict]) -> dict:
     """All that the page shows of one model, from its tables by name; `words` as in
     `list_samples`.
     """
