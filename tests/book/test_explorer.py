@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -435,6 +436,38 @@ def test_it_is_driven_by_keys(chromium, toy):
 
 
 @pytest.mark.browser
+def test_what_the_pointer_passes_is_told_and_not_chosen(chromium, toy):
+    open_view(chromium, toy, "#view=heads&head=0.0")
+    cell = find(chromium, 'g[data-row="3"][data-column="10"]')
+    chromium.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+    ActionChains(chromium).move_to_element(cell).perform()
+    wait_for(chromium, lambda: "Layer 10, head 3" in find(chromium, ".xp-readout").text)
+    assert state(chromium)["head"] == "0.0"
+    ActionChains(chromium).move_to_element(find(chromium, ".xp-cite")).perform()
+    wait_for(chromium, lambda: "Layer 0, head 0" in find(chromium, ".xp-readout").text)
+
+
+@pytest.mark.browser
+def test_tokens_have_the_signals_of_the_layer(chromium, toy, tables):
+    rows = tables["token_signals"]
+    rows = rows[(rows["sample"] == "held-002") & (rows["following"] == "vision")]
+    open_view(chromium, toy, "#view=sample&way=vision&sample=held-002&layer=3")
+    chromium.execute_script("document.querySelector('#xp-root input[type=range]').focus()")
+    colours = set()
+    for layer in (3, 4):
+        here = rows[rows["layer"] == layer].sort_values("position")
+        tokens = root(chromium).find_elements(By.CLASS_NAME, "xp-token")
+        assert [one.get_attribute("textContent") for one in tokens] == list(here["token"])
+        for token, followed, competitor in zip(tokens, here["phi_f"], here["phi_c"]):
+            told = token.get_attribute("title").replace("−", "-")
+            given = re.findall(r"-?\d+\.\d\d", told)
+            assert near([float(one) for one in given], [followed, competitor], decimals=2)
+            colours.add((layer, token.value_of_css_property("background-color")))
+        press(chromium, Keys.ARROW_RIGHT)
+    assert len(colours) == 8, "each token of each layer has a colour of its own"
+
+
+@pytest.mark.browser
 def test_an_address_opens_the_same_view_again_and_the_back_button_leads_back(chromium, toy):
     open_view(chromium, toy)
     click(chromium, 'input[data-key="value-lead"]')
@@ -476,7 +509,7 @@ def test_a_model_that_lacks_tables_says_so_in_a_sentence(chromium, toy):
     open_view(chromium, toy, f"#model={BARE}&view=sample")
     lacking = [one.text for one in root(chromium).find_elements(By.CLASS_NAME, "xp-lacking")]
     assert any("Φ by layer is not measured" in one for one in lacking)
-    assert "no table of this model has Φ token by token" in root(chromium).text
+    assert "no table has Φ token by token" in root(chromium).text
     open_view(chromium, toy, f"#model={BARE}&view=paths")
     assert "no control" in find(chromium, ".xp-description").text
     scripts = chromium.execute_script("return [...document.scripts].map(e => e.src)")

@@ -31,9 +31,13 @@
     return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
   };
   X.interval = (band, at, decimals = 2) =>
-    `${X.number(band.mean[at], decimals)} [${X.number(band.low[at], decimals)}, ${X.number(band.high[at], decimals)}]`;
-  X.samples = (one) =>
-    `n = ${one.n}` + (one.clusters < one.n ? `, resampled in ${one.clusters} clusters of wording or picture` : "");
+    band.low[at] === null
+      ? `${X.number(band.mean[at], decimals)} (no interval)`
+      : `${X.number(band.mean[at], decimals)} [${X.number(band.low[at], decimals)}, ${X.number(band.high[at], decimals)}]`;
+  X.samples = (one) => {
+    if (one.clusters === one.n) return `n = ${one.n}`;
+    return `n = ${one.n}, ` + (one.clusters === 1 ? "all of one wording or picture" : `resampled in ${one.clusters} clusters of wording or picture`);
+  };
 
   /** Numbers as a table that scrolls by itself. */
   X.table = (caption, head, rows) =>

@@ -15,12 +15,20 @@
   /** The instruction, token by token in the colour of a signal; or as it is. */
   const instruct = (one, sentence, phi) => {
     if (!one.tokens)
-      return { node: X.make("p", { class: "xp-words", text: sentence || "–" }), point: () => {}, limit: 0 };
+      return {
+        node: X.make("div", {},
+          X.make("p", { class: "xp-words", text: sentence || "–" }),
+          X.make("p", { class: "xp-description", text: "Tokens are not coloured: no table has Φ token by token of this prompt." })),
+        point: () => {},
+      };
     const value = (token, at) => (phi === "d" ? token.f[at] - token.c[at] : token[phi][at]);
-    const limit = Math.max(...one.tokens.flatMap((token) => token.f.map((_, at) => Math.abs(value(token, at))))) || 1;
+    const scale = X.make("div", {});
     const spans = one.tokens.map((token) => X.make("span", { class: "xp-token", text: token.token }));
     const point = (layer) => {
       const at = Math.max(0, one.token_layers.indexOf(layer));
+      // Φ grows with depth: each layer has a scale of its own.
+      const limit = Math.max(...one.tokens.map((token) => Math.abs(value(token, at)))) || 1;
+      scale.replaceChildren(X.scale(limit, "logits", phi === "d" ? "the competitor leads" : "below zero", phi === "d" ? "the followed answer leads" : "above zero", true));
       spans.forEach((span, place) => {
         const size = value(one.tokens[place], at);
         span.style.setProperty("background", `color-mix(in oklab, var(--xp-${size < 0 ? "minus" : "plus"}) ${((PALE * Math.abs(size)) / limit).toFixed(1)}%, var(--xp-none))`);
@@ -29,7 +37,7 @@
     };
     const table = X.numbers("tokens-table", "Φ of both answers at each token of the instruction, logits", ["token", "layer", "followed", "competitor"],
       () => one.tokens.flatMap((token) => one.token_layers.map((layer, at) => [token.token, String(layer), X.number(token.f[at]), X.number(token.c[at])])));
-    return { node: X.make("div", {}, X.make("p", { class: "xp-words" }, spans), table), point, limit };
+    return { node: X.make("div", {}, X.make("p", { class: "xp-words" }, spans), scale, table), point };
   };
 
   const describe = (one, way, phi) => {
@@ -51,7 +59,7 @@
             ...row("Instruction", told.node)]),
           ...row("Answers", X.make("div", {}, answers,
             X.make("p", { text: (one.answer === undefined ? "" : `The model answers ${outcome(one)}. `) + (one.lead === undefined ? "" : `Its lead, ln P(y_p) − ln P(y_c), is ${X.number(one.lead)} nats with all paths open.`) }))))),
-      point: told.point, limit: told.limit,
+      point: told.point,
     };
   };
 
@@ -194,8 +202,6 @@
           slider.node,
         ],
         body: [scene.node,
-          one.tokens ? X.scale(scene.limit, "logits", phi === "d" ? "competitor ahead" : "low", phi === "d" ? "followed answer ahead" : "high", true)
-            : X.make("p", { class: "xp-description", text: "Tokens are not coloured: no table of this model has Φ token by token." }),
           chart.node, map.node, answered(one),
           X.sources(data, "sec3_beliefs", ["beliefs", "token_signals", "paths"]), X.sources(data, "sec3_knockout", ["knockout", "knockout_controls"])].filter(Boolean),
         point: (state) => {
