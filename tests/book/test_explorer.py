@@ -26,7 +26,7 @@ from arbitration.equations.heads import share_count
 from chromium import browser, visit
 from directives import explorer as directive
 from reproduction.figures import style
-from reproduction.numbers import explorer
+from reproduction.numbers import explorer, narrow, one_sample
 from toy_book import build
 from toy_explorer import BARE, FULL, HOSTILE
 
@@ -142,6 +142,23 @@ def test_scaled_heads_are_shares_of_prompts_that_follow(tables):
     assert near(one["mean"], mean) and near(one["low"], low) and near(one["high"], high)
     assert one["at"] == [factor for (factor,) in factors] == [1.5, 2.0, 5.0]
     assert (one["n"], one["draws"]) == (len(cells), 2)
+    ranked = tables["head_blocking"]
+    ranked = ranked[(ranked["heads"] == "sensitivity") & (ranked["positions"] == "last")]
+    ranked = ranked[(ranked["following"] == "vision") & (ranked["share"] == 0.05)]
+    others = ranked[ranked["ranked_on"] == "other samples"]
+    [one] = [
+        one
+        for one in scaled
+        if (one["ranking"], one["setting"], one["heads"])
+        == (
+            "sensitivity",
+            "blocking",
+            "sensitivity",
+        )
+        and (one["following"], one["positions"]) == ("vision", "last")
+    ]
+    assert near(one["mean"][one["at"].index(0.05)], (others["outcome"] == "follow").mean())
+    assert len(others) < len(ranked), "what was ranked on the tested samples is left out"
     sources = {(one["ranking"], one["setting"], one["source"]) for one in scaled}
     assert sources == {
         ("eq12", "blocking", ""),
@@ -154,8 +171,8 @@ def test_scaled_heads_are_shares_of_prompts_that_follow(tables):
 
 def test_a_sample_has_its_own_rows_and_words(tables):
     words = directive.gather_words(tables, directive.list_scenes())
-    samples = explorer.list_samples(tables, words)
-    assert len(samples) == 16 and len(explorer.list_samples(tables, words, limit=3)) == 6
+    samples = one_sample.list_samples(tables, words)
+    assert len(samples) == 16 and len(one_sample.list_samples(tables, words, limit=3)) == 6
     [one] = [one for one in samples if (one["sample"], one["following"]) == ("held-001", "vision")]
     rows = tables["knockout"]
     rows = rows[(rows["sample"] == "held-001") & (rows["following"] == "vision")]
@@ -185,7 +202,7 @@ def test_a_sample_has_its_own_rows_and_words(tables):
     [([1, 1, 1], None), ([3, 3, 3], -1), ([1, 3, 3], 0), ([3, 1, 3], 1), ([3, 3, 1], None)],
 )
 def test_the_turn_is_the_first_layer_of_a_lead_that_stays(followed, turn):
-    assert explorer.find_turn(followed, [2, 2, 2], -1) == turn
+    assert one_sample.find_turn(followed, [2, 2, 2], -1) == turn
 
 
 def test_words_of_another_set_under_a_scenes_name_are_not_the_scenes(tables):
@@ -204,7 +221,7 @@ def test_what_was_not_measured_is_empty_and_not_an_error(tables):
 
 
 def test_numbers_are_rounded_and_what_is_none_is_null():
-    found = explorer.to_list([0.00004, -0.00004, np.nan, np.inf, 12.34567], 4)
+    found = narrow.to_list([0.00004, -0.00004, np.nan, np.inf, 12.34567], 4)
     assert json.dumps(found) == "[0.0, 0.0, null, null, 12.3457]"
 
 
@@ -385,6 +402,8 @@ def test_it_is_driven_by_clicks(chromium, toy):
     click(chromium, 'input[data-key="width-5"]')
     click(chromium, 'input[data-key="paths-context→last"]')
     assert state(chromium)["way"] == "vision" and state(chromium)["width"] == "5"
+    assert state(chromium)["paths"] == "vision-to-last"
+    click(chromium, 'input[data-key="paths-context→last"]')
     assert state(chromium)["paths"] == "vision-to-last,context-to-last"
     assert "Windows of 5 layers" not in root(chromium).text
     click(chromium, 'a[data-key="view-heads"]')

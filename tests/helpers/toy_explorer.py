@@ -100,7 +100,9 @@ def make_tables(n: int = 8, seed: int = 0) -> dict[str, pd.DataFrame]:
     kinds = dict(zip(half["sample"], ["natural", "weakened"] * n))
     tables["amplification"] = failed.assign(source=failed["sample"].map(kinds))
     tested = ["sensitivity", "sensitivity matched", "random"]
-    tables["head_blocking"] = _sets(half, random, "blocking", "other samples", tested)
+    same = _sets(half, random, "blocking", "same samples", tested[:1]).assign(outcome="other")
+    tested_here = _sets(half, random, "blocking", "other samples", tested)
+    tables["head_blocking"] = pd.concat([tested_here, same], ignore_index=True)
     weak = _sets(half, random, "amplification", "other samples", tested)
     tables["head_amplification_weak_evidence"] = weak
     beliefs = _grid(

@@ -24,7 +24,8 @@ from arbitration.dataset import sets
 from arbitration.dataset.pictures import read_picture
 from arbitration.models import embedded
 from directives.base import Directive, heading
-from reproduction.numbers.explorer import tell_model, tell_words
+from reproduction.numbers.explorer import tell_model
+from reproduction.numbers.one_sample import tell_words
 from reproduction.results.origin import picture_of
 
 PLACE = Path("_static") / "explorer" / "data"

@@ -54,7 +54,8 @@
     const gone = wanted.filter((one) => !every.includes(one));
     if (gone.length && asked.paths !== undefined)
       notes.push(`Windows of ${chosen} layers were not swept for ${gone.join(", ")}.`);
-    if (!kept.length && asked.paths !== "none") kept = every.slice(0, 3);
+    // Other windows may have been swept for few paths only.
+    if (asked.paths === undefined ? kept.length < 2 : !kept.length && asked.paths !== "none") kept = every.slice(0, 3);
     const value = X.settle(asked.value, ["nssd", "lead"], "nssd", "measure", notes);
     const layers = here.length ? here[0].layers : [];
     const shown = kept.flatMap((path) => here.filter((one) => one.pathway === path));
@@ -115,8 +116,7 @@
           X.choice("value", "Measure", X.VALUES, value),
           slider.node,
         ],
-        body: [figure, X.sources(data, "sec3_knockout", ["knockout", "knockout_controls"]),
-          chosen === "3" ? null : X.sources(data, "appC_windows", ["knockout", "knockout_controls"])].filter(Boolean),
+        body: [figure, ...unique(here.map((one) => one.notebook)).map((name) => X.sources(data, name, ["knockout", "knockout_controls"]))].filter(Boolean),
         point: (state) => {
           X.at = state;
           const place = layers.indexOf(Number(state.layer));
