@@ -50,6 +50,18 @@ alt = (
 figures.publish(figures.fig5a(beliefs), "fig5a", subject.name, alt=alt)
 
 # %% [markdown]
+# ## Token by token
+#
+# The same Φ at each token of the instruction, on the first samples of each direction:
+# what the explorer of the book colours.
+
+# %%
+shown = cohorts.first(prompts, measures.tokens.SHOWN)
+tokens = measures.each(measures.tokens.measure_token_signals)
+given = {"dictionary": dictionary, "pooling": pooling, "norm": norm}
+results.collect("token_signals", tokens, subject, shown, **given).tail(3)
+
+# %% [markdown]
 # ## Fig. 5b: closing the paths out of the instruction
 #
 # The paths into the last prompt token and every generated one are closed in a few

@@ -7,6 +7,7 @@ from directives.base import verdict_role
 from directives.claims import Claim, Question, Tests
 from directives.columns import Columns
 from directives.contents import add_notebooks, write_indices
+from directives.explorer import Explorer, add_scripts, look_again, write_files
 from directives.findings import Finding
 from directives.full_runs import FullRuns
 from directives.measured import Measured, describe_outputs
@@ -36,6 +37,7 @@ DIRECTIVES = {
     "records": Records,
     "face": Face,
     "room": Room,
+    "explorer": Explorer,
 }
 
 
@@ -77,4 +79,7 @@ def setup(app):
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_body)
+    app.connect("html-page-context", add_scripts)
+    app.connect("env-get-outdated", look_again)
+    app.connect("build-finished", write_files)
     return {"parallel_read_safe": True}
