@@ -409,7 +409,7 @@ def store_of(folder, monkeypatch, **parts):
         records.Part(name, "c", pd.DataFrame({"layer": [0, 1, 2], "nssd": nats}), made, 30.0)
         for name, nats in parts.items()
     ]
-    records.add_parts("toy", "rows", "case", {"parameters": {}}, some)
+    records.add_parts("toy", "rows", "case", {"dtype": "float32", "parameters": {}}, some)
     return folder
 
 
