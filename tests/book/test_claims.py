@@ -36,6 +36,13 @@ What it shows.
 ```{tests} anchor-text
 ```
 
+```{finding} Nothing is found
+:figure: fig4
+:verdicts: anchor-text, sec3_knockout.contrast_anchor_text_verdict
+:page: claims
+In {glue:text}`_executed/smol/sec3_knockout.ipynb::n_text:.0f` samples.
+```
+
 ```{toctree}
 _executed/smol/sec3_knockout
 _executed/smol-relay/sec3_knockout
@@ -193,6 +200,25 @@ def test_under_each_figure_stand_its_cell_data_command_and_provenance(toy):
 def test_a_further_model_has_a_column_on_the_page_of_claims(toy):
     heads = [cell.get_text() for cell in read(toy / "claims.html").select("th")]
     assert "org/name (rule 1)" in heads
+
+
+def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):
+    (finding,) = read(toy / "index.html").select(".finding")
+    assert finding.select_one(".finding-title a")["href"] == "claims.html"
+    assert "In 1 samples." in finding.select_one(".finding-told").get_text()
+    lines = [one.get_text() for one in finding.select(".finding-verdict")]
+    told = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+    claimed, tested = (one.split(": ") for one in told)
+    assert claimed == [
+        "Claim anchor-text",
+        "smol ● holds; smol-relay (planted) ✕ contradicted; org/name ○ not seen",
+    ]
+    (shown,) = [one for one in reported.reported_claims() if one.id == "anchor-text"]
+    key = "contrast_anchor_text_verdict"
+    (what,) = [finer.what for finer in shown.verdicts if finer.key == key]
+    assert tested[0].lower() == what.lower()
+    assert tested[-1] == "smol ● holds; smol-relay (planted) ● holds; org/name ● holds"
+    assert len(finding.select("img.only-light")) == 3
 
 
 def test_the_words_of_a_test_are_those_of_its_numbers(claim):

@@ -17,8 +17,21 @@ from docutils.parsers.rst.directives import unchanged_required
 from directives.base import MODELS, heading, show_verdict, split_names
 from directives.judged import judge
 from directives.measured import Pictured
+from reproduction.claims import reported
 from reproduction.claims.predicted import predicted_claims
 from reproduction.claims.rules import worst
+from reproduction.numbers.estimates import DIRECTIONS
+
+
+def name_test(key: str) -> str:
+    """What a glued verdict is on: as the sections' tests say it, or the direction alone."""
+    comparisons = (*reported.reported_claims(), *reported.questions())
+    for comparison in comparisons:
+        for finer in comparison.verdicts:
+            if finer.key == key:
+                return finer.what[0].upper() + finer.what[1:]
+    way = next((way for way in DIRECTIONS if f"_{way}_" in key), "")
+    return f"{way.capitalize()} following" if way else "As tested"
 
 
 class Finding(Pictured):
@@ -49,9 +62,10 @@ class Finding(Pictured):
         """What is judged, and the verdict on each of this book's models that were measured."""
         line = nodes.paragraph(classes=["finding-verdict"])
         what, words = self.judge_one(name)
-        line += self.parse([f"{what}: "], nodes.Element())[0].children
-        for model, word in words.items():
-            line += [nodes.Text(f"{heading(model)} "), show_verdict(word), nodes.Text("  ")]
+        line += self.parse([what], nodes.Element())[0].children
+        for number, (model, word) in enumerate(words.items()):
+            before = ": " if number == 0 else "; "
+            line += [nodes.Text(f"{before}{heading(model)} "), show_verdict(word)]
         return line
 
     def judge_one(self, name: str) -> tuple[str, dict[str, str]]:
@@ -64,7 +78,7 @@ class Finding(Pictured):
                 if numbers and key not in numbers:
                     self.warn(f"{notebook} of model {model!r} glues no {key}")
                 words[model] = numbers.get(key, "not measured")
-            return "As tested", words
+            return name_test(key), words
         known = {claim.id: claim for claim in predicted_claims()}
         if name not in known:
             why = f"there is no claim {name!r}; there are: {', '.join(known)}"
@@ -75,4 +89,4 @@ class Finding(Pictured):
                 judge(one, self.numbers(model, one.notebook)) for one in known[name].predictions
             ]
             words[model] = worst(one.word for one in tests)
-        return f"[The paper's claim](#verdict-{name})", words
+        return f"Claim [{name}](#verdict-{name})", words
