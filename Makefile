@@ -13,7 +13,7 @@ WORKERS = $(if $(CLUSTER),--cluster '$(CLUSTER)') $(if $(SCHEDULER),--scheduler 
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
-PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path '*/__pycache__*')
+PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
