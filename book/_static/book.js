@@ -1,4 +1,4 @@
-// Folds: a link to something inside one opens it, and print opens all.
+// Folds: a link to something inside one opens it. Print opens all, and fetches every picture.
 function openAround(id) {
   const target = id && document.getElementById(id);
   for (let one = target; one; one = one.parentElement) {
@@ -11,4 +11,5 @@ window.addEventListener("hashchange", follow);
 window.addEventListener("load", follow);
 window.addEventListener("beforeprint", () => {
   document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  document.querySelectorAll("img").forEach((one) => { one.loading = "eager"; });
 });

@@ -47,6 +47,13 @@ def description(figures: Path, name: str) -> str:
     )
 
 
+def read_size(picture: Path) -> dict[str, str]:
+    """Width and height of an SVG in pixels, as attributes; nothing where it does not say them."""
+    start = picture.read_text(encoding="utf-8")[:2000]
+    found = re.findall(r'\b(width|height)="([\d.]+)pt"', start)
+    return {name: f"{float(size) * 4 / 3:.0f}" for name, size in found}
+
+
 class Pictured(Directive):
     """A directive that shows figures."""
 
@@ -67,12 +74,14 @@ class Pictured(Directive):
         for path in (*files.values(), figures / f"{name}.json"):
             self.env.note_dependency(str(path))
         page = Path(self.env.doc2path(self.env.docname))
-        return [
-            nodes.image(
-                uri=path.relative_to(page.parent).as_posix(), alt=alt, classes=[f"only-{theme}"]
-            )
-            for theme, path in files.items()
-        ]
+        found = []
+        for theme, path in files.items():
+            uri = path.relative_to(page.parent).as_posix()
+            image = nodes.image(uri=uri, alt=alt, classes=[f"only-{theme}"])
+            # Its room is kept before it is fetched, so that nothing moves under a reader's eyes.
+            image.attributes |= read_size(path)
+            found.append(image)
+        return found
 
     def figure(self, name: str, model: str) -> list[nodes.Node]:
         """A model's figure with its sources under it."""
