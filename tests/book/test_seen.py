@@ -130,7 +130,8 @@ def test_what_is_cut_off_or_cannot_be_read_is_noticed(chromium, tmp_path):
     page.write_text(
         '<html lang="en"><title>Bad</title><main><h1>Bad</h1>'
         '<p style="color: #ccc; background: #fff">pale</p><p style="width: 600px">wide</p>'
-        '<div tabindex="0" style="overflow-x: auto; display: flex; width: 200px; justify-content: center">'
+        '<div tabindex="0" style="overflow-x: auto; display: flex; width: 200px; '
+        'justify-content: center">'
         '<span style="flex: none; width: 300px">its left end</span></div></main></html>'
     )
     open_page(chromium, page, 390, "light")
