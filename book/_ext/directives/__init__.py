@@ -1,5 +1,6 @@
 """The directives of the book's pages, one file a directive, and what is left out of every page."""
 
+import re
 from pathlib import Path
 
 from directives.authors import Authors
@@ -18,6 +19,7 @@ from directives.runs import Run
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
 
+SIZED = r'style="width: (\d+)px; height: (\d+)px;"'
 STATIC = Path(__file__).resolve().parents[2] / "_static"
 DIRECTIVES = {
     "authors": Authors,
@@ -59,6 +61,8 @@ def mend_body(app, page, template, context, doctree):
     """
     if "body" in context:
         body = context["body"].replace("<img ", '<img loading="lazy" ')
+        # Attributes give a shape, which styles can narrow; Sphinx writes styles that cannot.
+        body = re.sub(SIZED, r'width="\1" height="\2"', body)
         context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
