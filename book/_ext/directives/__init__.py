@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from sphinx.ext import autosummary
+
 from directives.authors import Authors
 from directives.base import verdict_role
 from directives.claims import Claim, Question, Tests
@@ -80,6 +82,8 @@ def setup(app):
     app.connect("doctree-read", describe_outputs)
     app.connect("doctree-read", link_equations)
     app.setup_extension("sphinx.ext.autodoc")
+    # Where a function's first sentence ends, for the lists of functions.
+    autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Eqs.", "Fig.", "Figs.")
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_body)
