@@ -21,7 +21,7 @@ from directives.judged import (
 )
 from directives.sources import find_run, write_command
 from reproduction.claims import predicted, reported, rules
-from toy_book import build
+from toy_book import build, glue
 
 MODELS = ("smol", "smol-relay", "org/name")
 PAGE = """# Toy
@@ -75,15 +75,6 @@ def keys_of(claim):
     for test in claim.predictions:
         keys |= {*test.keys, *test.n}
     return keys, [finer.key.removesuffix("_verdict") for finer in shown.verdicts]
-
-
-def glue(name, value):
-    kind = "application/papermill.record/text/plain"
-    return nbformat.v4.new_output(
-        "display_data",
-        data={kind: repr(value)},
-        metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
-    )
 
 
 def write_run(folder, model, claim, above):
@@ -228,9 +219,7 @@ def test_the_words_of_a_test_are_those_of_its_numbers(claim):
     numbers |= {first.key: 0.3, f"{first.key}_low": 0.1, f"{first.key}_high": 0.5}
     tested = judge(first, numbers)
     assert (first.above, tested.word, tested.n) == (0.1, "not seen", (64.0,))
-    assert tell_cell(tested).startswith(
-        "0.300 [0.100,\N{NO-BREAK SPACE}0.500]\N{NO-BREAK SPACE}nats, n"
-    )
+    assert tell_cell(tested).startswith("0.300 [0.100,\N{NO-BREAK SPACE}0.500], n")
     assert expected(first) == "above 0.1 nats"
     lacking = judge(first, {})
     assert lacking.word == "not measured" and set(lacking.missing) == {*first.keys, *first.n}

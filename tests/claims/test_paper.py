@@ -80,16 +80,20 @@ def test_what_a_section_says_of_a_claim_is_the_claim_s_own():
     assert next(c.figure for c in reported_claims() if c.id == "ensemble") == "–"
 
 
-def test_every_claim_has_its_table_on_one_page():
-    pages = "".join(
-        page.read_text(encoding="utf-8") for page in (folders.ROOT / "book").glob("*.md")
+def show(kind):
+    """(page, id) of every use of a directive on the book's pages."""
+    return sorted(
+        (page.stem, name)
+        for page in (folders.ROOT / "book").glob("*.md")
+        for name in re.findall(rf"^```\{{{kind}\}} (\S+)$", page.read_text("utf-8"), re.M)
     )
-    shown = [
-        (section, name)
-        for section, names in re.findall(r"\{claims\} (\S+)\n:only: (.+)", pages)
-        for name in names.split(", ")
-    ]
-    assert sorted(shown) == sorted((claim.section, claim.id) for claim in reported_claims())
+
+
+def test_every_claim_and_every_question_has_its_verdicts_and_its_tests_on_one_page():
+    claims, asked, tests = show("claim"), show("question"), show("tests")
+    assert sorted(name for _, name in claims) == sorted(one.id for one in reported_claims())
+    assert sorted(name for _, name in asked) == sorted(one.id for one in questions())
+    assert tests == sorted([*claims, *asked])
 
 
 def test_there_is_one_class_claim_and_one_rule():
@@ -936,15 +940,6 @@ def test_questions_are_told_apart_from_the_paper_s_claims():
     assert len({question.id for question in asked}) == len(asked) and not {q.id for q in asked} & {
         c.id for c in reported_claims()
     }
-    pages = "".join(
-        page.read_text(encoding="utf-8") for page in (folders.ROOT / "book").glob("*.md")
-    )
-    shown = [
-        (section, name)
-        for section, names in re.findall(r"\{questions\} (\S+)\n:only: (.+)", pages)
-        for name in names.split(", ")
-    ]
-    assert sorted(shown) == sorted((question.section, question.id) for question in asked)
 
 
 def test_every_number_of_a_claim_is_computed(measured):

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from arbitration.files import folders
+from directives.base import SHAPES
 from reproduction.claims import predicted, reported, rules
 from toy_book import build
 
@@ -233,7 +234,7 @@ KEYS = sorted(
 )
 LABELS = sorted(
     {label for claim in predicted.predicted_claims() for label in claim.figures}
-    | {f"claim-{claim.id}" for claim in reported.reported_claims()}
+    | {f"{kind}-{one.id}" for one in reported.reported_claims() for kind in ("claim", "tests")}
 )
 
 
@@ -311,10 +312,10 @@ def test_the_page_computes_every_verdict_from_the_notebooks(book):
         "\N{NO-BREAK SPACE}", " "
     )
     # 0.1 to either side is seen from 1.429 · 0.1, and 0.5 from 0.715.
-    assert "-0.300 [-0.400, -0.200], n = 12, seen from 0.143: holds" in page
-    assert "0.000 [-0.500, 0.500], n = 0, seen from 0.715: not seen" in page
-    assert "–: not measured" in page
-    assert "n = 0: contradicted" in page, "a word alone"
+    assert "-0.300 [-0.400, -0.200], n = 12, seen from 0.143: ● holds" in page
+    assert "0.000 [-0.500, 0.500], n = 0, seen from 0.715: ○ not seen" in page
+    assert "–: – not measured" in page
+    assert "n = 0: ✕ contradicted" in page, "a word alone"
     for change in predicted.rule_changes():
         assert "Why rule 2 differs. " + change.why.replace("'", "’") in page
 
@@ -339,10 +340,8 @@ def test_the_page_computes_every_verdict_from_the_notebooks(book):
             f"{[one for one, _ in words].count(word)} "
             f"({[one for _, each in words for one in each].count(word)})"
         )
-        assert re.search(rf"<em>{word}</em></p></td>\s*<td><p>{re.escape(count)}</p></td>", html), (
-            word,
-            count,
-        )
+        cells = rf"{SHAPES[word]} {word}</span></p></td>\s*<td><p>{re.escape(count)}</p></td>"
+        assert re.search(cells, html.replace("\N{NO-BREAK SPACE}", " ")), (word, count)
     links = re.findall(r'href="#(verdict-[\w-]+)"', html)
     assert sorted(set(links)) == sorted(
         f"verdict-{claim.id}" for claim in predicted.predicted_claims()

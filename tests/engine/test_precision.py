@@ -78,11 +78,27 @@ def margins(subject, prompt, norm=False):
     return found.flatten()
 
 
-def assert_near(found, exact, share=1e-4):
-    """Equal up to a ten-thousandth of what is measured, small values included."""
+def assert_near(found, exact, share=1e-4, rounding=0.0):
+    """Equal up to a ten-thousandth of what is measured, small values included; and up to the
+    rounding of what it is a difference of.
+    """
     exact = torch.as_tensor(exact)
     off = (torch.tensor(found).double() - exact).abs()
-    assert (off <= share * (exact.abs() + exact.abs().median())).all(), off.max()
+    assert (off <= share * (exact.abs() + exact.abs().median()) + rounding).all(), off.max()
+
+
+def round_gap(subject, prompt):
+    """By how much Eq. 12 may be off in float32: a step of it for each of the four signals that it
+    adds and subtracts, at the largest signal, of some hundred logits. Which of them round which way
+    depends on the processor.
+    """
+    t, place = trace(subject, prompt), prompt.groups.instruction
+    residual = t.residual[:, place].double()
+    largest = max(
+        signal(subject, prompt.sample, way, residual, False).abs().max()
+        for way in dataset.MODALITIES
+    )
+    return 4 * torch.finfo(torch.float32).eps * largest
 
 
 @pytest.mark.parametrize(
@@ -117,7 +133,7 @@ def test_no_head_of_a_trained_model_in_bfloat16_is_lost_to_rounding():
     for direction in dataset.MODALITIES:
         prompt = subject.encode(tiny.samples(1)[0], direction)
         found = head_attribution(subject, [prompt])["margin"].to_numpy()
-        assert_near(found, margins(subject, prompt))
+        assert_near(found, margins(subject, prompt), rounding=round_gap(subject, prompt))
         assert (found == 0).sum() == 0
 
 

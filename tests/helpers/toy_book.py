@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+
 from arbitration.files.folders import ROOT
 
 
@@ -24,3 +26,23 @@ def build(folder: Path, **settings: str) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
     )
+
+
+def glue(name: str, value) -> nbformat.NotebookNode:
+    """An output as a notebook keeps a named number."""
+    kind = "application/papermill.record/text/plain"
+    return nbformat.v4.new_output(
+        "display_data",
+        data={kind: repr(value)},
+        metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
+    )
+
+
+def write_glued(path: Path, numbers: dict) -> None:
+    """An executed notebook that has glued some numbers and words."""
+    cell = nbformat.v4.new_code_cell("glue_all(numbers)")
+    cell.outputs = [glue(*one) for one in numbers.items()]
+    cells = [nbformat.v4.new_markdown_cell("# Run"), cell]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    nbformat.write(notebook, path)

@@ -22,7 +22,7 @@ from reproduction.measures.paths import sweep_into
 from reproduction.measures.readings import WIDENED, Reading
 from reproduction.numbers import conventions
 from reproduction.numbers.estimates import CHANGE, RATE
-from toy_book import build
+from toy_book import build, write_glued
 
 
 @pytest.fixture(scope="module")
@@ -387,12 +387,18 @@ def test_the_page_shows_every_line(table):
 
 
 def test_the_directive_writes_the_table_or_breaks_the_build(table, tmp_path):
-    (tmp_path / "index.md").write_text("# Toy\n\n```{conventions} smol\n```\n")
-    done = build(tmp_path)
-    assert done.returncode != 0 and "conventions of model 'smol' is not there" in done.stderr
+    toctree = "```{toctree}\n_executed/smol/appE_ablations\n```\n"
+    page = f"# Toy\n\n```{{conventions}}\n:models: smol\n```\n\n{toctree}"
+    (tmp_path / "index.md").write_text(page)
     (tmp_path / "_executed/smol/tables").mkdir(parents=True)
+    glued = {"moved_text": "2 of 9", "moved_vision": "3 of 9"}
+    write_glued(tmp_path / "_executed/smol/appE_ablations.ipynb", glued)
+    settings = {"nb_execution_mode": "off", "exclude_patterns": "jupyter_execute"}
+    done = build(tmp_path, **settings)
+    assert done.returncode != 0 and "conventions of model 'smol' is not there" in done.stderr
     table.to_parquet(tmp_path / "_executed/smol/tables/conventions.parquet")
-    done = build(tmp_path)
+    done = build(tmp_path, **settings)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "html/index.html").read_text(encoding="utf-8")
     assert page.count("<tr") == 1 + len(table) / 2 and "three on each side" in page
+    assert ">smol<" in page and "2 of 9" in page and "3 of 9" in page

@@ -195,6 +195,8 @@ def test_a_model_that_follows_always_or_in_one_direction_alone_is_measured(
             if name == "fig_organism_claims":  # has a cell for each organism
                 assert all("0 of 0" in words(axes) for axes in panels)
                 continue
+            if name.endswith("_published"):  # the authors' own, whatever is measured here
+                continue
             assert empty or name.endswith("amplification") or name in ("fig14", "fig_failures"), (
                 name
             )

@@ -108,18 +108,21 @@ class Directive(SphinxDirective):
         return Path(self.env.doc2path(self.env.docname)).parent / "_executed" / model
 
     def numbers(self, model: str, notebook: str) -> dict:
-        """What a model's run has glued (`read_numbers`); a run of this book's models that is
-        missing is a warning.
+        """What a model's run has glued (`read_numbers`); a run that is missing is a warning, if the
+        model is one of this book's, or named by the page.
         """
         path = self.executed(model) / f"{notebook}.ipynb"
         self.env.note_dependency(str(path))
-        if not path.is_file() and model in embedded.NAMES:
+        if not path.is_file() and (model in embedded.NAMES or "models" in self.options):
             self.warn(f"{notebook} of model {model!r} is not there: run it")
         return read_numbers(path)
 
     def warn(self, text: str) -> None:
-        """A warning at this directive; the book is built with warnings as errors."""
-        LOG.warning(text, location=self.get_location(), type="measured")
+        """A warning at this directive, once; the book is built with warnings as errors."""
+        told = self.__dict__.setdefault("told", set())
+        if text not in told:
+            told.add(text)
+            LOG.warning(text, location=self.get_location(), type="measured")
 
     def parse(self, lines: Iterable[str], into: nodes.Element) -> nodes.Element:
         """What lines of MyST say, inside a node."""

@@ -63,10 +63,9 @@ def plain(number: float) -> str:
 
 
 def tell_interval(tested: Tested) -> str:
-    """Value, interval and unit."""
+    """Value and interval."""
     value, low, high = map(plain, tested.told)
-    unit = f"{NBSP}{tested.prediction.unit}" if tested.prediction.unit else ""
-    return f"{value} [{low},{NBSP}{high}]{unit}"
+    return f"{value} [{low},{NBSP}{high}]"
 
 
 def expected(prediction: Prediction) -> str:
@@ -105,8 +104,9 @@ def tell_decisive(tests: Sequence[Tested]) -> str:
     elif found.prediction.several:
         said = f"{what}: {found.count}."
     else:
+        unit = f"{NBSP}{found.prediction.unit}" if found.prediction.unit else ""
         said = (
-            f"{what}: **{tell_interval(found)}**, {found.count}; "
+            f"{what}: **{tell_interval(found)}{unit}**, {found.count}; "
             f"predicted: {expected(found.prediction)}."
         )
     if len(tests) == 1:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 
 from arbitration.files import folders
-from directives.base import MODELS, Directive, heading
+from directives.base import MODELS, Directive, heading, read_numbers
 from directives.judged import plain
 from press.markdown import markdown
 from reproduction.claims.predicted import Claim, Prediction, predicted_claims
@@ -227,7 +227,7 @@ class Minds(Directive):
     def gather(self, model, claims):
         """What each notebook of a model glued."""
         names = {test.notebook for claim in claims for test in claim.predictions}
-        return {name: self.numbers(model, name) for name in names}
+        return {name: read_numbers(self.executed(model) / f"{name}.ipynb") for name in names}
 
     def count(self, models, told):
         """How many verdicts more samples would turn, on each model."""

@@ -28,7 +28,7 @@ class Run(Directive):
 
 def tell_run(folder: Path, name: str) -> list[str]:
     """Parameters, seconds and origin of an executed notebook."""
-    metadata = json.loads((folder / f"{name}.ipynb").read_text("utf-8"))["metadata"]
+    metadata = json.loads((folder / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"]
     ran = metadata.get("papermill", {})
     given = ran.get("parameters", {})
     parameters = ", ".join(

@@ -53,9 +53,11 @@ def spell(value) -> str:
 
 def list_provenance(executed: Path, notebook: str) -> list[tuple[str, str]]:
     """(what, value) of all that a run's numbers depend on, and where its rows come from."""
-    about = json.loads((executed / "tables" / f"{notebook}_origins.json").read_text("utf-8"))
+    about = json.loads(
+        (executed / "tables" / f"{notebook}_origins.json").read_text(encoding="utf-8")
+    )
     origins = pd.read_parquet(executed / "tables" / f"{notebook}_origins.parquet")
-    metadata = json.loads((executed / f"{notebook}.ipynb").read_text("utf-8"))["metadata"]
+    metadata = json.loads((executed / f"{notebook}.ipynb").read_text(encoding="utf-8"))["metadata"]
     ran = metadata.get("papermill", {})
     parameters = ran.get("parameters", {})
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
