@@ -7,7 +7,7 @@ import pandas as pd
 
 from directives.base import Directive
 from directives.sources import spell
-from press.markdown import markdown
+from press.markdown import markdown, quote_code
 from press.publish import listed
 
 
@@ -28,11 +28,11 @@ class Run(Directive):
 
 def tell_run(folder: Path, name: str) -> list[str]:
     """Parameters, seconds and origin of an executed notebook."""
-    metadata = json.loads((folder / f"{name}.ipynb").read_text("utf-8"))["metadata"]
+    metadata = json.loads((folder / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"]
     ran = metadata.get("papermill", {})
     given = ran.get("parameters", {})
     parameters = ", ".join(
-        f"`{key}` = {spell(one)}" for key, one in given.items() if key != "model"
+        quote_code(f"{key} = {spell(one)}") for key, one in given.items() if key != "model"
     )
     path = folder / "tables" / f"{name}_origins.parquet"
     origins = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["taken", "here"])
