@@ -17,7 +17,7 @@ PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv d
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
 
-.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit conformance notebook dictionary pair lab clean
+.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit conformance notebook dictionary pair checksums lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -39,6 +39,7 @@ help:
 	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
 	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
+	@echo 'make checksums                               write data/SHA256SUMS anew, after a deliberate change of what ships'
 	@echo 'make clean                                   remove the book and every executed notebook'
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -78,6 +79,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m press.pair --check
+	$(BIN)/python -m press.checksums --check
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
 
 # Models as small as the tests' gain little from a second thread, and much from a second process.
@@ -132,6 +134,9 @@ dictionary: $(INSTALLED)
 
 pair: $(INSTALLED)
 	$(BIN)/python -m press.pair
+
+checksums: $(INSTALLED)
+	$(BIN)/python -m press.checksums
 
 lab: $(INSTALLED)
 	$(BIN)/python -m jupyterlab notebooks

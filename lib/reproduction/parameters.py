@@ -10,6 +10,7 @@ import ast
 import difflib
 import json
 import math
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,15 @@ from pathlib import Path
 from arbitration.dataset import sample, sets
 from arbitration.equations.lens import POOLINGS
 from arbitration.files.given import find_path, quote
+from arbitration.models import hub
 from arbitration.models.prompt import TOKEN_GROUPS
 from reproduction.measures.steering import PLACES
 
 #: Names that a message lists; of more it says how many there are.
 LISTED = 20
+#: Names of models that mean nothing else in a file's name, an address, a shell or MyST.
+LONGEST = 80
+PLAIN = re.compile(rf"(?=.{{1,{LONGEST}}}$)\w(?:[.+=-]?\w)*")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,28 @@ class Text:
             raise ValueError(why)
         if not value.strip() and not self.empty:
             why = f"{self.wants} that is not empty"
+            raise ValueError(why)
+        return value
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, as `load` takes it. The own name of a folder becomes that of files, pages, links and
+    words of the book, and must be plain for all of them.
+    """
+
+    def read(self, value) -> str:
+        value = Text(wants="a name").read(value)
+        try:
+            own = hub.named(value).removeprefix("local/")
+        except (OSError, ValueError):  # no file can be called so: `load` says it
+            return value
+        if Path(value).is_dir() and not PLAIN.fullmatch(own):
+            why = (
+                f"a folder with another name than {quote(own)}, which becomes that of tables, "
+                f"pages and links: up to {LONGEST} letters, digits and underscores, with single "
+                f"'.', '-', '+' or '=' between them; rename the folder"
+            )
             raise ValueError(why)
         return value
 
@@ -173,7 +200,8 @@ RULES = {
         "n n_controls n_place n_weights few tries singles draws elsewhere stride top_k".split(),
         _COUNT,
     ),
-    **dict.fromkeys(("model", "data", "split"), Text(wants="a name")),
+    "model": Model(),
+    **dict.fromkeys(("data", "split"), Text(wants="a name")),
     **dict.fromkeys(("image", "question", "context", "instruction"), Text(empty=True)),
     **dict.fromkeys(("norm", "only_following", "measure"), Switch()),
     "seed": Number(step=1),

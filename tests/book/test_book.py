@@ -1,5 +1,6 @@
 """The book, built from a tiny run and opened in a browser that has no network."""
 
+import json
 import re
 import sys
 
@@ -15,7 +16,7 @@ from leaks import find_leaks
 from press.planned import book_runs
 from press.publish import listed
 from reproduction.claims import predicted, rules
-from tiny_book import PRIVATE
+from tiny_book import ODD, PRIVATE
 
 pytestmark = pytest.mark.browser
 
@@ -98,6 +99,27 @@ def test_a_readers_words_are_shown_and_never_run(html):
     assert shown > 10
 
 
+def test_a_readers_model_is_shown_by_its_name(html, visits):
+    """On its tabs, above its columns, on its page, in the contents and in the explorer."""
+    named = f"local/{ODD}"
+    own = (html / "book" / "_executed" / named / "index.html").as_uri()
+    assert all(own in seen.contents for seen in visits.values())
+    pages = {}
+    for name in (f"_executed/{named}/index", "claims", "sec3_anchors", "explorer"):
+        text = (html / "book" / f"{name}.html").read_text(encoding="utf-8")
+        pages[name] = BeautifulSoup(text, "html.parser")
+    assert pages[f"_executed/{named}/index"].h1.get_text().startswith(named)
+    heads = {cell.get_text() for cell in pages["claims"].select("th")}
+    assert {named, f"{named} (rule 1)"} <= heads
+    labels = {label.get("data-sync-id") for label in pages["sec3_anchors"].select("label")}
+    assert named in labels
+    shown = json.loads(pages["explorer"].select_one("#xp-root")["data-models"])
+    assert [one["title"] for one in shown if one["name"] == named] == [named]
+    for page in pages.values():
+        text = page.get_text()
+        assert text.count("épreuve") == text.count(ODD) > 0
+
+
 def test_nothing_of_the_machine_is_in_the_book(html, tmp_path):
     source = html.parents[1]
     words = {*PRIVATE.values(), "canaryhome", str(ROOT), str(source), sys.prefix}
@@ -127,7 +149,8 @@ def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
         for row, prediction in zip(rows, claim.predictions):
             what, _, *cells = (cell.get_text() for cell in row.select("td"))
             assert what.replace("’", "'") == prediction.what
-            for cell, numbers in zip(cells, measured, strict=True):
+            assert len(cells) == len(measured) + 1, "a reader's model has a column too"
+            for cell, numbers in zip(cells, measured):
                 if prediction.several:
                     assert cell.split(": ")[-1] in rules.VERDICTS
                 elif not cell.startswith(

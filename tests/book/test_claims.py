@@ -2,14 +2,18 @@
 
 import json
 import re
+import shlex
+from urllib.parse import unquote
 
 import nbformat
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
 
 from directives import claims
 from directives.base import SHAPES
+from directives.contents import write_index
 from directives.judged import (
     Tested,
     count_words,
@@ -23,7 +27,15 @@ from directives.sources import find_run, write_command
 from reproduction.claims import predicted, reported, rules
 from toy_book import build, glue
 
-MODELS = ("smol", "smol-relay", "org/name")
+#: The most that a folder's name may have, and what its run may be given: words that would be the
+#: page's own if they were not shown as they are.
+ODD = "local/_épreuve_-1.5+x=2_"
+HOSTILE = (
+    """<script>throw new Error("pwned")</script> "><img src=x onerror="throw Error('pwned')"> """
+    "[pwned](javascript:alert(1)) {{ pwned }} {verdict}`pwned` | a $x$ \\frac{a &lt; # *pwned*\n"
+    "`````\n# pwned\n```\n"
+)
+MODELS = ("smol", "smol-relay", ODD, "org/name")
 PAGE = """# Toy
 
 ```{claim} anchor-text
@@ -47,6 +59,8 @@ In {glue:text}`_executed/smol/sec3_knockout.ipynb::n_text:.0f` samples.
 _executed/smol/sec3_knockout
 _executed/smol-relay/sec3_knockout
 _executed/org/name/sec3_knockout
+_executed/local/_épreuve_-1.5+x=2_/sec3_knockout
+_executed/local/_épreuve_-1.5+x=2_/index
 claims
 ```
 """
@@ -54,6 +68,9 @@ CLAIMS = """# Claims
 
 ```{verdicts}
 :only: anchor-text
+```
+
+```{records}
 ```
 
 (verdict-anchor-text)=
@@ -100,26 +117,31 @@ def write_run(folder, model, claim, above):
     cell.outputs = [glue(*one) for one in numbers.items()]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Run"), cell])
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    notebook.metadata["papermill"] = {
-        "parameters": {"model": model, "n": 3, "data": "my set"},
-        "duration": 61.4,
-    }
+    given = {"model": model, "n": 3, "data": "my set"}
+    given |= {"instruction": HOSTILE} if model == ODD else {}
+    notebook.metadata["papermill"] = {"parameters": given, "duration": 61.4}
     nbformat.write(notebook, folder / "sec3_knockout.ipynb")
     files = {"inputs": "x", "files": {"figures/fig4.json": "y"}}
     (folder / "sec3_knockout.stamp.json").write_text(json.dumps(files))
     about = {"model": model, "revision": "r1", "dtype": "float32", "code": "c0de"}
     about |= {"device": "cpu", "packages": {"torch": "2.9"}}
     (tables / "sec3_knockout_origins.json").write_text(json.dumps(about))
-    origins = pd.DataFrame({"table": ["knockout"], "origin": ["measured here, 3 prompts"]})
+    said = {"origin": f"measured here, 3 prompts{f' {HOSTILE}' * (model == ODD)}"}
+    counted = {"taken": 0, "here": 3, "checked": 0, "faults": 0, "largest": 0.0}
+    origins = pd.DataFrame([{"model": model, "table": "knockout", **said, **counted}])
     origins.to_parquet(tables / "sec3_knockout_origins.parquet")
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory, claim):
-    """A book with three models: one that holds, one that contradicts, one that cannot tell."""
+    """A book with four models: one that holds, one that contradicts, two that cannot tell, of which
+    one has an odd name.
+    """
     folder = tmp_path_factory.mktemp("toy")
-    for model, above in zip(MODELS, (1.0, -1.0, 0.3)):
+    for model, above in zip(MODELS, (1.0, -1.0, 0.3, 0.3)):
         write_run(folder / "_executed" / model, model, claim, above)
+    (folder / "_toc.yml").write_text("meta:\n  notebooks: [sec3_knockout]\n")
+    (folder / "_executed" / ODD / "index.md").write_text(write_index(ODD))
     (folder / "index.md").write_text(PAGE)
     (folder / "claims.md").write_text(CLAIMS)
     done = build(folder, nb_execution_mode="off")
@@ -128,7 +150,7 @@ def toy(tmp_path_factory, claim):
 
 
 def cell_of(model):
-    return f"cell-{model.replace('/', '-')}-fig4"
+    return nodes.make_id(f"cell-{model}-fig4".replace("/", "-"))
 
 
 def read(path):
@@ -141,6 +163,7 @@ def test_every_model_has_a_tab_with_its_verdict_and_the_test_that_decides(toy):
     assert [label.get_text(" ", strip=True) for label in labels] == [
         "smol ●\N{NO-BREAK SPACE}holds",
         "smol-relay (planted) ✕\N{NO-BREAK SPACE}contradicted",
+        f"{ODD} ○\N{NO-BREAK SPACE}not\N{NO-BREAK SPACE}seen",
         "org/name ○\N{NO-BREAK SPACE}not\N{NO-BREAK SPACE}seen",
     ]
     assert [label["data-sync-id"] for label in labels] == list(MODELS)
@@ -159,7 +182,7 @@ def test_the_tests_of_a_claim_are_folded_with_a_column_a_model(toy):
     fold = page.select_one("details#tests-anchor-text, #tests-anchor-text details")
     assert fold is not None and not fold.has_attr("open")
     heads = [cell.get_text() for cell in fold.select("th")]
-    assert heads[2:] == ["smol", "smol-relay (planted)", "org/name"]
+    assert heads[2:] == ["smol", "smol-relay (planted)", ODD, "org/name"]
     rows = [row.get_text() for row in fold.select("tbody tr")]
     assert sum("holds" in row for row in rows) >= 1 and any("1.00 [0.50" in row for row in rows)
 
@@ -168,18 +191,21 @@ def test_under_each_figure_stand_its_cell_data_command_and_provenance(toy):
     page = read(toy / "index.html")
     (figure,) = page.select("#fig4")
     assert [img["alt"] for img in figure.select("img.only-light")] == [
-        "A line at 1.0.", "A line at -1.0.", "A line at 0.3."
+        "A line at 1.0.", "A line at -1.0.", "A line at 0.3.", "A line at 0.3."
     ]  # fmt: skip
     for model, sources in zip(MODELS, figure.select(".figure-sources"), strict=True):
         links = {link.get_text(): link["href"] for link in sources.select("a")}
-        assert links["source"] == f"_executed/{model}/sec3_knockout.html#{cell_of(model)}"
+        page, _, place = links["source"].partition("#")
+        assert (unquote(page), place) == (f"_executed/{model}/sec3_knockout.html", cell_of(model))
+        links = {name: unquote(link) for name, link in links.items()}
         csv = (toy / links["data (csv)"]).read_text()
         assert csv.startswith("layer,nssd\n0,")
         assert len(pd.read_parquet(toy / links["data (parquet)"])) == 1
         command = sources.select_one("pre").get_text().strip()
+        more = f"-p instruction {shlex.quote(HOSTILE)} " * (model == ODD)
         assert command == (
-            f"papermill notebooks/sec3_knockout.ipynb out.ipynb -p model {model} "
-            "-p data 'my set' -p n 3 </dev/null"
+            f"papermill notebooks/sec3_knockout.ipynb out.ipynb -p model {shlex.quote(model)} "
+            f"-p data 'my set' {more}-p n 3 </dev/null"
         )
         said = sources.get_text(" ")
         for word in ("r1", "float32", "c0de", "torch 2.9", "61 s on cpu", "measured here, 3"):
@@ -190,7 +216,28 @@ def test_under_each_figure_stand_its_cell_data_command_and_provenance(toy):
 
 def test_a_further_model_has_a_column_on_the_page_of_claims(toy):
     heads = [cell.get_text() for cell in read(toy / "claims.html").select("th")]
-    assert "org/name (rule 1)" in heads
+    assert {"org/name (rule 1)", f"{ODD} (rule 1)"} <= set(heads)
+
+
+def test_words_of_others_are_shown_and_never_run(toy):
+    """Of a model's name, and of what its run was given and says."""
+    shown = 0
+    for path in toy.rglob("*.html"):
+        page = read(path)
+        shown += page.get_text().count("[pwned](javascript:alert(1)) {{ pwned }}")
+        assert not page.select("main img[onerror], main a[href^=javascript]"), path
+        marked = page.find_all(["b", "i", "em", "h1", "h2", "script"], string=re.compile("pwned"))
+        assert marked == [] and not page.select("main .verdict-pwned, main h1 em"), path
+    assert shown >= 4
+    lines = read(toy / "claims.html").select("tr")
+    (told,) = [row for row in lines if row.td and row.td.get_text() == ODD and "3 prom" in str(row)]
+    assert len(told.select("td")) == 4 and HOSTILE.split()[0] in told.get_text()
+    assert read(toy / "_executed" / ODD / "index.html").h1.get_text().startswith(ODD)
+
+
+def test_a_model_of_a_repository_or_a_folder_is_in_the_table_of_records(toy):
+    models = [row.td.get_text() for row in read(toy / "claims.html").select("tr") if row.td]
+    assert {*MODELS} <= set(models)
 
 
 def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):

@@ -116,6 +116,8 @@ def test_while_something_is_fetched(tmp_path):
         ("press.run", "papermill"),
         ("press.record", "papermill"),
         ("press.attest", "pandas"),
+        ("reproduction.results", "pandas"),
+        ("reproduction.results", "torch"),
     ],
 )
 def test_while_a_command_imports_what_it_works_with(tmp_path, command, imported):

@@ -110,7 +110,9 @@ def test_data_is_named_where_paths_are_built():
         unseen += [
             path.name for node in uses if node not in named and isinstance(node.ctx, ast.Load)
         ]
-    assert [name for name in unseen if name not in ("code.py", "reported.py")] == []
+    # `shipped` compares what others name, and no number depends on its list.
+    known = ("code.py", "reported.py", "shipped.py")
+    assert [name for name in unseen if name not in known] == []
     assert DATA / "scenes" / "samples.jsonl" in code.data_files(["arbitration.dataset.sets"])
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import tiny
 from arbitration import dataset
 from arbitration.files import folders
 from arbitration.files.folders import ROOT
@@ -36,6 +37,18 @@ HOSTILE = (
     """<script>throw new Error("pwned")</script> "><img src=x onerror="throw Error('pwned')"> """
     "[pwned](javascript:alert(1)) {{ pwned }} ``` <!-- $$ \\frac{a &lt; &copy; | # pwned"
 )
+
+
+#: A reader's model in a folder: all that its name may have (`parameters.PLAIN`).
+ODD = "_épreuve_-1.5+x=2_"
+
+
+def write_model(folder):
+    """A small model as a reader may have saved one."""
+    own = tiny.subject("llava")
+    own.model.save_pretrained(folder)
+    own.processor.save_pretrained(folder)
+    return folder
 
 
 def write_hostile(folder):
@@ -102,6 +115,9 @@ def build_book(source):
     # The pages quote of the first model what only the shipped set has.
     other = f"--model={embedded.TRAINED[1]}"
     measure(source, "--notebook=sec2_dataset", other, data=hostile["data"])
+    odd = f"--model={write_model(source.parent / 'models' / ODD)}"
+    measure(source, "--notebook=sec2_dataset", odd)
+    measure(source, "--notebook=sec3_beliefs", odd, only_following=False)
     others = [name for name in listed() if name not in own]
     options = [f"--notebook={name}" for name in others]
     measure(source, *options)

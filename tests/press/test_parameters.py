@@ -9,7 +9,7 @@ import papermill
 import pytest
 from papermill.cli import _resolve_type
 
-from press import publish
+from press import planned, publish
 from reproduction import parameters
 from reproduction.parameters import check_parameters
 
@@ -146,3 +146,60 @@ def test_a_cell_that_is_run_again_leaves_what_the_notebook_has_bound_meanwhile()
     names = {"n": "3", "answers": table, "pathways": [table]}
     parameters.settle(names)
     assert names == {"n": 3, "answers": table, "pathways": [table]}
+
+
+ODD = ("_épreuve_-1.5+x=2_", "epoch=3-step=100", "Qwen2.5-VL-7B-Instruct", "模型", "a" * 80)
+HOSTILE = (
+    '<img src=x onerror="pwned">',
+    "`pwned`",
+    "{{ pwned }}",
+    "a b",
+    "a#b",
+    "a?b",
+    "a%20b",
+    "$x$",
+    "*x*",
+    "[x](y)",
+    "a|b",
+    "a'b",
+    "a&b",
+    "a:b",
+    "a,b",
+    "a--b",
+    "a..b",
+    ".a",
+    "-a",
+    "a.",
+    "a\nb",
+    "a\n",
+    "a\\b",
+    "a" * 81,
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_model_s_folder_may_be_called_by_letters_digits_and_single_marks(name, tmp_path):
+    (tmp_path / name).mkdir()
+    given = {"model": str(tmp_path / name)}
+    assert check_parameters(given) == given
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_folder_whose_name_would_mean_something_in_a_page_is_refused_before_it_is_loaded(
+    name, tmp_path, monkeypatch
+):
+    """Whether it is typed, led to by a link, or the folder that the command stands in."""
+    (folder := tmp_path / "in" / name).mkdir(parents=True)
+    (tmp_path / "plain").symlink_to(folder)
+    (folder / "config.json").write_text("{}")
+    monkeypatch.chdir(folder)
+    for given in (str(folder), str(tmp_path / "plain"), "."):
+        with pytest.raises(ValueError, match="a folder with another name .* rename the folder"):
+            check_parameters({"model": given})
+        with pytest.raises(ValueError, match="sec2_dataset: model is .* rename the folder"):
+            planned.plan(["sec2_dataset"], [given], {})
+
+
+def test_a_model_that_is_no_folder_is_left_to_whoever_loads_it():
+    for name in ("smol", "smol-merge-0.25", "org/name", "<img>", "a" * 5000, "a\0b"):
+        assert check_parameters({"model": name}) == {"model": name}

@@ -11,7 +11,7 @@ notebooks; a missing one is a warning like any other.
 import numpy as np
 
 from arbitration.files import folders
-from directives.base import MODELS, Directive, glued, heading
+from directives.base import MODELS, Directive, glued, write_heading
 from press.markdown import markdown
 from reproduction.claims.authors import FLAT, published
 from reproduction.numbers.authors import among_authors
@@ -30,7 +30,7 @@ def compare_authors(models):
     there is to compare.
     """
     among = among_authors()
-    rows = [["closed path", "", "the authors", *map(heading, models)]]
+    rows = [["closed path", "", "the authors", *map(write_heading, models)]]
     for curve in published().values():
         path = curve.pathway.replace("→", "_") + f"_{curve.following}"
         label = f"{curve.pathway}, {curve.following} following"

@@ -17,6 +17,7 @@ from sphinx_design.shared import create_component
 
 from arbitration.models import embedded
 from press.glued import read_glued
+from press.markdown import escape_words
 
 LOG = logging.getLogger(__name__)
 
@@ -37,6 +38,11 @@ def heading(model: str) -> str:
     """A model's name above its column and on its tab."""
     kinds = {"smol-relay": "planted", "smol-masked": "mask on"}
     return f"{model} ({kinds[model]})" if model in kinds else model
+
+
+def write_heading(model: str) -> str:
+    """The same in a line of MyST."""
+    return escape_words(heading(model))
 
 
 def glued(model: str, notebook: str, key: str, form: str) -> str:

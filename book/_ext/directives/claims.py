@@ -22,7 +22,7 @@ is missing is a warning.
 """
 
 from arbitration.files import folders
-from directives.base import MODELS, Directive, glued, heading, show_verdict
+from directives.base import MODELS, Directive, glued, show_verdict, write_heading
 from directives.judged import count_words, judge, tell_decisive
 from press.markdown import markdown
 from reproduction.claims import reported
@@ -177,7 +177,7 @@ class Tests(Compared):
 
     def table(self, claim, models):
         """A line for each quantity, the numbers of samples, and the verdicts."""
-        rows = [["measured", "paper", *map(heading, models)]]
+        rows = [["measured", "paper", *map(write_heading, models)]]
         for quantity in claim.quantities:
             cells = [cell(quantity, model, claim.notebook) for model in models]
             rows.append([quantity.label, quantity.reported.replace("*", r"\*"), *cells])

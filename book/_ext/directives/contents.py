@@ -9,7 +9,7 @@ from pathlib import Path
 from sphinx_external_toc.api import Document, FileItem, TocTree
 
 from arbitration.files import atomic
-from directives.base import heading, list_models
+from directives.base import list_models, write_heading
 from press.publish import listed
 
 EXECUTED = "book/_executed"
@@ -19,10 +19,15 @@ def write_indices(app, config):
     """Write the page of every model that has a run."""
     executed = Path(app.srcdir) / EXECUTED
     for model in list_models(executed):
-        text = f"# {heading(model)}\n\n```{{run}} {model}\n```\n"
+        text = write_index(model)
         page = executed / model / "index.md"
         if not page.is_file() or page.read_text(encoding="utf-8") != text:
             atomic.write_whole(page, text)
+
+
+def write_index(model: str) -> str:
+    """A model's own page."""
+    return f"# {write_heading(model)}\n\n```{{run}} {model}\n```\n"
 
 
 def add_notebooks(app, config):

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 from docutils import nodes
 
-from arbitration.dataset import sets
+from arbitration.dataset import checked, sets
 from arbitration.dataset.pictures import read_picture
 from arbitration.models import embedded
 from directives.base import Directive, heading
@@ -63,7 +63,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 def list_scenes() -> dict[str, object]:
     """The shipped scenes by name."""
-    return {scene.id: scene for split in sets.SPLITS for scene in sets.load("scenes", split)}
+    return {scene.id: scene for split in sets.SPLITS for scene in checked.load("scenes", split)}
 
 
 def gather_words(tables: Mapping[str, pd.DataFrame], scenes: Mapping) -> dict[str, dict]:

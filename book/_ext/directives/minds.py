@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 
 from arbitration.files import folders
-from directives.base import MODELS, Directive, heading, read_numbers
+from directives.base import MODELS, Directive, read_numbers, write_heading
 from directives.judged import plain
 from press.markdown import markdown
 from reproduction.claims.predicted import Claim, Prediction, predicted_claims
@@ -231,7 +231,7 @@ class Minds(Directive):
 
     def count(self, models, told):
         """How many verdicts more samples would turn, on each model."""
-        rows = [["of all verdicts", *map(heading, models)]]
+        rows = [["of all verdicts", *map(write_heading, models)]]
         found = {
             model: Counter(sort_samples(*told[key][:2]) for key in told if key[1] == model)
             for model in models
@@ -242,7 +242,7 @@ class Minds(Directive):
 
     def list_claims(self, claims, models, told):
         """One line a claim: each verdict, and what more samples do to it."""
-        rows = [["claim", *map(heading, models)]]
+        rows = [["claim", *map(write_heading, models)]]
         for claim in claims:
             cells = ["{{verdict}}`{}` {}".format(*told[claim.id, model][:2]) for model in models]
             rows.append([f"[{claim.statement}](#minds-{claim.id})", *cells])
@@ -254,7 +254,7 @@ class Minds(Directive):
         lines += [claim.why, ""] if claim.why else []
         for model in models:
             word, samples, tests = told[claim.id, model]
-            lines += [f"{heading(model)}: {{verdict}}`{word}`; {samples}.", ""]
+            lines += [f"{write_heading(model)}: {{verdict}}`{word}`; {samples}.", ""]
             lines += [f"- {one}" for one in tests] + [""]
         title = f"what would turn the verdict on {claim.id}"
         return self.box(lines, "claim", label=f"minds-{claim.id}", title=title)

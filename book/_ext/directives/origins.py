@@ -17,8 +17,8 @@ from docutils import nodes
 from docutils.parsers.rst.directives import flag
 from sphinx.util import logging
 
-from directives.base import Directive, glued, heading, list_models, split_names
-from press.markdown import markdown
+from directives.base import Directive, glued, list_models, split_names, write_heading
+from press.markdown import escape_words, markdown
 
 LOG = logging.getLogger(__name__)
 ENDING = "_origins.parquet"
@@ -41,7 +41,7 @@ class Origins(Directive):
             for model in shown:
                 self.env.note_dependency(str(self.table(model, notebook)))
                 said = glued(model, notebook, "origin", "s")
-                lines.append(f"- {heading(model)}, `{notebook}`: {said}.")
+                lines.append(f"- {write_heading(model)}, `{notebook}`: {said}.")
         title = "**Where these numbers come from** ([records](records.md)):"
         return [self.box([title, "", *lines], "origins")]
 
@@ -49,12 +49,20 @@ class Origins(Directive):
         return self.executed(model) / "tables" / f"{notebook}{ENDING}"
 
 
+def list_tables(executed: Path) -> list[Path]:
+    """The files in which runs say where their rows come from, of all models, such as
+    ``org/name``; what is running has published none.
+    """
+    found = sorted(executed.rglob(f"tables/*{ENDING}"))
+    return [path for path in found if not path.relative_to(executed).parts[0].startswith(".")]
+
+
 def gather_origins(executed: Path) -> pd.DataFrame:
     """Where the rows of every table of every notebook come from: notebook, and the columns of
     `reproduction.results.attest.list_attestations`; no row where nothing was run.
     """
     frames = []
-    for path in sorted(executed.glob(f"*/tables/*{ENDING}")):
+    for path in list_tables(executed):
         notebook = path.name.removesuffix(ENDING)
         frames.append(pd.read_parquet(path).assign(notebook=notebook))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -64,7 +72,8 @@ def write_records(origins: pd.DataFrame) -> list[str]:
     """The table of `gather_origins` as lines of Markdown."""
     rows = [["model", "notebook", "table", "where its rows come from"]]
     keys = ["model", "notebook", "table", "origin"]
-    rows += origins.sort_values(keys)[keys].astype(str).to_numpy().tolist()
+    for row in origins.sort_values(keys)[keys].astype(str).to_numpy().tolist():
+        rows.append([escape_words(row[0]), *row[1:3], escape_words(row[3])])
     return markdown(rows)
 
 
@@ -97,7 +106,7 @@ class Records(Directive):
             why = "no notebook says where its rows come from: run them"
             LOG.warning(why, location=self.get_location(), type="measured")
             return [nodes.paragraph(text="Nothing has been measured.")]
-        for path in self.executed("").glob(f"*/tables/*{ENDING}"):
+        for path in list_tables(self.executed("")):
             self.env.note_dependency(str(path))
         short = "short" in self.options
         return [self.box([tell_records(origins)] if short else write_records(origins), "origins")]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from directives.base import Directive
 from directives.sources import spell
-from press.markdown import markdown
+from press.markdown import markdown, quote_code
 from press.publish import listed
 
 
@@ -32,7 +32,7 @@ def tell_run(folder: Path, name: str) -> list[str]:
     ran = metadata.get("papermill", {})
     given = ran.get("parameters", {})
     parameters = ", ".join(
-        f"`{key}` = {spell(one)}" for key, one in given.items() if key != "model"
+        quote_code(f"{key} = {spell(one)}") for key, one in given.items() if key != "model"
     )
     path = folder / "tables" / f"{name}_origins.parquet"
     origins = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["taken", "here"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from press.markdown import markdown
+from press.markdown import escape_words, fence_for, markdown, quote_code
 
 
 def find_run(executed: Path, name: str) -> str:
@@ -61,18 +61,21 @@ def list_provenance(executed: Path, notebook: str) -> list[tuple[str, str]]:
     ran = metadata.get("papermill", {})
     parameters = ran.get("parameters", {})
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    named = escape_words(about["model"])
     lines = [
-        ("model", f"{about['model']}, revision `{about['revision']}`, {about['dtype']}"),
+        ("model", f"{named}, revision `{about['revision']}`, {about['dtype']}"),
         (
             "parameters",
-            ", ".join(f"`{key}` = {spell(parameters[key])}" for key in sorted(parameters)),
+            ", ".join(
+                quote_code(f"{key} = {spell(parameters[key])}") for key in sorted(parameters)
+            ),
         ),
         ("code", f"`{about['code']}`"),
         ("packages", packages),
         ("run", f"{ran.get('duration') or 0:.0f} s on {about['device']}"),
     ]
     lines += [
-        (f"table *{table}*", origin)
+        (f"table *{table}*", escape_words(origin))
         for table, origin in origins[["table", "origin"]].itertuples(index=False)
     ]
     return lines
@@ -91,17 +94,19 @@ def write_sources(executed: Path, model: str, name: str) -> list[str]:
             said = f"{table} ({kind})" if len(known["data"]) > 1 else f"data ({kind})"
             told.append(f"{{download}}`{said} <_executed/{model}/figures/{table}.{kind}>`")
     rows = [["", ""], *([what, value] for what, value in list_provenance(folder, run))]
+    command = write_command(notebook, run)
+    fence = fence_for(command)
     return [
         " · ".join(told),
         "",
-        "````{dropdown} Run again, and provenance",
+        f"{fence}`{{dropdown}} Run again, and provenance",
         ":class-container: fold sources",
         "",
-        "```sh",
-        write_command(notebook, run),
-        "```",
+        f"{fence}sh",
+        *command.split("\n"),
+        fence,
         "",
         *markdown(rows),
         "",
-        "````",
+        f"{fence}`",
     ]

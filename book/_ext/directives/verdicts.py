@@ -16,7 +16,7 @@ with warnings as errors.
 from collections import Counter
 
 from arbitration.files import folders
-from directives.base import MODELS, ONLY, Directive, heading, split_names
+from directives.base import MODELS, ONLY, Directive, split_names, write_heading
 from directives.judged import expected, judge, tell_cell
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims, rule_changes
@@ -74,7 +74,7 @@ class Verdicts(Directive):
         """One line a claim: the verdict by rule 2 and, in brackets, that by rule 1; and on how many
         of the models that measured it the claim holds.
         """
-        names = [f"{heading(model)} (rule 1)" for model in models]
+        names = [f"{write_heading(model)} (rule 1)" for model in models]
         rows = [["claim", "the paper", *names, "holds in"]]
         for claim in chosen:
             cells = [f"{badge(words[claim.id, one])} ({first[claim.id, one]})" for one in models]
@@ -86,7 +86,7 @@ class Verdicts(Directive):
 
     def count(self, chosen, models, found, words):
         """How many claims and tests have which verdict, and how many would mislead by chance."""
-        names = [heading(model) for model in models]
+        names = [write_heading(model) for model in models]
         counts = [
             (
                 Counter(words[claim.id, model] for claim in chosen),
@@ -132,7 +132,7 @@ class Verdicts(Directive):
         ]
         said = ", ".join([claim.where, *(f"[](#{label})" for label in labels)])
         verdicts = "; ".join(
-            f"{heading(one)} {badge(words[claim.id, one])} (rule 1: {first[claim.id, one]})"
+            f"{write_heading(one)} {badge(words[claim.id, one])} (rule 1: {first[claim.id, one]})"
             for one in models
         )
         lines = [
@@ -147,7 +147,7 @@ class Verdicts(Directive):
         label, title = f"verdict-{claim.id}", f"verdict on {claim.id}"
         box = self.box(lines, "claim", label=label, title=title)
         if claim.predictions:
-            rows = [["test", "predicted", *map(heading, models)]]
+            rows = [["test", "predicted", *map(write_heading, models)]]
             tests = zip(claim.predictions, *(found[claim.id, model] for model in models))
             for prediction, *cells in tests:
                 told = [f"{tell_cell(one)}: {badge(one.word)}" for one in cells]

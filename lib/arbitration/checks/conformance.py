@@ -19,7 +19,7 @@ import torch
 
 from arbitration.checks import suite
 from arbitration.checks.verdict import Result
-from arbitration.dataset import sets
+from arbitration.dataset import checked
 from arbitration.models import hub, load, memory
 
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
-    results = suite.check_model(subject, sets.load("scenes", "held"))
+    results = suite.check_model(subject, checked.load("scenes", "held"))
     number = str(dtype).removeprefix("torch.")
     print(
         f"{subject.name}, revision {subject.revision}, {number} ({why}), a shipped scene "

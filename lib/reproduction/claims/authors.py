@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from arbitration.files import folders
+from arbitration.files.shipped import read_shipped
 
 MAIN = "qwen2.5-vl-7b"
 SAMPLES = 842  # behind its curves
@@ -44,7 +45,7 @@ class Curve:
 @cache
 def published_curves() -> tuple[Curve, ...]:
     """Every published curve, the sign turned to that of Eq. 7."""
-    text = (folders.DATA / "authors_curves.json").read_text(encoding="utf-8")
+    text = read_shipped(folders.DATA / "authors_curves.json")
     curves = []
     for record in json.loads(text)["curves"]:
         plotted = record.pop("nssd_as_plotted")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from arbitration.files import folders
+from arbitration.files.shipped import read_shipped
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Change:
 @cache
 def rule_changes() -> tuple[Change, ...]:
     """The differences of rule 2, in the order of its file."""
-    text = (folders.DATA / "paper_claims_2.json").read_text(encoding="utf-8")
+    text = read_shipped(folders.DATA / "paper_claims_2.json")
     return tuple(
         Change(
             record["claim"],
@@ -159,7 +160,7 @@ def _changed(claim: Claim, change: Change) -> Claim:
 
 
 def _first_claims() -> tuple[Claim, ...]:
-    records = json.loads((folders.DATA / "paper_claims.json").read_text(encoding="utf-8"))["claims"]
+    records = json.loads(read_shipped(folders.DATA / "paper_claims.json"))["claims"]
     return tuple(
         Claim(
             **record

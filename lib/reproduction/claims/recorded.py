@@ -4,6 +4,7 @@ import json
 from math import nan
 
 from arbitration.files import folders
+from arbitration.files.shipped import read_shipped
 from reproduction.claims import reported
 from reproduction.claims.rules import verdict
 
@@ -23,7 +24,7 @@ def read_records(model: str) -> dict[str, dict]:
     shown = [*reported.reported_claims(), *reported.questions()]
     found = {}
     for path in sorted((folders.DATA / "first_runs" / model).glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_shipped(path))
         rules = {
             finer.key: finer.rule
             for comparison in shown

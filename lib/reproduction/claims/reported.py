@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from arbitration.files import folders
+from arbitration.files.shipped import read_shipped
 from reproduction.claims.predicted import predicted_claims
 
 #: Verdicts on several numbers at once, by the beginnings of their keys: they have neither size nor
@@ -103,7 +104,7 @@ def questions() -> tuple[Comparison, ...]:
 
 
 def _records(file, name):
-    return json.loads((folders.DATA / file).read_text(encoding="utf-8"))[name]
+    return json.loads(read_shipped(folders.DATA / file))[name]
 
 
 def _comparison(record, **claimed):

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import pandas as pd
 
-from arbitration.dataset import entities, sets
+from arbitration.dataset import checked, entities, sets
 from arbitration.dataset.entities import EntityDictionary
 from arbitration.dataset.sample import MODALITIES, Sample
+from arbitration.files.shipped import check_shipped
 from arbitration.models import load
 from arbitration.models.subject import Subject
 from reproduction import parameters
@@ -18,6 +19,9 @@ from reproduction.cohorts import answered
 from reproduction.cohorts.failures import find_failures
 from reproduction.cohorts.strangers import borrow_answers
 from reproduction.results import use_records
+
+#: Folders of shipped files that a run may read, whatever its set.
+USED = ("architectures", "models", "text")
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,13 @@ def study(names: MutableMapping) -> Study:
     Raises
     ------
     ValueError, FileNotFoundError
-        As `parameters.settle`, `load.load` and `sets.load`.
+        As `parameters.settle`, `shipped.check_shipped`, `checked.load` and `load.load`.
     """
     parameters.settle(names)
     use_records(not names.get("measure", False))
+    check_shipped(*USED, *(["scenes"] if names["data"] == "scenes" else []))
     subject = load.load(names["model"], names.get("weights", "trained"))
-    everything = sets.shuffled(sets.load(names["data"], names["split"]), names["seed"])
+    everything = sets.shuffled(checked.load(names["data"], names["split"]), names["seed"])
     dictionary = entities.of(names["data"], everything)
     subject = answered.adopt_spelling(subject, everything, dictionary)
     only_following = names.get("only_following", True)

@@ -7,6 +7,7 @@ import pandas as pd
 from arbitration.dataset.sample import Sample
 from arbitration.dataset.sets import SPLITS, load
 from arbitration.files.folders import DATA
+from arbitration.files.shipped import read_shipped
 from reproduction.numbers.counting import counts
 from reproduction.numbers.estimates import DIRECTIONS, RATE, estimate, per_sample
 
@@ -144,9 +145,9 @@ def list_pictures() -> pd.DataFrame:
     DataFrame
         One row per icon in a picture: sample, split, style (the set of icons), icon (its name).
     """
-    sheet = json.loads((DATA / "scenes" / "icons.json").read_text(encoding="utf-8"))
-    with open(DATA / "scenes" / "samples.jsonl", encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
+    sheet = json.loads(read_shipped(DATA / "scenes" / "icons.json"))
+    lines = read_shipped(DATA / "scenes" / "samples.jsonl").split("\n")
+    records = [json.loads(line) for line in lines if line]
     rows = [
         (record["id"], record["split"], sheet["styles"][item["style"]], sheet["slugs"][item["row"]])
         for record in records

@@ -10,6 +10,12 @@ two stores both have, `merge` keeps what is here, prints every value that differ
 `attest.compare_rows` allows, and ends with status 1 if there is one.
 """
 
+from arbitration import commands
+
+if __name__ == "__main__":
+    KEPT = "every record is whole, as it was or as it becomes; the same command goes on from there"
+    commands.end_at_interrupt(KEPT)
+
 import argparse
 import subprocess
 import sys
@@ -19,12 +25,9 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from arbitration.commands import status
 from reproduction.results import attest, records
 from reproduction.results.recorded import bound_rounding
 from reproduction.results.records import strip_made
-
-KEPT = "every record is whole, as it was or as it becomes; the same command goes on from there"
 
 
 def describe_records(folder: Path) -> pd.DataFrame:
@@ -151,4 +154,4 @@ def main(arguments=None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(status(main, KEPT))
+    sys.exit(commands.status(main, KEPT))

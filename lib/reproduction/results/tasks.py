@@ -20,6 +20,7 @@ import torch
 
 from arbitration.engine.sweep import TOGETHER, knockout_tables
 from arbitration.files import code
+from arbitration.files.shipped import check_shipped
 from arbitration.models import hub, load
 from arbitration.models.prompt import Prompt, Unusable
 from reproduction.results.origin import code_version, provenance, sign
@@ -286,6 +287,7 @@ def _subject(source: Source, rows: Callable):
     if kept is None:
         _make_room()
         dtype = getattr(torch, source.dtype)
+        check_shipped("models", "text")  # on this machine, which may not be the notebook's
         subject = load.load(source.name, source.weights, dtype, source.device, source.images)
         kept = subject, describe_model(subject)
     _loaded[source.key] = subject, own = kept
