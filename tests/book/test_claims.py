@@ -249,14 +249,15 @@ def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):
     claimed, tested = (one.split(": ") for one in told)
     assert claimed == [
         "Claim anchor-text",
-        "smol ● holds; smol-relay (planted) ✕ contradicted; org/name ○ not seen",
+        f"smol ● holds; smol-relay (planted) ✕ contradicted; {ODD} ○ not seen; org/name ○ not seen",
     ]
     (shown,) = [one for one in reported.reported_claims() if one.id == "anchor-text"]
     key = "contrast_anchor_text_verdict"
     (what,) = [finer.what for finer in shown.verdicts if finer.key == key]
     assert tested[0].lower() == what.lower()
-    assert tested[-1] == "smol ● holds; smol-relay (planted) ● holds; org/name ● holds"
-    assert len(finding.select("img.only-light")) == 3
+    held = ["smol", "smol-relay (planted)", ODD, "org/name"]
+    assert tested[-1] == "; ".join(f"{model} ● holds" for model in held)
+    assert len(finding.select("img.only-light")) == len(MODELS)
 
 
 def test_the_words_of_a_test_are_those_of_its_numbers(claim):
