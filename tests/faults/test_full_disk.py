@@ -18,7 +18,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import tiny
 from apart import limit_files, respect_permissions, run_apart
 from arbitration.commands import status
 from arbitration.files import atomic, checksums, web
@@ -277,10 +276,8 @@ def test_a_checkout_that_is_read_only_works(tmp_path):
     """With cache and output elsewhere: nothing is written beside code, notebooks or data."""
     checkout = tmp_path / "checkout"
     for name in ("lib", "notebooks", "data", "tests/helpers"):
-        leave = shutil.ignore_patterns("__pycache__", "*.png")
+        leave = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, checkout / name, ignore=leave)
-    for name in {one.image for one in tiny.samples(3)}:
-        shutil.copy(name, checkout / Path(name).relative_to(ROOT))
     for name in ("_toc.yml", "constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, checkout)
     environment = {**os.environ, **folders(tmp_path), "PYTHONPATH": str(checkout / "lib")}
