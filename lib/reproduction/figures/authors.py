@@ -1,7 +1,7 @@
 """A run's layer-wise curves with those that the authors published laid over them."""
 
 from reproduction.claims.authors import MAIN, SAMPLES, nearest, published
-from reproduction.figures.knockout import DRAWN, PATHWAYS
+from reproduction.figures.knockout import DRAWN, PATHWAYS, label_panel
 from reproduction.figures.style import (
     BLUE,
     DIRECTIONS,
@@ -98,11 +98,7 @@ def fig_published(curves, number):
             line = here.loc[pathway]
             style = {"color": color, "marker": marker, "markersize": 3.6}
             panel.plot(line["layer"], line["nssd"], label=f"{pathway} blocked", **style)
-        panel.set(
-            xlabel="centre of the blocked window (layer, 0-based)",
-            ylabel="NSSD (nats; positive: the path helped)",
-        )
-        count(panel, SAMPLES)
+        label_panel(panel, SAMPLES)
     below(figure, axes, 4)
     return figure
 

@@ -119,10 +119,15 @@ def _knockout(table, number, what):
         here = table[table["following"] == following]
         zero(panel)
         n = draw_curves(panel, here, pathways)
-        panel.set(
-            xlabel="centre of the blocked window (layer, 0-based)",
-            ylabel="NSSD (nats; positive: the path helped)",
-        )
-        count(panel, n)
+        label_panel(panel, n)
     below(figure, axes, 4)
     return figure
+
+
+def label_panel(panel, n):
+    """What the axes of curves by layer are, and how many samples stand behind them."""
+    panel.set(
+        xlabel="centre of the blocked window (layer, 0-based)",
+        ylabel="NSSD (nats; positive: the path helped)",
+    )
+    count(panel, n)
