@@ -21,9 +21,11 @@ Every measured number comes from an executed notebook by ``glue:text``, or is re
 is missing is a warning.
 """
 
+from functools import partial
+
 from arbitration.files import folders
 from directives.base import MODELS, Directive, glued, show_verdict, write_heading
-from directives.judged import count_words, judge, tell_decisive
+from directives.judged import count_words, judge_claim, tell_decisive
 from press.markdown import markdown
 from reproduction.claims import reported
 from reproduction.claims.predicted import predicted_claims
@@ -133,7 +135,7 @@ class Claim(Compared):
 
     def tab(self, claim, model):
         """What stands on a model's tab, and in it."""
-        tests = [judge(one, self.numbers(model, one.notebook)) for one in claim.predictions]
+        tests = judge_claim(claim, partial(self.numbers, model))
         badge = show_verdict(worst(one.word for one in tests))
         said = f"{tell_decisive(tests)} [How it was decided](#verdict-{claim.id})."
         return [badge], [self.box([said], "decisive")]

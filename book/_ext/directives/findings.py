@@ -11,11 +11,13 @@ small figure.
 A verdict is that of a claim on each model, or, as ``notebook.key``, one that a run has glued.
 """
 
+from functools import partial
+
 from docutils import nodes
 from docutils.parsers.rst.directives import unchanged_required
 
 from directives.base import MODELS, heading, show_verdict, split_names
-from directives.judged import judge
+from directives.judged import judge_claim
 from directives.measured import Pictured
 from reproduction.claims import reported
 from reproduction.claims.predicted import predicted_claims
@@ -85,8 +87,6 @@ class Finding(Pictured):
             raise self.error(why)
         words = {}
         for model in self.models():
-            tests = [
-                judge(one, self.numbers(model, one.notebook)) for one in known[name].predictions
-            ]
+            tests = judge_claim(known[name], partial(self.numbers, model))
             words[model] = worst(one.word for one in tests)
         return f"Claim [{name}](#verdict-{name})", words

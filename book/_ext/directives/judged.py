@@ -4,10 +4,10 @@ Plain functions of numbers; the directives give them those of an executed notebo
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reproduction.claims.predicted import Prediction
+from reproduction.claims.predicted import Claim, Prediction
 from reproduction.claims.rules import VERDICTS, judge_prediction, seen_from
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -50,6 +50,11 @@ def judge(prediction: Prediction, numbers: dict, rule: int = 2) -> Tested:
     told = tuple(numbers[key] for key in prediction.keys)
     n = tuple(numbers[key] for key in prediction.n)
     return Tested(prediction, told, n, judge_prediction(prediction, list(told), rule))
+
+
+def judge_claim(claim: Claim, find_numbers: Callable[[str], dict]) -> list[Tested]:
+    """All tests of a claim, with the numbers that each one's notebook has."""
+    return [judge(one, find_numbers(one.notebook)) for one in claim.predictions]
 
 
 def find_decisive(tests: Sequence[Tested]) -> Tested:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from directives.base import Directive
-from directives.sources import spell
-from press.markdown import markdown, quote_code
+from directives.sources import spell_parameters
+from press.markdown import markdown
 from press.publish import listed
 
 
@@ -30,10 +30,7 @@ def tell_run(folder: Path, name: str) -> list[str]:
     """Parameters, seconds and origin of an executed notebook."""
     metadata = json.loads((folder / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"]
     ran = metadata.get("papermill", {})
-    given = ran.get("parameters", {})
-    parameters = ", ".join(
-        quote_code(f"{key} = {spell(one)}") for key, one in given.items() if key != "model"
-    )
+    given = {key: one for key, one in ran.get("parameters", {}).items() if key != "model"}
     path = folder / "tables" / f"{name}_origins.parquet"
     origins = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=["taken", "here"])
     taken, here = int(origins["taken"].sum()), int(origins["here"].sum())
@@ -42,4 +39,4 @@ def tell_run(folder: Path, name: str) -> list[str]:
         if taken
         else f"{here:,} measured here"
     )
-    return [parameters or "defaults", f"{ran.get('duration') or 0:.0f}", told]
+    return [spell_parameters(given) or "defaults", f"{ran.get('duration') or 0:.0f}", told]

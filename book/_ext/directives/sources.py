@@ -51,25 +51,29 @@ def spell(value) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def list_provenance(executed: Path, notebook: str) -> list[tuple[str, str]]:
-    """(what, value) of all that a run's numbers depend on, and where its rows come from."""
+def spell_parameters(given: dict) -> str:
+    """A run's parameters in words, each as code."""
+    return ", ".join(quote_code(f"{key} = {spell(given[key])}") for key in sorted(given))
+
+
+def list_provenance(executed: Path, notebook: str, metadata: dict) -> list[tuple[str, str]]:
+    """(what, value) of all that a run's numbers depend on, and where its rows come from.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of the executed notebook.
+    """
     about = json.loads(
         (executed / "tables" / f"{notebook}_origins.json").read_text(encoding="utf-8")
     )
     origins = pd.read_parquet(executed / "tables" / f"{notebook}_origins.parquet")
-    metadata = json.loads((executed / f"{notebook}.ipynb").read_text(encoding="utf-8"))["metadata"]
     ran = metadata.get("papermill", {})
-    parameters = ran.get("parameters", {})
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     named = escape_words(about["model"])
     lines = [
         ("model", f"{named}, revision `{about['revision']}`, {about['dtype']}"),
-        (
-            "parameters",
-            ", ".join(
-                quote_code(f"{key} = {spell(parameters[key])}") for key in sorted(parameters)
-            ),
-        ),
+        ("parameters", spell_parameters(ran.get("parameters", {}))),
         ("code", f"`{about['code']}`"),
         ("packages", packages),
         ("run", f"{ran.get('duration') or 0:.0f} s on {about['device']}"),
@@ -93,7 +97,8 @@ def write_sources(executed: Path, model: str, name: str) -> list[str]:
         for kind in ("csv", "parquet"):
             said = f"{table} ({kind})" if len(known["data"]) > 1 else f"data ({kind})"
             told.append(f"{{download}}`{said} <_executed/{model}/figures/{table}.{kind}>`")
-    rows = [["", ""], *([what, value] for what, value in list_provenance(folder, run))]
+    provenance = list_provenance(folder, run, notebook["metadata"])
+    rows = [["", ""], *map(list, provenance)]
     command = write_command(notebook, run)
     fence = fence_for(command)
     return [
