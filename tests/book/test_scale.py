@@ -1,4 +1,4 @@
-"""The page about workers: its job script is what SLURM would be given, and its plan is counted."""
+"""The pages on many workers: the job script is what SLURM would be given; the plan is counted."""
 
 import importlib.util
 import re
@@ -9,6 +9,7 @@ import arbitration as arb
 from arbitration.files.folders import ROOT
 
 PAGE = (ROOT / "book" / "scale.md").read_text(encoding="utf-8")
+PLAN = (ROOT / "book" / "thousand_models.md").read_text(encoding="utf-8")
 
 
 def test_the_job_script_is_that_of_the_code_above_it(capsys):
@@ -39,12 +40,12 @@ def test_the_plan_s_operations_are_counted_and_its_arithmetic_is_right():
     windows = [arb.LayerWindow(centre, 3).layers(28) for centre in range(28)]
     count = benchmark.operations(subject, prompt, arb.STANDARD_PATHWAYS, windows)
     resumed, plain = (count[way] / 1e12 for way in ("resumed", "plain"))
-    assert f"| {resumed:.1f} Tflop a prompt, eight paths resumed ({plain:,.0f} plain) |" in PAGE
+    assert f"| {resumed:.1f} Tflop a prompt, eight paths resumed ({plain:,.0f} plain) |" in PLAN
     hours = resumed / 400 * 2e6 / 3600
-    assert f"= {hours:.0f}$ | {hours:.0f},000: 1,000 GPUs for five days |" in PAGE
+    assert f"= {hours:.0f}$ | {hours:.0f},000: 1,000 GPUs for five days |" in PLAN
     assert round(hours / 24) == 5
-    assert f"{plain / 400:.1f}$ s a prompt | {round(plain / 400 * 2e6 / 3600, -2):,.0f} |" in PAGE
+    assert f"{plain / 400:.1f}$ s a prompt | {round(plain / 400 * 2e6 / 3600, -2):,.0f} |" in PLAN
     rows = 9 * 28 * 2e6
-    assert f"= {89 * rows / 1e9:.0f}$ GB in" in PAGE and f"= {45 * rows / 1e9:.0f}$ GB |" in PAGE
+    assert f"= {89 * rows / 1e9:.0f}$ GB in" in PLAN and f"= {45 * rows / 1e9:.0f}$ GB |" in PLAN
     sent = 2048 * 1176 * 4
-    assert f"= {sent * 2e6 / 1e12:.0f}$ TB, {sent * 2e6 / 103e6 / 3600:.0f} hours" in PAGE
+    assert f"= {sent * 2e6 / 1e12:.0f}$ TB, {sent * 2e6 / 103e6 / 3600:.0f} hours" in PLAN
