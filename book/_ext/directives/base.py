@@ -66,6 +66,11 @@ def list_models(executed: Path, notebook: str = "*") -> list[str]:
     """
     paths = (path.relative_to(executed) for path in executed.rglob(f"{notebook}.ipynb"))
     found = {path.parent.as_posix() for path in paths if not path.parts[0].startswith(".")}
+    return sort_models(found)
+
+
+def sort_models(found: set[str]) -> list[str]:
+    """Names of models, those of this book first."""
     return [name for name in embedded.NAMES if name in found] + sorted(found - {*embedded.NAMES})
 
 

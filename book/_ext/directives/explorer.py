@@ -22,8 +22,7 @@ from docutils import nodes
 
 from arbitration.dataset import checked, sets
 from arbitration.dataset.pictures import read_picture
-from arbitration.models import embedded
-from directives.base import Directive, heading
+from directives.base import Directive, heading, sort_models
 from reproduction.numbers.explorer import tell_model
 from reproduction.numbers.one_sample import tell_words
 from reproduction.results.origin import picture_of
@@ -42,11 +41,7 @@ def find_models(executed: Path) -> list[str]:
         for folder in folders
         if any(folder.glob("*.parquet")) and ".running" not in folder.parts
     }
-    return sorted(found, key=lambda name: (name not in embedded.NAMES, _rank(name), name))
-
-
-def _rank(name: str) -> int:
-    return embedded.NAMES.index(name) if name in embedded.NAMES else 0
+    return sort_models(found)
 
 
 def name_file(model: str) -> str:

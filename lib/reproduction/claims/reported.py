@@ -114,26 +114,3 @@ def _comparison(record, **claimed):
     if "samples" in record:
         lists["samples"] = tuple(record["samples"])
     return Comparison(**record | lists, **claimed)
-
-
-def of_section(section, known=reported_claims):
-    """Claims of one section, such as ``"3.1"`` with its subsections; or questions, with
-    ``known=questions``.
-
-    Raises
-    ------
-    ValueError
-        When the section has none; the message lists those that have.
-    """
-    found = [
-        claim
-        for claim in known()
-        if claim.section == section or claim.section.startswith(f"{section}.")
-    ]
-    if not found:
-        why = (
-            f"no claim of section {section!r}; sections with claims: "
-            f"{', '.join(sorted({c.section for c in known()}))}"
-        )
-        raise ValueError(why)
-    return found
