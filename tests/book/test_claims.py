@@ -51,6 +51,7 @@ What it shows.
 ```{finding} Nothing is found
 :figure: fig4
 :verdicts: anchor-text, sec3_knockout.contrast_anchor_text_verdict
+:if: smol anchor-text holds; smol-relay anchor-text not seen
 :page: claims
 In {glue:text}`_executed/smol/sec3_knockout.ipynb::n_text:.0f` samples.
 ```
@@ -258,6 +259,13 @@ def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):
     held = ["smol", "smol-relay (planted)", ODD, "org/name"]
     assert tested[-1] == "; ".join(f"{model} ● holds" for model in held)
     assert len(finding.select("img.only-light")) == len(MODELS)
+
+
+def test_a_heading_says_where_the_run_has_another_verdict_than_it_supposes(toy):
+    (finding,) = read(toy / "index.html").select(".finding")
+    title = finding.select_one(".finding-title").get_text().replace("\N{NO-BREAK SPACE}", " ")
+    unmet = "Not in this run: smol-relay (planted), anchor-text ✕ contradicted"
+    assert title == f"Nothing is found {unmet}"
 
 
 def test_the_words_of_a_test_are_those_of_its_numbers(claim):

@@ -4,11 +4,13 @@ small figure.
     ```{finding} Alignment does not show an anchor
     :figure: fig5a
     :verdicts: alignment, anchor-text
+    :if: smol alignment holds; smol necessity contradicted
     :page: sec3_anchors
     The sentence, with the numbers of the run.
     ```
 
-A verdict is that of a claim on each model, or, as ``notebook.key``, one that a run has glued.
+A verdict is that of a claim on each model, or, as ``notebook.key``, one that a run has glued. The
+heading is typed, and supposes the verdicts after ``if``; where a run has others, it says so.
 """
 
 from functools import partial
@@ -42,13 +44,14 @@ class Finding(Pictured):
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = MODELS | dict.fromkeys(("figure", "verdicts", "page"), unchanged_required)
+    option_spec = MODELS | dict.fromkeys(("figure", "verdicts", "if", "page"), unchanged_required)
 
     def run(self):
         name, verdicts = self.options["figure"], split_names(self.options["verdicts"])
         page = self.options["page"]
         title = nodes.paragraph(classes=["finding-title"])
         title += self.parse([f"[{self.arguments[0]}]({page}.md)"], nodes.Element())[0].children
+        title += self.tell_unmet()
         told = nodes.container(classes=["finding-told"])
         told += self.parse(self.content, nodes.Element()).children
         told += [self.verdict_line(one) for one in verdicts]
@@ -59,6 +62,17 @@ class Finding(Pictured):
         box = nodes.container(classes=["finding"])
         box += [title, told, shown]
         return [box]
+
+    def tell_unmet(self) -> list[nodes.Node]:
+        """What the heading supposes and this run does not show."""
+        told: list[nodes.Node] = []
+        for supposed in filter(None, map(str.strip, self.options.get("if", "").split(";"))):
+            model, name, expected = supposed.split(maxsplit=2)
+            found = self.judge_one(name)[1].get(model, "not measured")
+            if found != expected:
+                told += [nodes.Text(f" Not in this run: {heading(model)}, {name} ")]
+                told += [show_verdict(found)]
+        return told
 
     def verdict_line(self, name: str) -> nodes.paragraph:
         """What is judged, and the verdict on each of this book's models that were measured."""
