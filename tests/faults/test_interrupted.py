@@ -113,6 +113,7 @@ def test_while_something_is_fetched(tmp_path):
         ("recipe.train", "torch"),
         ("recipe.evaluate", "torch"),
         ("press.pair", "jupytext"),
+        ("press.command", "papermill"),
         ("press.run", "papermill"),
         ("press.record", "papermill"),
         ("press.attest", "pandas"),

@@ -2,17 +2,19 @@
 
 import importlib
 import json
+import shlex
 import tomllib
 from functools import partial
 
 import nbclient
 import nbformat
+import papermill
 import pytest
 
 from arbitration import commands
 from arbitration.files.folders import ROOT
 from arbitration.files.given import find_path, parse_json
-from press import command, pair, planned, shell
+from press import command, pair, planned, publish, shell
 from reproduction import cohorts
 from toy_notebook import TOY, write_toy
 from typed import COMMAND, PAPERMILL, WAYS, prepare_environment, run_typed
@@ -147,6 +149,27 @@ def test_what_is_installed_leads_to_what_there_is():
     assert getattr(importlib.import_module(module), name) is command.main
     (engine,) = told["entry-points"]["papermill.engine"].values()
     assert importlib.import_module(engine) is shell
+
+
+def typed_lines():
+    """Every line of the pages that runs the command, as words."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages).replace("\\\n", " ")
+    return [
+        shlex.split(line, comments=True)
+        for line in text.splitlines()
+        if line.startswith(".venv/bin/instruction-anchors")
+    ]
+
+
+def test_every_line_of_the_pages_is_one_that_the_command_takes():
+    lines = typed_lines()
+    assert len(lines) >= 8
+    for words in lines:
+        given = command.command_parser().parse_args(words[1:])
+        assert given.notebook in publish.listed(), words
+        known = papermill.inspect_notebook(ROOT / "notebooks" / f"{given.notebook}.ipynb")
+        assert given.parameter and dict(given.parameter).keys() <= known.keys(), words
 
 
 @pytest.mark.faults
