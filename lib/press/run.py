@@ -27,6 +27,7 @@ import papermill
 
 from arbitration.files.folders import EXECUTED
 from press import forked, workers
+from press.command import add_parameters
 from press.planned import contributed_runs, full_parameters, plan, settled
 from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
@@ -172,13 +173,6 @@ def choosing_parser(about: str) -> argparse.ArgumentParser:
     )
     workers.add_options(options)
     return options
-
-
-def add_parameters(options: argparse.ArgumentParser) -> None:
-    """How a command line gives a notebook's parameters."""
-    options.add_argument(
-        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
-    )
 
 
 def parser(about: str) -> argparse.ArgumentParser:

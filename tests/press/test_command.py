@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import os
 import shlex
+import subprocess
+import sys
 import tomllib
 from functools import partial
 
@@ -10,11 +13,12 @@ import nbclient
 import nbformat
 import papermill
 import pytest
+from filelock import FileLock
 
 from arbitration import commands
 from arbitration.files.folders import ROOT
 from arbitration.files.given import find_path, parse_json
-from press import command, pair, planned, publish, shell
+from press import KEPT, command, pair, planned, publish, shell
 from reproduction import cohorts
 from toy_notebook import TOY, write_toy
 from typed import COMMAND, PAPERMILL, WAYS, prepare_environment, run_typed
@@ -128,6 +132,17 @@ def test_any_other_error_of_a_cell_is_shown_whole(by_hand, capfd):
     assert "AssertionError" in printed and "-> " in printed and "broke off" in printed
 
 
+def test_ctrl_c_ends_a_run_by_hand_with_what_to_do_next(tmp_path):
+    """While it imports what it works with; while a notebook runs is in `test_runner`."""
+    (tmp_path / "papermill.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    environment = prepare_environment(tmp_path)
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    status, lines = run_typed("terminal", [*COMMAND, "run", "sec2_dataset"], environment)
+    assert (status, lines) == (130, [f"stopped: {KEPT}"])
+
+
 @pytest.mark.parametrize(
     "given, said",
     [
@@ -141,6 +156,46 @@ def test_what_is_misspelt_is_refused_with_the_nearest_that_is_right(by_hand, giv
     assert by_hand[0](["run", *given]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and said in line and not by_hand[1].exists()
+
+
+def test_the_cache_is_shown_and_cleared_by_name_or_whole(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path))
+    for name, size in (("mc2", 3_000_000), ("parts", 1_500_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"x" * size)
+    (tmp_path / "mine").write_text("of the reader")
+
+    assert command.main(["cache"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [["3.0", "MB", "mc2:"], ["1.5", "MB", "parts:"]]
+    assert last == f"The cache is {tmp_path}, with 4.5 MB."
+    assert command.main(["cache", "--clear", "mc3"]) == 2
+    assert "the cache holds nothing called 'mc3'; give base, mc2" in capsys.readouterr().err
+    assert command.main(["cache", "--clear", "mc2"]) == 0
+    assert capsys.readouterr().out == f"3.0 MB are freed in {tmp_path}\n"
+    assert command.main(["cache", "--clear"]) == 0
+    assert capsys.readouterr().out == f"1.5 MB are freed in {tmp_path}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_cache_in_use_is_left_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path))
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "mc2").mkdir()
+    with FileLock(tmp_path / "locks" / "held.lock"):
+        assert command.main(["cache", "--clear"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: another process is making held") and (tmp_path / "mc2").exists()
+
+
+def test_the_cache_is_told_without_what_runs_notebooks():
+    """Nor what measures: it comes at once, also where these are not installed."""
+    program = (
+        "import sys; from press import command; command.main(['cache']);"
+        "sys.exit(bool({'torch', 'papermill', 'pandas'} & sys.modules.keys()))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "lib")}
+    assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == 0
 
 
 def test_what_is_installed_leads_to_what_there_is():
@@ -158,7 +213,7 @@ def typed_lines():
     return [
         shlex.split(line, comments=True)
         for line in text.splitlines()
-        if line.startswith(".venv/bin/instruction-anchors")
+        if line.startswith(".venv/bin/instruction-anchors run ")
     ]
 
 
