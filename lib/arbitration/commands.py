@@ -1,5 +1,6 @@
-"""How the project's commands end."""
+"""How the project's commands end, and what an error of its own shows in a notebook's cell."""
 
+import opcode
 import os
 import signal
 import sys
@@ -7,6 +8,12 @@ from collections.abc import Callable
 
 from arbitration.files.atomic import Unwritable
 
+#: What the line begins with that says what was wrong.
+ERROR = "error: "
+#: Kinds of errors by which this project tells its reader what to do, where one of its packages
+#: raises them.
+FOR_READERS = (ValueError, OSError, ImportError)
+PACKAGES = ("arbitration", "reproduction", "recipe", "press")
 #: What `end_at_interrupt` says.
 _said = [""]
 
@@ -47,8 +54,53 @@ def status(main: Callable[[], int | None], onward: str) -> int:
     except (Unwritable, ConnectionError) as error:
         if isinstance(error, ConnectionError) and error.errno:
             raise  # by the system, in no words of this project
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"{ERROR}{error}", file=sys.stderr, flush=True)
         return 1
+
+
+def is_for_readers(error: BaseException) -> bool:
+    """Whether a `raise` of this project has raised an error for its reader: not a library of
+    others, and not a slip in the code.
+    """
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    if not trace or not isinstance(error, FOR_READERS):
+        return False
+    frame = trace.tb_frame
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    raised = frame.f_code.co_code[trace.tb_lasti] == opcode.opmap["RAISE_VARARGS"]
+    return raised and package in PACKAGES
+
+
+def shorten_in_cells() -> None:
+    """From here on a notebook's cell shows an error for readers as its sentence alone, also in the
+    executed notebook; ``%tb`` shows the rest. Outside of IPython nothing changes.
+    """
+    ipython = sys.modules.get("IPython")
+    if shell := ipython and ipython.get_ipython():
+        shell.set_custom_exc(FOR_READERS, _show)
+
+
+def _show(shell, kind, error, trace, tb_offset=None) -> None:
+    """Show an error as IPython does, one for readers by its sentence."""
+    if is_for_readers(error):
+        error._render_traceback_ = lambda: [f"{ERROR}{error}"]  # IPython asks for this
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset, running_compiled_code=True)
+    vars(error).pop("_render_traceback_", None)
+
+
+def read_sentence(failed: Exception) -> str:
+    """The sentence that a notebook's cell has shown (`shorten_in_cells`), after `ERROR`; empty for
+    any other failure.
+
+    Parameters
+    ----------
+    failed : Exception
+        papermill's, whose `traceback` has the lines that the cell has shown.
+    """
+    shown = getattr(failed, "traceback", [])
+    return shown[0] if len(shown) == 1 and shown[0].startswith(ERROR) else ""
 
 
 def make_printable() -> None:

@@ -185,7 +185,7 @@ def without_paths(notebook, run: Run, staging: Path):
     was printed or shown as text.
     """
     notebook.metadata.papermill.input_path = f"notebooks/{run.source.name}"
-    notebook.metadata.papermill.output_path = f"book/_executed/{run.named}/{run.source.name}"
+    notebook.metadata.papermill.output_path = f"{run.named}/{run.source.name}"
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream":

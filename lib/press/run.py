@@ -27,6 +27,7 @@ import papermill
 
 from arbitration.files.folders import EXECUTED
 from press import forked, workers
+from press.command import add_parameters
 from press.planned import contributed_runs, full_parameters, plan, settled
 from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
@@ -177,9 +178,7 @@ def choosing_parser(about: str) -> argparse.ArgumentParser:
 def parser(about: str) -> argparse.ArgumentParser:
     """The command line."""
     options = choosing_parser(about)
-    options.add_argument(
-        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
-    )
+    add_parameters(options)
     options.add_argument(
         "--full", action="store_true", help="with the parameters of full.json; -p goes before them"
     )
@@ -212,14 +211,14 @@ def main(arguments=None) -> int:
 
 
 def conclude(work: Callable[[], int | None]) -> int:
-    """The exit status of some work (`status`); 1, after what was wrong, when a run breaks off."""
+    """The exit status of some work (`status`); 1, after what was wrong, when a run breaks off: of
+    an error for readers its sentence.
+    """
     try:
         return commands.status(work, KEPT)
     except (papermill.PapermillExecutionError, RuntimeError) as error:
-        print(
-            f"{error}\nerror: the run above broke off; the book keeps the last run that finished.",
-            file=sys.stderr,
-        )
+        broken = "error: the run above broke off; the last run that finished is kept."
+        print(commands.read_sentence(error) or f"{error}\n{broken}", file=sys.stderr)
         return 1
 
 

@@ -205,8 +205,8 @@ def test_under_each_figure_stand_its_cell_data_command_and_provenance(toy):
         command = sources.select_one("pre").get_text().strip()
         more = f"-p instruction {shlex.quote(HOSTILE)} " * (model == ODD)
         assert command == (
-            f"papermill notebooks/sec3_knockout.ipynb out.ipynb -p model {shlex.quote(model)} "
-            f"-p data 'my set' {more}-p n 3 </dev/null"
+            f".venv/bin/instruction-anchors run sec3_knockout -p model {shlex.quote(model)} "
+            f"-p data 'my set' {more}-p n 3"
         )
         said = sources.get_text(" ")
         for word in ("r1", "float32", "c0de", "torch 2.9", "61 s on cpu", "measured here, 3"):
@@ -299,5 +299,5 @@ def test_what_no_run_has_published_has_no_sources(tmp_path):
     assert find_run(tmp_path, "fig4") == ""
     given = {"metadata": {"papermill": {"parameters": {"shares": [0.05], "measure": True}}}}
     parameters = "-p measure true -p shares '[0.05]'"
-    command = f"papermill notebooks/sec4_heads.ipynb out.ipynb {parameters} </dev/null"
+    command = f".venv/bin/instruction-anchors run sec4_heads {parameters}"
     assert write_command(given, "sec4_heads") == command

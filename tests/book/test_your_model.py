@@ -50,7 +50,7 @@ def test_every_module_exists_and_its_options_are_known(words):
 )
 def test_every_parameter_is_one_of_its_notebook(words):
     by_path = [re.search(r"notebooks/(\w+)\.ipynb", one) for one in words]
-    name = next((one[1] for one in by_path if one), None) or words[words.index("--notebook") + 1]
+    name = next((one[1] for one in by_path if one), None) or words[words.index("run") + 1]
     known = papermill.inspect_notebook(ROOT / "notebooks" / f"{name}.ipynb")
     given = [word for flag, word in zip(words, words[1:]) if flag == "-p"]
     assert given and set(given) <= set(known)

@@ -1,8 +1,9 @@
 """Ctrl-C in every phase: status 130, one line that says how to go on, no traceback, no half file;
 and the same command ends as if nothing had been.
 
-Running notebooks and models side by side are in `test_runner`, workers in `test_cluster`, the
-questions to a language model in `test_appB_dictionary`.
+Running notebooks and models side by side are in `test_runner`, the command's start in
+`test_command`, workers in `test_cluster`, the questions to a language model in
+`test_appB_dictionary`.
 """
 
 import os

@@ -31,7 +31,7 @@ def label_cell(model: str, name: str) -> str:
 
 
 def write_command(notebook: dict, name: str) -> str:
-    """The command that runs a notebook again as it was run.
+    """The command that runs a notebook again as it was run, from the project's folder.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def write_command(notebook: dict, name: str) -> str:
     given = notebook["metadata"].get("papermill", {}).get("parameters", {})
     names = sorted(given, key=lambda key: (key != "model", key))
     words = [f"-p {key} {shlex.quote(spell(given[key]))}" for key in names]
-    return " ".join([f"papermill notebooks/{name}.ipynb out.ipynb", *words, "</dev/null"])
+    return " ".join([f".venv/bin/instruction-anchors run {name}", *words])
 
 
 def spell(value) -> str:

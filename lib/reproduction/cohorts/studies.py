@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from arbitration import commands
 from arbitration.dataset import checked, entities, sets
 from arbitration.dataset.entities import EntityDictionary
 from arbitration.dataset.sample import MODALITIES, Sample
@@ -75,7 +76,8 @@ class Study:
 
 
 def study(names: MutableMapping) -> Study:
-    """Settle a notebook's parameters, load its model and its set.
+    """Settle a notebook's parameters, load its model and its set. From here on its cells tell
+    errors for readers in a sentence (`commands.shorten_in_cells`).
 
     Parameters
     ----------
@@ -89,6 +91,7 @@ def study(names: MutableMapping) -> Study:
     ValueError, FileNotFoundError
         As `parameters.settle`, `shipped.check_shipped`, `checked.load` and `load.load`.
     """
+    commands.shorten_in_cells()
     parameters.settle(names)
     use_records(not names.get("measure", False))
     check_shipped(*USED, *(["scenes"] if names["data"] == "scenes" else []))
