@@ -49,6 +49,7 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows():
         assert requirement.specifier.contains(pinned[plain(requirement.name)]), requirement
 
 
+@pytest.mark.skipif(os.environ.get("NEWEST") == "1", reason="make NEWEST=1 installs others")
 def test_the_pinned_versions_are_those_installed_here():
     from importlib.metadata import version
 
@@ -84,6 +85,17 @@ def test_conda_gets_the_same_environment():
     python = f"python{PROJECT['requires-python']}"
     assert conda["name"] == PROJECT["name"]
     assert conda["dependencies"] == [python, "pip", "make", {"pip": ["-c constraints.txt", "-e ."]}]
+
+
+def test_binder_gets_the_pinned_versions_without_cuda():
+    """A path after -c starts from the file, and one after -e from the top level."""
+    lines = text(".binder/requirements.txt").splitlines()[1:]
+    index = "--extra-index-url https://download.pytorch.org/whl/cpu"
+    assert lines == [index, "-c ../constraints.txt", "-e .[book]"]
+    assert (ROOT / ".binder" / "../constraints.txt").is_file()
+    named, version = text(".binder/runtime.txt").strip().split("-")
+    tested = yaml.safe_load(text(".github/workflows/test.yml"))["jobs"]["test"]["strategy"]
+    assert named == "python" and version in tested["matrix"]["python"]
 
 
 def test_the_readme_opens_with_the_two_commands_and_ci_runs_its_test_command():
