@@ -54,7 +54,7 @@ def read_notes(tag: str, root: Path = ROOT) -> str:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     version = project["version"]
     if tag != f"v{version}":
-        why = f"the tag {tag!r} is not v{version}, the version of pyproject.toml; change one of both"
+        why = f"the tag {tag!r} is not v{version}, the version of pyproject.toml: change one"
         raise ValueError(why)
     return read_entry((root / "CHANGELOG.md").read_text(encoding="utf-8"), version)
 

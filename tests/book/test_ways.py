@@ -1,13 +1,21 @@
 """Under the title of every notebook's page stand the ways to run it oneself."""
 
+import json
+
 import pytest
 from bs4 import BeautifulSoup
+from selenium.webdriver.support.expected_conditions import alert_is_present
+from selenium.webdriver.support.ui import WebDriverWait
 
 import toy_book
 from press.planned import NOTEBOOKS
 from toy_notebook import contents
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+COMMAND = (
+    "papermill notebooks/steer.ipynb out.ipynb -p instruction 'Say \"<b>\".' -p model org/net "
+    "-p shares '[0.05]'"
+)
 GITHUB = ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_SHA")
 
 
@@ -20,6 +28,10 @@ def source(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     for name in ("steer", "gone"):
         toy_book.write_glued(folder / f"{name}.ipynb", {})
+    ran = json.loads((folder / "steer.ipynb").read_text(encoding="utf-8"))
+    given = {"shares": [0.05], "model": "org/net", "instruction": 'Say "<b>".'}
+    ran["metadata"]["papermill"] = {"parameters": given}
+    (folder / "steer.ipynb").write_text(json.dumps(ran), encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(contents("steer"))
     listed = "\n".join(f"book/_executed/org/net/{name}" for name in ("index", "steer", "gone"))
     (tmp_path / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{listed}\n```\n")
@@ -47,7 +59,7 @@ def test_without_an_address_what_needs_it_is_left_out(source):
     pages = build(source)
     shown = ways(pages["steer"])
     assert list(shown) == ["Download the notebook", "Copy the papermill command"]
-    assert shown["Copy the papermill command"].startswith("papermill notebooks/steer.ipynb ")
+    assert shown["Copy the papermill command"] == COMMAND
     assert not pages["index"].select("nav.launch") and not pages["gone"].select("nav.launch")
     assert not pages["index"].select("a[title=Repository]")
     page = source / "html" / "book" / "_executed" / "org" / "net" / "steer.html"
@@ -83,3 +95,25 @@ def test_another_host_than_github_has_no_colab(source, monkeypatch):
     assert list(ways(pages["steer"]))[0] == "Open in Binder"
     (link,) = pages["index"].select("a[title=Repository]")
     assert link["href"] == "https://git.example.org/owner/name"
+
+
+@pytest.mark.browser
+def test_the_button_copies_the_command_or_shows_it(source, chromium):
+    build(source)
+    page = source / "html" / "book" / "_executed" / "org" / "net" / "steer.html"
+    clipboard = "Object.defineProperty(navigator, 'clipboard', {value: {writeText: %s}})"
+    for closed in (False, True):
+        chromium.get(page.as_uri())
+        write = "async (words) => { window.copied = words; }"
+        chromium.execute_script(clipboard % ("() => Promise.reject()" if closed else write))
+        button = chromium.find_element("css selector", ".launch button")
+        chromium.execute_script("arguments[0].click()", button)
+        wait = WebDriverWait(chromium, 20)
+        if closed:
+            asked = wait.until(alert_is_present())
+            assert asked.text == "Copy the papermill command"
+            asked.dismiss()
+        else:
+            wait.until(lambda session: button.text == "Copied")
+            assert chromium.execute_script("return window.copied") == COMMAND
+            wait.until(lambda session: button.text == "Copy the papermill command")

@@ -6,11 +6,12 @@ no repository.
 
 import json
 import re
+import shlex
 from functools import cache
 from html import escape
 from pathlib import Path
 
-from directives.sources import write_command
+from directives.sources import spell
 from press.launch import address_binder, address_colab, write_launched
 from press.planned import NOTEBOOKS
 from press.repository import Repository, find_repository
@@ -60,13 +61,26 @@ def list_ways(repository: Repository | None, name: str, file: str, command: str)
     return [*ways, f"<button {given}>Copy the papermill command</button>"]
 
 
+def write_papermill(notebook: dict, name: str) -> str:
+    """The command of papermill that repeats a run, from the project's folder.
+
+    Parameters
+    ----------
+    notebook : dict
+        As `json` reads the executed one.
+    """
+    given = notebook["metadata"].get("papermill", {}).get("parameters", {})
+    words = [f"-p {key} {shlex.quote(spell(given[key]))}" for key in sorted(given)]
+    return " ".join([f"papermill notebooks/{name}.ipynb out.ipynb", *words])
+
+
 def add_launch(app, page, template, context, doctree):
     """Put the ways to run a notebook under the title of its page."""
     if not (name := name_notebook(page)) or "body" not in context:
         return
     notebook = json.loads(Path(app.env.doc2path(page)).read_text(encoding="utf-8"))
     file = context["pathto"](f"{FOLDER}/{name}.ipynb", 1)
-    command = write_command(notebook, name)
+    command = write_papermill(notebook, name)
     ways = list_ways(find_once(str(app.srcdir)), name, file, command)
     items = "".join(f"<li>{way}</li>" for way in ways)
     launch = f'<nav class="launch" aria-label="Run this notebook"><ul>{items}</ul></nav>'
