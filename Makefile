@@ -17,7 +17,7 @@ BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
 PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
 
-EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
+EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction
 
 .PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit wheel notes conformance notebook dictionary pair checksums lab clean
 
