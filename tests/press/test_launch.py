@@ -16,6 +16,7 @@ from tiny_book import write_model
 
 HERE = Repository("https://github.com/owner/name", "0123456789abcdef0123456789abcdef01234567")
 ELSEWHERE = Repository("https://git.example.org/group/name", HERE.commit)
+ASKED = f'install --quiet "instruction-anchors[book] @ git+{HERE.url}@{HERE.commit}"'
 #: What makes a run of a tiny model short.
 SHORT = {
     "sec3_knockout": {"n_controls": 1},
@@ -46,7 +47,7 @@ def test_only_a_first_cell_is_added_and_only_where_it_knows_what_to_install(tmp_
         cells = found.cells
         if repository:
             first, *cells = cells
-            assert f"%pip install --quiet git+{HERE.url}@{HERE.commit}" in first.source
+            assert f"%pip {ASKED}" in first.source
         assert cells == nbformat.read(NOTEBOOKS / "steer.ipynb", as_version=4).cells
 
 
@@ -82,8 +83,7 @@ assert shell.run_cell({cell!r}).success
         "        return None if name == 'arbitration' else m.PathFinder.find_spec(name, *rest)\n"
         "sys.meta_path = [Blind if one is m.PathFinder else one for one in sys.meta_path]\n"
     )
-    told = f"pip install --quiet git+{HERE.url}@{HERE.commit}\n"
-    assert say(path=str(hidden)) == told
+    assert say(path=str(hidden)) == f"pip {ASKED}\n"
 
 
 @pytest.mark.parametrize(
