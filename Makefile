@@ -10,14 +10,16 @@ DASK := .venv/installed-cluster
 # needs $(READY) and is given $(WORKERS).
 READY = $(INSTALLED) $(if $(CLUSTER)$(SCHEDULER),$(DASK))
 WORKERS = $(if $(CLUSTER),--cluster '$(CLUSTER)') $(if $(SCHEDULER),--scheduler '$(SCHEDULER)')
+# NEWEST=1 installs the newest versions that pyproject.toml allows, instead of those of constraints.txt.
+PINS = $(if $(filter 1,$(NEWEST)),,-c constraints.txt)
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
 PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
 
-EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/markdown.py lib/reproduction
+EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction
 
-.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit conformance notebook dictionary pair checksums lab clean
+.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit wheel notes conformance notebook dictionary pair checksums lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -38,6 +40,8 @@ help:
 	@echo 'make soak MINUTES=120                        build the small run under kills, deletions and wrong bits, and compare its tables'
 	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
+	@echo 'make wheel                                   the package as a wheel, in _build'
+	@echo 'make notes TAG=v0.2.0                        the CHANGELOG entry of a version, in _build/notes.md'
 	@echo 'make pair                                    write notebooks/*.ipynb from the .py beside them'
 	@echo 'make checksums                               write data/SHA256SUMS anew, after a deliberate change of what ships'
 	@echo 'make clean                                   remove the book and every executed notebook'
@@ -46,11 +50,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("%s is Python %s; 3.11 or later is needed. Give another one: make PYTHON=python3.12 …" % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
 	@echo 'Installing into .venv (torch with its libraries is several GB; this happens once)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --no-input -c constraints.txt -e .
+	$(BIN)/python -m pip install --no-input $(PINS) -e .
 	@touch $@
 
 $(DASK): $(INSTALLED)
-	$(BIN)/python -m pip install --no-input -c constraints.txt -e '.[cluster]'
+	$(BIN)/python -m pip install --no-input $(PINS) -e '.[cluster]'
 	@touch $@
 
 # Rows come from records, and what these lack is measured; MEASURE=1 and FULL=1 measure everything.
@@ -66,12 +70,19 @@ book: $(READY)
 # What has changed is told by content: times say nothing after a clock was set back, or in a copy.
 pages: $(INSTALLED)
 	@mkdir -p $(dir $(BUILT))
-	@cksum $(PAGES) >$(BUILT).new
+	@{ cksum $(PAGES) && $(BIN)/python -m press.repository; } >$(BUILT).new
 	@cmp -s $(BUILT).new $(BUILT) || $(MAKE) --no-print-directory html
 	@mv $(BUILT).new $(BUILT)
 
 html: $(INSTALLED)
 	PYTHONUTF8=1 $(BIN)/jupyter-book build . --all -W -n --keep-going </dev/null
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m pip wheel --no-input --no-deps --wheel-dir _build .
+
+notes: $(INSTALLED)
+	@mkdir -p _build
+	$(BIN)/python -m press.changelog '$(TAG)' >_build/notes.md
 
 # The same commands as in .pre-commit-config.yaml. The examples are those of modules that need no model.
 check: $(INSTALLED)

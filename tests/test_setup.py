@@ -49,6 +49,7 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows():
         assert requirement.specifier.contains(pinned[plain(requirement.name)]), requirement
 
 
+@pytest.mark.skipif(os.environ.get("NEWEST") == "1", reason="make NEWEST=1 installs others")
 def test_the_pinned_versions_are_those_installed_here():
     from importlib.metadata import version
 
@@ -84,6 +85,17 @@ def test_conda_gets_the_same_environment():
     python = f"python{PROJECT['requires-python']}"
     assert conda["name"] == PROJECT["name"]
     assert conda["dependencies"] == [python, "pip", "make", {"pip": ["-c constraints.txt", "-e ."]}]
+
+
+def test_binder_gets_this_project_with_a_torch_without_cuda():
+    """Its ranges are those of the project, so that pip takes what conda has installed."""
+    wanted = yaml.safe_load(text(".binder/environment.yml"))["dependencies"]
+    assert wanted[-1] == {"pip": ["-e ..[book]"]}, "paths start from the file"
+    ranges = PROJECT["dependencies"]
+    torch = {name.replace("pytorch-cpu", "torch") for name in wanted[:-1] if "torch" in name}
+    assert torch == {name for name in ranges if re.match("torch(vision)?>", name)}
+    tested = yaml.safe_load(text(".github/workflows/test.yml"))["jobs"]["test"]["strategy"]
+    assert wanted[0].removeprefix("python=") in tested["matrix"]["python"]
 
 
 def test_the_readme_opens_with_the_two_commands_and_ci_runs_its_test_command():

@@ -13,6 +13,7 @@ from directives.contents import add_notebooks, write_indices
 from directives.explorer import Explorer, add_scripts, look_again, write_files
 from directives.findings import Finding
 from directives.full_runs import FullRuns
+from directives.launch import add_launch, show_repository, write_notebooks
 from directives.measured import Measured, describe_outputs
 from directives.minds import Minds
 from directives.origins import Origins, Records
@@ -88,6 +89,9 @@ def setup(app):
     app.connect("html-page-context", keep_local, priority=900)
     app.connect("html-page-context", mend_body)
     app.connect("html-page-context", add_scripts)
+    app.connect("config-inited", show_repository)
+    app.connect("html-page-context", add_launch)
+    app.connect("build-finished", write_notebooks)
     app.connect("env-get-outdated", look_again)
     app.connect("build-finished", write_files)
     return {"parallel_read_safe": True}
