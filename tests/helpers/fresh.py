@@ -6,7 +6,7 @@ twice. This project is installed from the wheel, so that no way leads to the che
 
 import os
 import subprocess
-import sys
+import venv
 from importlib.metadata import PathDistribution, distribution
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from packaging.utils import canonicalize_name
 
 def make_environment(folder: Path, wheel: Path, *extras: str) -> Path:
     """Install a wheel into a new environment, with some of its extras; its interpreter."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python3.*/site-packages")
+    _link("pip", site)
     offline = ("--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
     run_outside([python, "-m", "pip", "install", *offline, wheel], folder)
-    (site,) = folder.glob("lib/python3.*/site-packages")
     (own,) = map(PathDistribution, site.glob("instruction_anchors-*.dist-info"))
     for name in sorted(list_needed(own.requires, extras)):
         _link(name, site)
