@@ -19,7 +19,7 @@ PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv d
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction
 
-.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test mutation-test soak audit wheel notes conformance notebook dictionary pair checksums lab clean
+.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test wheel-test mutation-test soak audit wheel notes conformance notebook dictionary pair checksums lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -37,6 +37,7 @@ help:
 	@echo 'make exact-test                              the engine against full passes on the embedded models'
 	@echo 'make fault-test                              kills, full disks, damage and silent servers, each injected by a test'
 	@echo 'make browser-test, make slow-test            the tests that need Chromium, and those that take hours'
+	@echo 'make wheel-test                              build the wheel, and work with it where nothing else of this folder is'
 	@echo 'make soak MINUTES=120                        build the small run under kills, deletions and wrong bits, and compare its tables'
 	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
@@ -50,7 +51,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("%s is Python %s; 3.11 or later is needed. Give another one: make PYTHON=python3.12 …" % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
 	@echo 'Installing into .venv (torch with its libraries is several GB; this happens once)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --no-input $(PINS) -e .
+	$(BIN)/python -m pip install --no-input $(PINS) -e '.[book,dev]'
 	@touch $@
 
 $(DASK): $(INSTALLED)
@@ -122,6 +123,10 @@ audit: $(INSTALLED)
 
 browser-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser </dev/null
+
+# The wheel, in an environment and a folder of its own.
+wheel-test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m wheel </dev/null
 
 # Without MODEL=, those that the book shows.
 CHOSEN = $(if $(SECTION),--notebook '$(SECTION)') $(if $(filter-out file default,$(origin MODEL)),--model '$(MODEL)')

@@ -44,8 +44,8 @@ def committed():
 
 def test_every_requirement_is_pinned_to_a_version_that_it_allows():
     pinned = {plain(name): version for name, version in pins().items()}
-    extra = PROJECT["optional-dependencies"]["cluster"]
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *extra]):
+    extras = sum(PROJECT["optional-dependencies"].values(), [])
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *extras]):
         assert requirement.specifier.contains(pinned[plain(requirement.name)]), requirement
 
 
@@ -53,7 +53,9 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows():
 def test_the_pinned_versions_are_those_installed_here():
     from importlib.metadata import version
 
-    names = [Requirement(line).name for line in PROJECT["dependencies"]]
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *extras["book"], *extras["dev"]]
+    names = [Requirement(line).name for line in lines]
     installed = {name: version(name) for name in names}
     pinned = {plain(name): release for name, release in pins().items()}
     assert {name: pinned[plain(name)] for name in names} == {
@@ -83,8 +85,10 @@ def test_workers_need_their_extra_and_are_passed_on(target, name, tmp_path):
 def test_conda_gets_the_same_environment():
     conda = yaml.safe_load(text("environment.yml"))
     python = f"python{PROJECT['requires-python']}"
+    (installed,) = re.findall(r"-c constraints.txt -e '(\S*book\S*)'$", text("Makefile"), re.M)
+    lines = ["-c constraints.txt", f"-e {installed}"]
     assert conda["name"] == PROJECT["name"]
-    assert conda["dependencies"] == [python, "pip", "make", {"pip": ["-c constraints.txt", "-e ."]}]
+    assert conda["dependencies"] == [python, "pip", "make", {"pip": lines}]
 
 
 def test_binder_gets_this_project_with_a_torch_without_cuda():
@@ -102,9 +106,8 @@ def test_the_readme_opens_with_the_two_commands_and_ci_runs_its_test_command():
     first = re.search(r"```sh\n(.*?)```", text("README.md"), re.S)[1]
     commands = [line.split("#")[0].strip() for line in first.splitlines()]
     assert commands == ["make book", "make test"]
-    assert "\nmake check\nmake test\nmake exact-test\nmake fault-test\nmake browser-test\n" in text(
-        ".ci/run"
-    )
+    judged = ("check", "test", "exact-test", "fault-test", "browser-test", "wheel-test")
+    assert "".join(f"\nmake {name}" for name in judged) + "\n" in text(".ci/run")
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 

@@ -65,7 +65,7 @@ def flip(path, count):
 
 def refusal(path):
     """What is said of a file, to the end."""
-    return f"{re.escape(str(path))} is not the file that ships, .* and is not used. Take it back"
+    return f"{re.escape(str(path))} is not the file that ships, .* and is not used; take it back"
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", entities.FILE])

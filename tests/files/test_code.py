@@ -118,6 +118,7 @@ def test_data_is_named_where_paths_are_built():
 
 def test_what_was_edited_counts_when_it_is_looked_at_again(tmp_path, monkeypatch):
     monkeypatch.setattr(code, "LIBRARIES", tmp_path)
+    monkeypatch.setattr(code, "PACKAGES", ("one", "two"))
     (tmp_path / "one.py").write_text("import two\n")
     (tmp_path / "two.py").write_text("HALF = 0.5\n")
     before = code.hash_modules(code.reach("one"))

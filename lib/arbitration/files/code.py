@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from arbitration.files.checksums import tell_state
-from arbitration.files.folders import DATA, ROOT
+from arbitration.files.folders import DATA, LIBRARIES
 
-LIBRARIES = ROOT / "lib"
+#: The packages of this project: an installed one has other people's beside it.
+PACKAGES = ("arbitration", "press", "recipe", "reproduction")
 
 
 def hash_meaning(source: str) -> str:
@@ -44,6 +45,8 @@ def find_module(name: str) -> Path | None:
     people's code.
     """
     place = LIBRARIES.joinpath(*name.split("."))
+    if name.partition(".")[0] not in PACKAGES:
+        return None
     files = (place.with_suffix(".py"), place / "__init__.py")
     return next((path for path in files if path.is_file()), None)
 

@@ -3,14 +3,29 @@
 import os
 from pathlib import Path, PurePath
 
-ROOT = Path(__file__).resolve().parents[3]
+from platformdirs import user_cache_path
+
+#: Where the packages of this project lie, perhaps among those of others.
+LIBRARIES = Path(__file__).resolve().parents[2]
+#: What a wheel carries of a checkout's top level (`pyproject.toml`, tool.hatch); no checkout has
+#: it here.
+CARRIED = LIBRARIES / "arbitration" / "_carried"
+INSTALLED = CARRIED.is_dir()
+ROOT = CARRIED if INSTALLED else LIBRARIES.parent
 DATA = ROOT / "data"
-EXECUTED = ROOT / "book" / "_executed"
+#: What is made goes into the checkout. Of an installed package nothing is written to: there it is
+#: the folder that the command was typed in.
+WORK = Path() if INSTALLED else ROOT
+EXECUTED = WORK / "book" / "_executed"
 
 
 def cache() -> Path:
-    """Folder of fetched and derived files; ``ARBITRATION_CACHE`` moves it."""
-    folder = os.environ.get("ARBITRATION_CACHE") or Path.home() / ".cache" / "instruction-anchors"
+    """Folder of fetched and derived files, where the system keeps such; ``ARBITRATION_CACHE`` moves
+    it.
+    """
+    folder = os.environ.get("ARBITRATION_CACHE") or user_cache_path(
+        "instruction-anchors", appauthor=False
+    )
     return Path(folder).expanduser()
 
 
@@ -18,7 +33,7 @@ def output() -> Path:
     """Folder of a notebook's tables and figures; ``ARBITRATION_OUTPUT`` moves it (the book's runner
     does).
     """
-    return Path(os.environ.get("ARBITRATION_OUTPUT") or ROOT / "results").expanduser()
+    return Path(os.environ.get("ARBITRATION_OUTPUT") or WORK / "results").expanduser()
 
 
 def of_model(name: str) -> Path:

@@ -58,10 +58,7 @@ def read_sums() -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
         found = {name: checksum for checksum, name in (_LINE.fullmatch(x).groups() for x in lines)}
     except (OSError, UnicodeDecodeError, AttributeError) as error:
-        why = (
-            f"{path} is no list of checksums; take it back from the repository: git checkout -- "
-            f"data/{SUMS}"
-        )
+        why = f"{path} is no list of checksums; {_tell_remedy(f'data/{SUMS}')}"
         raise Damaged(why) from error
     return found
 
@@ -124,8 +121,14 @@ def _refuse(names: list[str]) -> None:
     place = first.partition("/")[0] if others else first
     why = (
         f"{folders.DATA / first} is not the file that ships, by its SHA-256 in data/{SUMS}{more}, "
-        f"and is not used. Take it back from the repository: git checkout -- data/{place} "
-        f"data/{SUMS}{_OWN if first.startswith('scenes/') else ''}; a deliberate change of what "
+        f"and is not used; {_tell_remedy(f'data/{place} data/{SUMS}')}"
+        f"{_OWN if first.startswith('scenes/') else ''}; a deliberate change of what "
         f"ships is made known by `make checksums`"
     )
     raise Damaged(why)
+
+
+def _tell_remedy(places: str) -> str:
+    if folders.INSTALLED:
+        return "install the package again: pip install --force-reinstall instruction-anchors"
+    return f"take it back from the repository: git checkout -- {places}"

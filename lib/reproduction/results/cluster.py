@@ -21,8 +21,9 @@ from reproduction.results import tasks
 #: Where `press.run` writes the address of the scheduler that the notebooks' kernels use.
 VARIABLE = "ARBITRATION_SCHEDULER"
 MISSING = (
-    "sharing the work out needs Dask, an extra that is not installed: .venv/bin/python -m pip "
-    "install -c constraints.txt -e '.[cluster]'"
+    "sharing the work out needs Dask, an extra that is not installed: pip install "
+    "'instruction-anchors[cluster]'; in a checkout, .venv/bin/python -m pip install -c "
+    "constraints.txt -e '.[cluster]'"
 )
 GONE = (
     "the scheduler is gone, or somebody has taken its tasks back; what has come is kept: start it, "

@@ -38,8 +38,9 @@ LEVEL = 15
 
 
 def home() -> Path:
-    """Folder of the records; ``ARBITRATION_RECORDS`` moves it."""
-    return Path(os.environ.get("ARBITRATION_RECORDS") or folders.DATA / "results").expanduser()
+    """Folder of the records, which no wheel carries; ``ARBITRATION_RECORDS`` moves it."""
+    folder = os.environ.get("ARBITRATION_RECORDS") or folders.WORK / "data" / "results"
+    return Path(folder).expanduser()
 
 
 def record_path(model: str, table: str) -> Path:
