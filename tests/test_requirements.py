@@ -27,6 +27,7 @@ EXTRAS = {
 }
 #: What is declared though nothing imports it: other libraries load it, or a command is called.
 CALLED = {
+    "check-jsonschema",
     "dask-jobqueue",
     "gguf",
     "import-linter",
@@ -37,6 +38,7 @@ CALLED = {
     "ruff",
     "sphinx-mathjax-offline",
     "torchvision",
+    "zizmor",
 }
 
 

@@ -13,6 +13,8 @@ from arbitration import commands
 from arbitration.files import cached, folders
 from press import KEPT, workers
 
+#: Of what the cache holds, what takes hours to make again.
+MEASURED = "parts"
 #: What is said to somebody who stops the clearing of the cache.
 CLEARED = "what was removed is gone; the same command goes on from there"
 
@@ -38,7 +40,7 @@ def command_parser() -> argparse.ArgumentParser:
     run.set_defaults(work=run_notebook)
     cache = kinds.add_parser("cache", help="say where fetched and measured files are kept")
     cache.add_argument(
-        "--clear", nargs="*", metavar="NAME", help="remove what has these names; without, all"
+        "--clear", nargs="*", metavar="NAME", help="remove what has these names; without, all but measured rows"
     )
     cache.set_defaults(work=tend_cache)
     return options
@@ -95,8 +97,8 @@ def tend_cache(given: argparse.Namespace) -> int:
 
 
 def tell_cache(names: list[str] | None) -> str:
-    """What the cache holds, a line each; with names, what was freed by clearing these, all of them
-    if there are none.
+    """What the cache holds, a line each; with names, what was freed by clearing these; by clearing
+    all that can be fetched again, if there are none.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def tell_cache(names: list[str] | None) -> str:
         As `cached.clear_cache`.
     """
     if names is not None:
-        freed = cached.clear_cache(names or cached.CONTENTS)
+        freed = cached.clear_cache(names or cached.CONTENTS.keys() - {MEASURED})
         return f"{freed / 1e6:.1f} MB are freed in {folders.cache()}"
     held = cached.measure_cache()
     lines = [f"{one.size / 1e6:10.1f} MB  {one.name}: {one.what}" for one in held]
