@@ -40,7 +40,10 @@ def command_parser() -> argparse.ArgumentParser:
     run.set_defaults(work=run_notebook)
     cache = kinds.add_parser("cache", help="say where fetched and measured files are kept")
     cache.add_argument(
-        "--clear", nargs="*", metavar="NAME", help="remove what has these names; without, all but measured rows"
+        "--clear",
+        nargs="*",
+        metavar="NAME",
+        help="remove what has these names; without, all but measured rows",
     )
     cache.set_defaults(work=tend_cache)
     return options

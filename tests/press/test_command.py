@@ -158,7 +158,7 @@ def test_what_is_misspelt_is_refused_with_the_nearest_that_is_right(by_hand, giv
     assert line.startswith("error: ") and said in line and not by_hand[1].exists()
 
 
-def test_the_cache_is_shown_and_cleared_by_name_or_of_what_can_be_fetched(tmp_path, monkeypatch, capsys):
+def test_the_cache_is_shown_and_cleared(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path))
     for name, size in (("mc2", 3_000_000), ("parts", 1_500_000)):
         (tmp_path / name).mkdir()
