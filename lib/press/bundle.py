@@ -40,12 +40,13 @@ README = """# The tables of “{title}”, version {version}
 
 | folder | what |
 |---|---|
-| `records/<model>` | tables measured at full size, one Parquet file each; the JSON file of the same name says how |
-| `runs/<model>` | the tables of the runs that the book shows |
-| `figures/<model>` | what each figure draws, as CSV and Parquet; the JSON file describes the figure in words |
+| `records/<model>` | tables measured at full size; the JSON file of the same name says how |
+| `runs/<model>` | the tables of the runs that the book shows, with such a file |
+| `figures/<model>` | what each figure draws, as CSV too; the JSON file tells the figure in words |
 
-`tables.csv` lists every table and what there is one row for. `columns.csv` has the type, unit and meaning of every column of every table, and
-`columns.md` the same to read. `columns.json` is the file of the project from which both are made.
+`tables.csv` lists every table and what there is one row for. `columns.csv` has the type, unit and
+meaning of every column of every table, and `columns.md` the same to read. `columns.json` is the
+file of the project from which both are made. Tables are Parquet files:
 
 ```python
 import pandas as pd
@@ -54,7 +55,8 @@ table = pd.read_parquet("records/smol/knockout.parquet")
 peaks = table.groupby(["following", "pathway", "layer"])["nssd"].mean()
 ```
 
-The tables are under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/); `LICENSES.md` names what is by others. Please cite:
+The tables are under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/). `LICENSES.md` names
+what is by others. Please cite:
 
 ```bibtex
 {book}

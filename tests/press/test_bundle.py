@@ -1,4 +1,4 @@
-"""The zip of all tables: the same bytes from the same tables, and every column in its dictionary."""
+"""The zip of all tables: the same tables give the same bytes, and every column is described."""
 
 import inspect
 import io
@@ -28,7 +28,9 @@ def published(tmp_path):
         shutil.copy(DATA / "results" / "smol" / f"way_out.{kind}", records / "smol")
     drawn = executed / "org" / "name" / "figures"
     drawn.mkdir()
-    table = pd.DataFrame({"following": ["text"], "position": [0], "token": ["a"], "group": ["last"]})
+    table = pd.DataFrame(
+        {"following": ["text"], "position": [0], "token": ["a"], "group": ["last"]}
+    )
     table.to_parquet(drawn / "fig2.parquet")
     table.to_csv(drawn / "fig2.csv", index=False)
     (drawn / "fig2.json").write_text("{}")
@@ -89,6 +91,6 @@ def test_every_column_that_a_figure_draws_is_described():
 
 
 def test_without_a_book_there_is_nothing_to_take_away(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(bundle, "list_published", lambda: [])
+    monkeypatch.setattr(bundle, "list_published", list)
     assert bundle.main([str(tmp_path / "tables.zip")]) == 2
     assert "make book" in capsys.readouterr().err
