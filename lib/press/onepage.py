@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import yaml
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 
 #: What has no use on paper: navigation, buttons, the sister pictures of the dark theme, and where a
 #: figure's numbers come from in full, which would be half of the book.
@@ -76,15 +76,14 @@ def name_page(page: str) -> str:
     return page.rpartition("/")[2]
 
 
-def write_page(html: Path, parts: list[Part], cover: Cover, numbers: dict[str, int]) -> str:
-    """The whole book as one page.
+def write_page(html: Path, parts: list[Part], cover: Cover) -> str:
+    """The whole book as one page. In its contents the number of each page is an empty element, with
+    the name of the page (`name_page`) as ``data-page``.
 
     Parameters
     ----------
     html : Path
         The folder of the built book.
-    numbers : dict of str to int
-        The printed page on which each page begins, by `name_page`, as far as it is known.
 
     Raises
     ------
@@ -99,7 +98,7 @@ def write_page(html: Path, parts: list[Part], cover: Cover, numbers: dict[str, i
         if part.caption:
             heading = f'<h1 class="part">{escapes.escape(part.caption)}</h1>'
             found[part.pages[0]].insert(0, BeautifulSoup(heading, "html.parser"))
-    body = [write_cover(cover), write_contents(parts, titles, numbers), *map(str, found.values())]
+    body = [write_cover(cover), write_contents(parts, titles), *map(str, found.values())]
     return "\n".join(
         [
             '<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head>',
@@ -127,18 +126,18 @@ def _write_heads(titles: dict[str, str]) -> str:
 
 def _styles(html: Path, page: str) -> Iterator[str]:
     """The styles of the built book, and after them those of print."""
-    soup = _parse(html / f"{page}.html")
-    for link in soup.select('link[rel="stylesheet"]'):
+    soup = _parse(html / f"{page}.html", SoupStrainer("link", rel="stylesheet"))
+    for link in soup.select("link"):
         path = (html / page).parent / link["href"].partition("?")[0]
         yield f'<link rel="stylesheet" href="{path.resolve().as_uri()}">'
     yield f'<link rel="stylesheet" href="{(html / "_static/print.css").resolve().as_uri()}">'
 
 
-def _parse(path: Path) -> BeautifulSoup:
+def _parse(path: Path, only: SoupStrainer) -> BeautifulSoup:
     if not path.is_file():
         why = f"{path} is not there: build the book first, make book"
         raise FileNotFoundError(why)
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser", parse_only=only)
 
 
 def write_cover(cover: Cover) -> str:
@@ -148,7 +147,7 @@ def write_cover(cover: Cover) -> str:
     return f'<div class="cover"><div class="title">{escapes.escape(cover.title)}</div>{told}</div>'
 
 
-def write_contents(parts: list[Part], titles: dict[str, str], numbers: dict[str, int]) -> str:
+def write_contents(parts: list[Part], titles: dict[str, str]) -> str:
     """The table of contents, and what this book has beside it."""
     lines = ['<div class="contents"><h1>Contents</h1>']
     for part in parts:
@@ -157,7 +156,7 @@ def write_contents(parts: list[Part], titles: dict[str, str], numbers: dict[str,
             name = name_page(page)
             lines.append(
                 f'<li><a href="#{name}"><span>{escapes.escape(titles[page])}</span>'
-                f"<span class='dots'></span><span>{numbers.get(name, '')}</span></a></li>"
+                f'<span class="dots"></span><span data-page="{name}"></span></a></li>'
             )
         lines.append("</ul>")
     told = (
@@ -170,7 +169,7 @@ def write_contents(parts: list[Part], titles: dict[str, str], numbers: dict[str,
 
 def read_page(html: Path, page: str, pages: list[str], address: str) -> Tag:
     """One page, made ready for paper: tabs one after the other, folds open, links of this print."""
-    soup = _parse(html / f"{page}.html")
+    soup = _parse(html / f"{page}.html", SoupStrainer("article"))
     article = soup.select_one("article.bd-article")
     name = name_page(page)
     if article.select_one("#xp-root"):

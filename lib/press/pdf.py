@@ -2,12 +2,13 @@
 
     python -m press.pdf path/of/the.pdf    as `make pdf`
 
-The book is printed twice: the first print says on which page each of its pages begins, and the
+The book is printed twice: the first print tells on which page each of its pages begins, and the
 second has these numbers in its table of contents.
 """
 
 import argparse
 import base64
+import io
 import os
 import sys
 import tempfile
@@ -50,6 +51,11 @@ const fit = () => {
 };
 MathJax.startup.promise.then(shown).then(() => document.fonts.ready).then(fit).then(done, done);
 """
+NUMBER = """
+for (const one of document.querySelectorAll("[data-page]")) {
+  one.textContent = arguments[0][one.dataset.page] ?? "";
+}
+"""
 
 
 def print_book(html: Path, contents: Path, cover: Cover) -> bytes:
@@ -69,33 +75,34 @@ def print_book(html: Path, contents: Path, cover: Cover) -> bytes:
     NoBrowser
         If there is no Chromium.
     """
-    parts, numbers = read_parts(contents), {}
-    write_page(html, parts, cover, numbers)  # what is missing is told before a browser starts
+    text = write_page(html, read_parts(contents), cover)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page = Path(folder) / "book.html"
+        page.write_text(text, encoding="utf-8")
         with open_chromium(Path(folder) / "profile") as session:
-            for _ in range(2):
-                page.write_text(write_page(html, parts, cover, numbers), encoding="utf-8")
-                printed = print_page(session, page)
-                (Path(folder) / "book.pdf").write_bytes(printed)
-                numbers = find_pages(Path(folder) / "book.pdf")
-    return printed
+            open_page(session, page)
+            session.execute_script(NUMBER, find_pages(print_page(session)))
+            return print_page(session)
 
 
-def print_page(session: webdriver.Chrome, page: Path) -> bytes:
-    """Print one page of HTML."""
+def open_page(session: webdriver.Chrome, page: Path) -> None:
+    """Open a page as it will be printed, and wait until it is drawn."""
     size = {"width": WIDTH, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
     session.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     media = {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "light"}]}
     session.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     session.get(page.as_uri())
     session.execute_async_script(READY)
+
+
+def print_page(session: webdriver.Chrome) -> bytes:
+    """Print what is open."""
     return base64.b64decode(session.execute_cdp_cmd("Page.printToPDF", SETTINGS)["data"])
 
 
-def find_pages(pdf: Path) -> dict[str, int]:
+def find_pages(pdf: bytes) -> dict[str, int]:
     """The number of the page, from 1, on which each target of a link stands."""
-    reader = PdfReader(pdf)
+    reader = PdfReader(io.BytesIO(pdf))
     places = reader.named_destinations.items()
     return {name.lstrip("/"): reader.get_destination_page_number(one) + 1 for name, one in places}
 
