@@ -29,6 +29,9 @@ window.MathJax = {options: {
   enableMenu: false, enableAssistiveMml: false, ignoreHtmlClass: "printed", processHtmlClass: "math"
 }};
 </script>"""
+#: What only carries a colour or a kind: each would be an element of the PDF's structure, of which
+#: they were a third.
+BARE = "pre span, code span, span.std, span.pasted-text"
 #: Attributes by which elements name others, for programs that read a screen aloud.
 NAMING = ("aria-labelledby", "aria-describedby", "aria-controls", "for", "data-sync-id")
 
@@ -176,6 +179,8 @@ def read_page(html: Path, page: str, pages: list[str], address: str) -> Tag:
         _tell_interactive(soup, article, f"{address}/{page}.html" if address else "")
     for one in article.select(NAVIGATION):
         one.decompose()
+    for one in article.select(BARE):
+        one.unwrap()
     for fold in article.select("details"):
         _open_fold(fold)
     for label in article.select("label.sd-tab-label"):

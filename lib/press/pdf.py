@@ -37,10 +37,17 @@ SETTINGS = {
     "generateDocumentOutline": True,
 }
 #: Wait until formulas are drawn and pictures are there, then make what is too wide as wide as the
-#: text.
+#: text. A formula is one picture in the PDF's structure, described by its source, not a hundred
+#: letters.
 READY = """
 const done = arguments[arguments.length - 1];
 const shown = () => Promise.all([...document.images].map((one) => one.decode().catch(() => null)));
+const describe = () => {
+  for (const one of MathJax.startup.document.math) {
+    one.typesetRoot.role = "img";
+    one.typesetRoot.ariaLabel = one.math;
+  }
+};
 const fit = () => {
   const whole = (one) => one.matches("mjx-container")
     ? one.firstElementChild.getBoundingClientRect().width : one.scrollWidth;
@@ -49,7 +56,8 @@ const fit = () => {
   for (const [one, size] of sizes) if (size < 1) one.style.zoom = size;
   return document.documentElement.scrollWidth;
 };
-MathJax.startup.promise.then(shown).then(() => document.fonts.ready).then(fit).then(done, done);
+const fonts = () => document.fonts.ready;
+MathJax.startup.promise.then(describe).then(shown).then(fonts).then(fit).then(done, done);
 """
 NUMBER = """
 for (const one of document.querySelectorAll("[data-page]")) {
