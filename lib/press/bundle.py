@@ -104,7 +104,9 @@ class Published:
         return read_tables()[table].rows if table else ""
 
 
-def list_published(executed: Path = EXECUTED, records: Path = DATA / "results") -> list[Published]:
+def gather_published(
+    executed: Path = EXECUTED, records: Path = DATA / "results"
+) -> list[Published]:
     """Every table, sorted by its name in the zip."""
     found = [
         Published("records", path.parent.relative_to(records).as_posix(), path)
@@ -147,7 +149,7 @@ def write_bundle(target: Path, published: Iterable[Published]) -> None:
         raise ValueError(why)
     files |= {"tables.csv": write_csv(listed), "columns.csv": write_csv(described)}
     files["columns.json"] = (DATA / FILE).read_bytes()
-    files["columns.md"] = write_dictionary().encode()
+    files["columns.md"] = write_meanings().encode()
     files["README.md"] = write_readme().encode()
     with atomic.partial(target) as free:
         with zipfile.ZipFile(free, "w") as bundle:
@@ -165,7 +167,7 @@ def write_csv(rows: Iterable[Iterable]) -> bytes:
     return out.getvalue().encode()
 
 
-def write_dictionary() -> str:
+def write_meanings() -> str:
     """Every description, in the order of ``data/columns.json``, to read."""
     lines = ["# What every column means", ""]
     titles = {
@@ -194,7 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m press.bundle", description=__doc__)
     parser.add_argument("zip", type=Path)
     target = parser.parse_args(arguments).zip
-    published = list_published()
+    published = gather_published()
     if not any(one.kind == "runs" for one in published):
         print("error: the book has no tables yet; make it first: make book", file=sys.stderr)
         return 2

@@ -37,7 +37,7 @@ NAMING = ("aria-labelledby", "aria-describedby", "aria-controls", "for", "data-s
 
 
 @dataclass(frozen=True)
-class Part:
+class Chapters:
     """Pages under one caption, by their paths without ending from the folder of the book."""
 
     caption: str
@@ -62,15 +62,15 @@ class Cover:
     address: str = ""
 
 
-def read_parts(contents: Path) -> list[Part]:
+def read_parts(contents: Path) -> list[Chapters]:
     """The parts of ``_toc.yml``; what it takes by a pattern, the executed notebooks, is left out:
     they show the same figures again, between the code that drew them.
     """
     known = yaml.safe_load(contents.read_text(encoding="utf-8"))
-    parts = [Part("", (known["root"],))]
+    parts = [Chapters("", (known["root"],))]
     for part in known["parts"]:
         pages = tuple(one["file"] for one in part["chapters"] if "file" in one)
-        parts += [Part(part["caption"], pages)] if pages else []
+        parts += [Chapters(part["caption"], pages)] if pages else []
     return parts
 
 
@@ -79,7 +79,7 @@ def name_page(page: str) -> str:
     return page.rpartition("/")[2]
 
 
-def write_page(html: Path, parts: list[Part], cover: Cover) -> str:
+def write_page(html: Path, parts: list[Chapters], cover: Cover) -> str:
     """The whole book as one page. In its contents the number of each page is an empty element, with
     the name of the page (`name_page`) as ``data-page``.
 
@@ -150,7 +150,7 @@ def write_cover(cover: Cover) -> str:
     return f'<div class="cover"><div class="title">{escapes.escape(cover.title)}</div>{told}</div>'
 
 
-def write_contents(parts: list[Part], titles: dict[str, str]) -> str:
+def write_contents(parts: list[Chapters], titles: dict[str, str]) -> str:
     """The table of contents, and what this book has beside it."""
     lines = ['<div class="contents"><h1>Contents</h1>']
     for part in parts:

@@ -35,7 +35,7 @@ def published(tmp_path):
     table.to_csv(drawn / "fig2.csv", index=False)
     (drawn / "fig2.json").write_text("{}")
     (drawn / "fig2-light.svg").write_text("<svg/>")
-    return bundle.list_published(executed, records)
+    return bundle.gather_published(executed, records)
 
 
 def read_bundle(path):
@@ -91,6 +91,6 @@ def test_every_column_that_a_figure_draws_is_described():
 
 
 def test_without_a_book_there_is_nothing_to_take_away(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(bundle, "list_published", list)
+    monkeypatch.setattr(bundle, "gather_published", list)
     assert bundle.main([str(tmp_path / "tables.zip")]) == 2
     assert "make book" in capsys.readouterr().err

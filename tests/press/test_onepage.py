@@ -4,10 +4,10 @@ import pytest
 from bs4 import BeautifulSoup
 
 from press import onepage
-from press.onepage import Cover, Part
+from press.onepage import Cover, Chapters
 
 COVER = Cover("A & B", "somebody", "CC BY 4.0", "0.1.0", "2027-01-31")
-PARTS = [Part("", ("book/index",)), Part("The rest", ("book/a", "book/explorer"))]
+PARTS = [Chapters("", ("book/index",)), Chapters("The rest", ("book/a", "book/explorer"))]
 PAGES = {
     "index": """<h1>Start<a class="headerlink" href="#start">#</a></h1>
 <section id="same"><h2>Same</h2><a class="to-same" href="#same">same</a>
@@ -114,6 +114,6 @@ def test_the_executed_notebooks_are_no_part(tmp_path):
         encoding="utf-8",
     )
     assert onepage.read_parts(tmp_path / "_toc.yml") == [
-        Part("", ("book/index",)),
-        Part("One", ("book/a",)),
+        Chapters("", ("book/index",)),
+        Chapters("One", ("book/a",)),
     ]
