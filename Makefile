@@ -15,11 +15,11 @@ PINS = $(if $(filter 1,$(NEWEST)),,-c constraints.txt)
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
-PAGES = constraints.txt _config.yml _toc.yml $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
+PAGES = constraints.txt _config.yml _toc.yml CITATION.cff LICENSES.md $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction
 
-.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test wheel-test mutation-test soak audit wheel notes conformance notebook dictionary pair checksums lab clean
+.PHONY: help book pages html record attest check test exact-test fault-test slow-test browser-test wheel-test mutation-test soak audit wheel pdf tables notes release-check conformance notebook dictionary pair checksums lab clean
 
 help:
 	@echo 'make book                                    build the book at full n from records, a part of each measured again here'
@@ -28,6 +28,8 @@ help:
 	@echo 'make record                                  measure at full n and keep the rows in data/results, for hours (MODEL=, SECTION=)'
 	@echo 'make record CLUSTER=4                        with four workers, one a GPU; SCHEDULER=tcp://… with those of a cluster; book, attest, notebook, too'
 	@echo 'make attest N=20                             measure 20 prompts of each recorded table again (ALL=1: every one; MODEL=, SECTION=)'
+	@echo 'make pdf                                     the whole book as one PDF, in _build (needs Chromium)'
+	@echo 'make tables                                  all published tables as one zip with their dictionary, in _build'
 	@echo 'make check                                   the habits that a machine checks, in seconds'
 	@echo 'make test                                    run the tests'
 	@echo 'make notebook SECTION=sec4_heads MODEL=smol  run one notebook on one model'
@@ -40,6 +42,7 @@ help:
 	@echo 'make wheel-test                              build the wheel, and work with it where nothing else of this folder is'
 	@echo 'make soak MINUTES=120                        build the small run under kills, deletions and wrong bits, and compare its tables'
 	@echo 'make audit                                   whether a known vulnerability touches the pinned packages (needs a network)'
+	@echo 'make release-check                           what must hold before a release; says what it could not check without a network'
 	@echo 'make mutation-test                           whether the tests notice deliberate errors, one at a time'
 	@echo 'make wheel                                   the package as a wheel, in _build'
 	@echo 'make notes TAG=v0.2.0                        the CHANGELOG entry of a version, in _build/notes.md'
@@ -85,6 +88,12 @@ notes: $(INSTALLED)
 	@mkdir -p _build
 	$(BIN)/python -m press.changelog '$(TAG)' >_build/notes.md
 
+pdf: book
+	$(BIN)/python -m press.pdf _build/instruction-anchors.pdf
+
+tables: book
+	$(BIN)/python -m press.bundle _build/instruction-anchors-tables.zip
+
 # The same commands as in .pre-commit-config.yaml. The examples are those of modules that need no model.
 check: $(INSTALLED)
 	$(BIN)/ruff check
@@ -120,6 +129,11 @@ mutation-test: $(INSTALLED)
 audit: $(INSTALLED)
 	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install --no-input --quiet pip-audit; }
 	$(BIN)/python -m press.audit .venv/audit/bin/pip-audit
+
+# cffconvert too: it pins older versions of what the book is built with.
+release-check: check
+	@test -x .venv/cffconvert/bin/cffconvert || { $(PYTHON) -m venv .venv/cffconvert && .venv/cffconvert/bin/python -m pip install --no-input --quiet cffconvert; } || true
+	$(BIN)/python -m press.release .venv/cffconvert/bin/cffconvert
 
 browser-test: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser </dev/null

@@ -1,5 +1,6 @@
 """The book, built from a tiny run and opened in a browser that has no network."""
 
+import fnmatch
 import json
 import re
 import sys
@@ -54,6 +55,19 @@ def test_no_page_has_a_script_error_or_a_missing_file(visits):
 
 def test_no_request_leaves_the_machine(visits):
     assert {page: seen.requests for page, seen in visits.items() if seen.requests} == {}
+
+
+def test_every_script_and_style_by_others_is_named_with_its_licence(html):
+    table = (ROOT / "LICENSES.md").read_text(encoding="utf-8").partition("## In the built book")[2]
+    named = re.findall(
+        r"`([^` ]+)`", " ".join(line.partition(" | ")[0] for line in table.splitlines())
+    )
+    own = [path.name for path in (ROOT / "book" / "_static").iterdir()]
+    patterns = [f"{name}*" if name.endswith("/") else name for name in [*named, *own, "explorer/"]]
+    static = html / "_static"
+    files = [one.relative_to(static).as_posix() for one in static.rglob("*") if one.is_file()]
+    assert len(files) > 50
+    assert [one for one in files if not any(fnmatch.fnmatch(one, name) for name in patterns)] == []
 
 
 def test_every_formula_is_drawn(visits):

@@ -6,12 +6,13 @@ import pytest
 from bs4 import BeautifulSoup
 
 from arbitration.files.folders import ROOT
-from directives import columns
+from press import columns
 from reproduction.results.records import OWN
 from toy_book import build
 
 RECORDS = sorted((ROOT / "data" / "results").glob("*/*.parquet"))
 STORED = sorted((ROOT / "tests" / "stored" / "tables").glob("*.parquet"))
+PARTS = ("columns", "of_records", "of_figures")
 #: What a description's type may be in a file.
 TYPES = {
     "text": pd.api.types.is_string_dtype,
@@ -50,7 +51,7 @@ def test_every_description_is_of_a_column_that_some_table_has_and_of_one_alone()
         assert None not in found, table
         used |= set(found)
     assert [one for one in columns.read_columns() if one not in used] == []
-    labels = [one.label for part in ("columns", "of_records") for one in columns.read_columns(part)]
+    labels = [one.label for part in PARTS for one in columns.read_columns(part)]
     assert len(labels) == len(set(labels))
     assert {one.type for one in columns.read_columns()} == set(TYPES)
     assert all(one.meaning and one.unit for one in columns.read_columns())
@@ -91,9 +92,10 @@ def test_a_written_column_without_a_description_breaks_the_build(tmp_path):
     done = build(tmp_path)
     assert done.returncode == 0, done.stderr
     html = BeautifulSoup((tmp_path / "html/index.html").read_text(), "html.parser")
-    first, (second, third) = html.select_one("dl"), html.select("table")
+    first, (second, third, fourth) = html.select_one("dl"), html.select("table")
     assert len(first.select("dt")) == len(columns.read_tables())
-    rows = {row["id"]: row for row in [*second.select("tbody tr"), *third.select("tbody tr")]}
+    described = [row for one in (second, third, fourth) for row in one.select("tbody tr")]
+    rows = {row["id"]: row for row in described}
     links = {link["href"].removeprefix("#") for link in first.select("a")}
     assert "column-nssd" in links and links <= set(rows)
     assert "nats" in rows["column-nssd"].get_text()

@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 
 from arbitration.files.folders import ROOT
-from directives import columns
+from press import columns
 
 PAGE = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
 ENTRIES = [

@@ -1,15 +1,14 @@
 """Open pages in headless Chromium and note what happened: for the tests of the book."""
 
 import json
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
+
+from press.chromium import NoBrowser, open_chromium
 
 LOOK = """
 const done = arguments[arguments.length - 1];
@@ -50,37 +49,15 @@ class Visit:
 
 @contextmanager
 def browser(profile: Path):
-    """A headless Chromium that can resolve no host name."""
-    chromium = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.fail(
-            (
-                "these tests need Chromium and its driver; on Debian: apt-get install chromium "
-                "chromium-driver"
-            ),
-            pytrace=False,
-        )
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        f"--user-data-dir={profile}",
-        "--window-size=1400,1000",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    session = webdriver.Chrome(options=options, service=Service(driver))
-    session.set_script_timeout(60)
+    """A headless Chromium that can resolve no host name, and logs what pages do."""
     try:
-        yield session
-    finally:
-        session.quit()
+        with open_chromium(
+            profile, goog_loggingPrefs={"browser": "ALL", "performance": "ALL"}
+        ) as it:
+            it.set_script_timeout(60)
+            yield it
+    except NoBrowser as error:
+        pytest.fail(f"these tests open pages: {error}", pytrace=False)
 
 
 def visit(session, page: Path) -> Visit:

@@ -105,7 +105,7 @@ def build_book(source):
         ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__")
     )
     shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
-    for name in ("_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml", "LICENSES.md"):
         shutil.copy(ROOT / name, source)
     hostile = {"data": write_hostile(source.parent / "hostile"), "only_following": False}
     own = {**SMALLEST, "sec2_dataset": {}}

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import tiny
-from directives import columns
 from in_process import NOTEBOOKS, run
+from press import columns
 from reproduction import tables
 from reproduction.figures import style
 from reproduction.results import parts

@@ -7,6 +7,7 @@ from sphinx.ext import autosummary
 
 from directives.authors import Authors
 from directives.base import verdict_role
+from directives.bibtex import Bibtex
 from directives.claims import Claim, Question, Tests
 from directives.columns import Columns
 from directives.contents import add_notebooks, write_indices
@@ -43,6 +44,7 @@ DIRECTIVES = {
     "face": Face,
     "room": Room,
     "explorer": Explorer,
+    "bibtex": Bibtex,
 }
 
 
