@@ -226,7 +226,7 @@ def unsaid(path):
         ]
         opened = (
             name == "open"
-            and owner not in ("Image", "os", "tarfile")
+            and owner not in ("Image", "os", "pikepdf", "tarfile")
             and not any("b" in mode for mode in modes if isinstance(mode, str) and len(mode) < 4)
         )
         piped = owner == "subprocess" and any(

@@ -29,9 +29,8 @@ window.MathJax = {options: {
   enableMenu: false, enableAssistiveMml: false, ignoreHtmlClass: "printed", processHtmlClass: "math"
 }};
 </script>"""
-#: What only carries a colour or a kind: each would be an element of the PDF's structure, of which
-#: they were a third.
-BARE = "pre span, code span, span.std, span.pasted-text"
+#: What only carries a colour or a kind: each would be an element of the PDF's structure.
+BARE = "pre span, code span, span.std"
 #: Attributes by which elements name others, for programs that read a screen aloud.
 NAMING = ("aria-labelledby", "aria-describedby", "aria-controls", "for", "data-sync-id")
 

@@ -15,6 +15,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pikepdf
 import yaml
 from pypdf import PdfReader
 from selenium import webdriver
@@ -90,7 +91,7 @@ def print_book(html: Path, contents: Path, cover: Cover) -> bytes:
         with open_chromium(Path(folder) / "profile") as session:
             open_page(session, page)
             session.execute_script(NUMBER, find_pages(print_page(session)))
-            return print_page(session)
+            return compress_pdf(print_page(session))
 
 
 def open_page(session: webdriver.Chrome, page: Path) -> None:
@@ -106,6 +107,14 @@ def open_page(session: webdriver.Chrome, page: Path) -> None:
 def print_page(session: webdriver.Chrome) -> bytes:
     """Print what is open."""
     return base64.b64decode(session.execute_cdp_cmd("Page.printToPDF", SETTINGS)["data"])
+
+
+def compress_pdf(pdf: bytes) -> bytes:
+    """The same with its structure compressed, which Chromium does not do: half the size."""
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(pdf)) as book:
+        book.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    return out.getvalue()
 
 
 def find_pages(pdf: bytes) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The book as one PDF: every page is in it, with what a printed book has."""
 
 import re
+import unicodedata
 
 import pytest
 from bs4 import BeautifulSoup
@@ -31,7 +32,9 @@ def reader(printed):
 
 @pytest.fixture(scope="module")
 def texts(reader):
-    return [" ".join(page.extract_text().split()) for page in reader.pages]
+    # Of fonts that have ligatures, such as fi, each is a letter of its own.
+    found = (unicodedata.normalize("NFKC", page.extract_text()) for page in reader.pages)
+    return [" ".join(text.split()) for text in found]
 
 
 def list_pages():
@@ -40,7 +43,7 @@ def list_pages():
 
 def squeeze(words):
     """Without blanks, of which a PDF has its own idea."""
-    return "".join(words.split())
+    return "".join(unicodedata.normalize("NFKC", words).split())
 
 
 def test_it_has_a_cover_and_is_as_long_and_as_large_as_a_book(printed, reader, texts):
@@ -57,14 +60,15 @@ def test_every_page_of_the_book_is_there_under_its_number_in_the_contents(html, 
         name.lstrip("/"): reader.get_destination_page_number(place)
         for name, place in reader.named_destinations.items()
     }
-    contents = squeeze("".join(texts[1:4]))
+    contents = " ".join(texts[1:4])
     for page in list_pages():
         soup = BeautifulSoup((html / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
         heading = soup.select_one("article h1")
         heading.select_one(".headerlink").decompose()
         title, place = squeeze(heading.get_text()), places[name_page(page)]
         assert title in squeeze(texts[place])
-        assert re.search(rf"{re.escape(title)}\W*{place + 1}(?!\d)", contents), page
+        spaced = r"\s*".join(map(re.escape, title))
+        assert re.search(rf"{spaced}\s*{place + 1}\b", contents), page
 
 
 def test_every_page_but_the_cover_bears_its_number(texts):

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import os
 import shutil
 import zipfile
 
@@ -67,7 +68,7 @@ def test_the_same_tables_give_the_same_bytes(published, tmp_path):
     for name in ("a.zip", "b.zip"):
         bundle.write_bundle(tmp_path / name, published)
         for one in published:
-            one.path.touch()
+            os.utime(one.path, (1e9, 1e9))  # of another year
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
