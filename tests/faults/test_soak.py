@@ -70,3 +70,14 @@ def test_a_part_that_a_kill_takes_along_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "DEEDS", (lose,))
     monkeypatch.setattr(soak, "ENDING", (lose,))
     assert soak.soak(rooms_of(tmp_path, True), 0.1, seed=0)["parts_lost"] > 0
+
+
+def test_the_summary_names_every_deed_and_counts_what_is_wrong():
+    found = {"minutes": 120.0, "seed": 0, "when": "2026-01-02", "seconds": 61.4, "rounds": 9}
+    found |= {"kill_all": 5, "parts_lost": 0, "faults": ["one differs", "another differs"]}
+    lines = soak.write_summary(found)
+    assert lines[0].startswith("120 minutes, seed 0, ended on 2026-01-02.") and "61 s" in lines[0]
+    assert "| all its processes were killed (`kill -9`) | 5 |" in lines
+    assert "| a kept part was deleted | 0 |" in lines
+    assert "| **differences and other faults** | 2 |" in lines
+    assert {deed.__name__ for deed in soak.DEEDS} <= set(soak.TOLD_AS)

@@ -5,7 +5,8 @@ those of a run that nobody disturbed.
 
 Each round starts the same command and does one thing to it at a random moment (`DEEDS`). A round
 that ends by itself must have the tables of the undisturbed run, to the bit. What came of all rounds
-is written to ``data/benchmarks/soak.json``, which the page on reliability shows.
+is written to ``data/benchmarks/soak.json``, and as the table that the page on reliability shows to
+``soak.md`` beside it.
 """
 
 import argparse
@@ -21,15 +22,34 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from arbitration.files import folders
+from press.markdown import markdown
 
 NOTEBOOKS = ("sec2_dataset", "sec3_knockout", "sec3_beliefs", "sec4_components", "steer")
 MODELS = ("smol", "smol-relay")
 TARGET = folders.DATA / "benchmarks" / "soak.json"
+#: What the page says of the counts of a soak, in its order.
+TOLD_AS = {
+    "rounds": "the command was started",
+    "kill_all": "all its processes were killed (`kill -9`)",
+    "kill_one": "one of its processes was killed",
+    "interrupt": "it was interrupted (Ctrl-C)",
+    "forget_part": "a kept part was deleted",
+    "forget_table": "all kept parts of a table were deleted",
+    "flip_bit": "one bit of a kept part was changed",
+    "cut_part": "a kept part was cut short",
+    "damage_stamp": "the stamp of a published run was cut short",
+    "damage_published": "a published file was cut short",
+    "measured_again": "damaged parts found and measured again",
+    "compared": "ends at which all tables were compared",
+    "parts_lost": "**parts lost**",
+    "faults": "**differences and other faults**",
+}
 #: Ends of a command that was told to end, beside its own success.
 TOLD = {0, 130, -signal.SIGKILL, -signal.SIGINT}
 
@@ -247,6 +267,15 @@ def prepare(home: Path) -> Rooms:
     return Rooms(home, [sys.executable, "-m", "press.run", *options], environment)
 
 
+def write_summary(found: dict) -> list[str]:
+    """What a soak found, as lines of Markdown."""
+    counts = {**found, "faults": len(found["faults"])}
+    rows = [["what", "times"]]
+    rows += [[told, str(counts.get(name, 0))] for name, told in TOLD_AS.items()]
+    when = f"{found['minutes']:g} minutes, seed {found['seed']}, ended on {found['when']}."
+    return [f"{when} The undisturbed run took {found['seconds']:.0f} s.", "", *markdown(rows)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -256,9 +285,13 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         found = soak(prepare(Path(home)), given.minutes, given.seed)
-    found = {"minutes": given.minutes, "seed": given.seed, **found}
-    print(json.dumps(found, indent=1, ensure_ascii=False))
-    TARGET.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    when = f"{datetime.now(UTC):%Y-%m-%d}"
+    found = {"minutes": given.minutes, "seed": given.seed, "when": when, **found}
+    written = json.dumps(found, indent=1, ensure_ascii=False)
+    print(written)
+    TARGET.write_text(written + "\n", encoding="utf-8")
+    summary = "\n".join(write_summary(found))
+    TARGET.with_suffix(".md").write_text(summary + "\n", encoding="utf-8")
     return 1 if found["faults"] or found["parts_lost"] else 0
 
 
