@@ -148,7 +148,7 @@ def write_bundle(target: Path, published: Iterable[Published]) -> None:
         why = f"no description in data/{FILE} of {', '.join(lacking)}; write them there"
         raise ValueError(why)
     files |= {"tables.csv": write_csv(listed), "columns.csv": write_csv(described)}
-    files["columns.json"] = (DATA / FILE).read_bytes()
+    files["columns.json"] = (DATA / "columns.json").read_bytes()
     files["columns.md"] = write_meanings().encode()
     files["README.md"] = write_readme().encode()
     with atomic.partial(target) as free:

@@ -79,7 +79,7 @@ def read_columns(part: str = "columns") -> tuple[Column, ...]:
 
 
 def _read() -> dict:
-    return json.loads((folders.DATA / FILE).read_text(encoding="utf-8"))
+    return json.loads((folders.DATA / "columns.json").read_text(encoding="utf-8"))
 
 
 def find_table(name: str) -> str | None:
