@@ -106,7 +106,7 @@ def test_the_readme_opens_with_the_two_commands_and_ci_runs_its_test_command():
     first = re.search(r"```sh\n(.*?)```", text("README.md"), re.S)[1]
     commands = [line.split("#")[0].strip() for line in first.splitlines()]
     assert commands == ["make book", "make test"]
-    judged = ("check", "test", "exact-test", "fault-test", "browser-test", "wheel-test")
+    judged = ("check", "test", "exact-test", "fault-test", "browser-test")
     assert "".join(f"\nmake {name}" for name in judged) + "\n" in text(".ci/run")
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
