@@ -133,9 +133,9 @@ def write_bundle(target: Path, published: Iterable[Published]) -> None:
     files: dict[str, bytes] = {name: (ROOT / name).read_bytes() for name in BESIDE}
     lacking = []
     for one in published:
-        schema = pq.read_metadata(one.path)
-        names = pq.read_schema(one.path).names
-        listed.append((one.name, schema.num_rows, len(names), one.rows()))
+        stored = pq.read_metadata(one.path)
+        names = stored.schema.to_arrow_schema().names
+        listed.append((one.name, stored.num_rows, len(names), one.rows()))
         for name in names:
             if (said := one.describe(name)) is None:
                 lacking.append(f"{one.name}: {name}")
