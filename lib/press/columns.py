@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from arbitration.files import folders
+from arbitration.files.shipped import read_shipped
 
 FILE = "columns.json"
 #: The table that every notebook writes under its own name.
@@ -79,7 +80,7 @@ def read_columns(part: str = "columns") -> tuple[Column, ...]:
 
 
 def _read() -> dict:
-    return json.loads((folders.DATA / "columns.json").read_text(encoding="utf-8"))
+    return json.loads(read_shipped(folders.DATA / "columns.json"))
 
 
 def find_table(name: str) -> str | None:

@@ -16,6 +16,7 @@ from arbitration.dataset import entities, sets
 from arbitration.files import folders, shipped
 from arbitration.files.checksums import Damaged
 from arbitration.models import load
+from press import columns
 from reproduction.claims import authors, predicted, recorded, reported
 from reproduction.cohorts import studies
 from reproduction.numbers import dataset as counts
@@ -45,6 +46,7 @@ def forget():
         predicted.predicted_claims,
         reported.reported_claims,
         reported.questions,
+        columns.read_tables,
     ):
         known.cache_clear()
 
@@ -160,6 +162,7 @@ READERS = {
     "paper_reported.json": reported.reported_claims,
     "questions.json": reported.questions,
     "authors_curves.json": authors.published_curves,
+    "columns.json": columns.read_tables,
     "first_runs/smol/sec4_heads.json": lambda: recorded.read_records("smol"),
     "scenes/icons.json": counts.list_pictures,
     "scenes/samples.jsonl": counts.list_pictures,

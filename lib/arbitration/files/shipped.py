@@ -15,7 +15,7 @@ from arbitration.files.checksums import Damaged
 
 #: Beside the data that it is about. No number depends on it, but on the files themselves.
 SUMS = "SHA256SUMS"
-#: What counts: all that numbers and verdicts are made from. Trained weights
+#: What counts: all that numbers and verdicts are made from, and what columns mean. Trained weights
 #: (`embedded.SHIPPED`) and records (`records.read_record`) have checksums of their own.
 COVERED = (
     "scenes/*.json*",
@@ -26,6 +26,7 @@ COVERED = (
     "first_runs/*/*.json",
     "paper_*.json",
     "authors_curves.json",
+    "columns.json",
     "questions.json",
 )
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
