@@ -176,6 +176,74 @@ def test_what_a_stopped_command_has_measured_is_recorded_before_the_rest(
     assert records.read_record(place(subject)).rows["prompt"].nunique() == 3
 
 
+class Layered(Measure):
+    """Tries one thing in each layer, and notes in which it is asked to."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = []
+
+    def __call__(self, subject, prompts, layers=None):
+        for prompt in prompts:
+            self.asked.append(prompt.id)
+            self.layers.append(list(range(subject.n_layers) if layers is None else layers))
+            yield pd.DataFrame(
+                {
+                    "sample": prompt.sample.id,
+                    "path": [path for path in "ab" for _ in self.layers[-1]],
+                    "layer": 2 * self.layers[-1],
+                    "nssd": [layer / 8 for layer in 2 * self.layers[-1]],
+                }
+            )
+
+
+Layered.__module__ = Measure.__module__
+
+
+def test_of_what_is_tried_layer_by_layer_a_part_is_measured_again(
+    folders, subject, prompts, monkeypatch
+):
+    """One of every eight and the first; a false value there is found, and with all prompts
+    everywhere. Layers that nobody asked for are no reason to look away.
+    """
+    name = "layered"
+    monkeypatch.setattr(type(subject), "n_layers", 20)
+    monkeypatch.setenv("ARBITRATION_RECORD", "1")
+    first = results.gather(name, Layered(), subject, prompts)
+    monkeypatch.delenv("ARBITRATION_RECORD")
+    forget(folders)
+    measure = Layered()
+    found = results.gather(name, measure, subject, prompts)
+    pd.testing.assert_frame_equal(found, first, check_exact=True)
+    [some] = {tuple(layers) for layers in measure.layers}
+    assert len(measure.layers) == 4 and some[0] == 0 and 3 <= len(some) <= 4
+    assert [sum(start <= one < start + 8 for one in some[1:]) for start in (8, 16)] == [1, 1]
+    [line] = list_origins().itertuples()
+    assert "4 of 10 prompts measured again here, one in 8 layers of each, largest" in line.origin
+
+    path = records.record_path(subject.name, name)
+    true = records.read_record(path)
+
+    def plant(layer):
+        rows = true.rows.copy()
+        rows.loc[rows["layer"] == layer, "nssd"] += 1
+        records.write_record(path, replace(true, rows=rows))
+        forget(folders)
+        return results.gather(name, Layered(), subject, prompts)
+
+    unseen = next(layer for layer in range(20) if layer not in some)
+    pd.testing.assert_frame_equal(plant(some[-1]), first)
+    assert not plant(unseen).equals(first), "taken for true"
+    monkeypatch.setenv("ARBITRATION_ATTEST", "all")
+    pd.testing.assert_frame_equal(plant(unseen), first)
+    monkeypatch.delenv("ARBITRATION_ATTEST")
+
+    more = true.rows[true.rows["layer"] == unseen].assign(layer=777)
+    records.write_record(path, replace(true, rows=pd.concat([true.rows, more])))
+    forget(folders)
+    pd.testing.assert_frame_equal(results.gather(name, Layered(), subject, prompts), first)
+
+
 def test_whoever_records_cannot_choose_who_is_measured_again(prompts):
     drawn = {tuple(one.id for one in draw_prompts(prompts, f"code {i}")) for i in range(20)}
     assert len(drawn) > 5, "another version of the code, other prompts"

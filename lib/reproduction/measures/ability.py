@@ -4,7 +4,7 @@ plain English.
 A set of heads that arbitrates should cost what a conflict needs and little else.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import pandas as pd
 import torch
@@ -20,7 +20,13 @@ KINDS = ("conflict", "alone")
 
 
 def measure_ability(
-    subject, prompt, dictionary, rankings: dict[str, list[Head]], draws: int = 3, seed: int = 0
+    subject,
+    prompt,
+    dictionary,
+    rankings: dict[str, list[Head]],
+    draws: int = 3,
+    seed: int = 0,
+    kept: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers to a conflict, and to the same question with the instructed modality alone, while
     heads are scaled at the instruction tokens.
@@ -33,6 +39,8 @@ def measure_ability(
         Strongest first; from samples other than this one.
     draws, seed
         Sets of each control per factor.
+    kept
+        As in `head_sets.scale_sets`.
 
     Returns
     -------
@@ -47,13 +55,10 @@ def measure_ability(
         if one.heads in ("target", "random")
     ]
     both = zip(KINDS, (prompt, altered.encode_alone(subject, prompt.sample, prompt.following)))
-    return pd.concat(
-        [
-            scale_sets(subject, one, dictionary, sets, "ability", "instruction").assign(kind=kind)
-            for kind, one in both
-        ],
-        ignore_index=True,
-    )
+    how = ("ability", "instruction", kept)
+    tables = {kind: scale_sets(subject, one, dictionary, sets, *how) for kind, one in both}
+    marked = [table.assign(kind=kind) for kind, table in tables.items()]
+    return pd.concat(marked, ignore_index=True)
 
 
 def plain_sentences() -> list[str]:

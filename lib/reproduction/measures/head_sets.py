@@ -4,7 +4,7 @@ A `Case` says what is done to which share of the heads; a `Setting` is one set o
 top heads of a ranking stand beside as many heads of the same layers and of the whole model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -197,7 +197,13 @@ def list_paper_settings(
 
 
 def scale_sets(
-    subject, prompt, dictionary, sets: Sequence[Setting], setting: str, positions: str
+    subject,
+    prompt,
+    dictionary,
+    sets: Sequence[Setting],
+    setting: str,
+    positions: str,
+    kept: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers of one prompt while sets of heads are scaled.
 
@@ -205,6 +211,8 @@ def scale_sets(
     ----------
     setting : {"blocking", "amplification"}
     positions : {"instruction", "last", "both"}
+    kept : container of int, optional
+        The draws that are measured, 0 for sets that are not drawn; all unless given.
 
     Returns
     -------
@@ -212,7 +220,7 @@ def scale_sets(
         model, sample, following, setting, positions, heads ("original" for no change), ranked_on,
         draw, share, count, own, factor, answer, outcome, ambiguous.
     """
-    sets = list(sets)
+    sets = [one for one in sets if kept is None or one.draw in kept]
     unchanged = {"heads": "original", "ranked_on": "", "draw": 0, "share": 0.0, "count": 0}
     rows = [unchanged | {"own": None, "factor": 1.0}]
     rows += [
@@ -247,16 +255,17 @@ def scale_paper_sets(
     places: Mapping[str, Sequence[Case]],
     setting: str,
     seed: int,
+    kept: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers of one prompt while the sets of Fig. 9 are scaled (`list_paper_settings`), each case
-    at its positions.
+    at its positions; `kept` as in `scale_sets`.
     """
     way = prompt.following
     sets = {
         place: list_paper_settings(subject, cases, rankings, way, seed)
         for place, cases in places.items()
     }
-    return _scale_places(subject, prompt, dictionary, sets, setting)
+    return _scale_places(subject, prompt, dictionary, sets, setting, kept)
 
 
 def scale_rankings(
@@ -268,22 +277,24 @@ def scale_rankings(
     setting: str,
     seed: int,
     same: dict | None = None,
+    kept: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers of one prompt while the top heads of both rankings and their controls are scaled
-    (`list_settings`), each case at its positions.
+    (`list_settings`), each case at its positions; `kept` as in `scale_sets`.
     """
     way = prompt.following
     sets = {
         place: list_settings(subject, cases, orders, place, way, same, seed)
         for place, cases in places.items()
     }
-    return _scale_places(subject, prompt, dictionary, sets, setting)
+    return _scale_places(subject, prompt, dictionary, sets, setting, kept)
 
 
-def _scale_places(subject, prompt, dictionary, sets, setting: str) -> pd.DataFrame:
+def _scale_places(subject, prompt, dictionary, sets, setting: str, kept) -> pd.DataFrame:
     """`scale_sets` at several positions, each with sets of its own."""
     frames = [
-        scale_sets(subject, prompt, dictionary, own, setting, place) for place, own in sets.items()
+        scale_sets(subject, prompt, dictionary, own, setting, place, kept)
+        for place, own in sets.items()
     ]
     return pd.concat(frames)
 
@@ -297,6 +308,7 @@ def scale_ranked(
     setting: str,
     draws: int = 3,
     seed: int = 0,
+    kept: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers while the top heads of several rankings are scaled at the instruction tokens (Fig.
     14).
@@ -311,6 +323,8 @@ def scale_ranked(
     setting : {"blocking", "amplification"}
     draws, seed
         Random sets per case, the control.
+    kept
+        As in `scale_sets`.
 
     Returns
     -------
@@ -331,4 +345,4 @@ def scale_ranked(
             )
             for draw in range(draws)
         ]
-    return scale_sets(subject, prompt, dictionary, sets, setting, "instruction")
+    return scale_sets(subject, prompt, dictionary, sets, setting, "instruction", kept)

@@ -86,9 +86,18 @@ NO_EFFECTS = pd.DataFrame(
 
 
 def silence_heads(
-    subject, prompt, places: Sequence[str] = ("instruction", "last"), engine: str = "auto"
+    subject,
+    prompt,
+    places: Sequence[str] = ("instruction", "last"),
+    engine: str = "auto",
+    layers: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """What silencing each head alone does to the decision: the ground truth of a ranking.
+
+    Parameters
+    ----------
+    layers : sequence of int, optional
+        Whose heads are silenced; those of every layer unless given.
 
     Returns
     -------
@@ -98,7 +107,8 @@ def silence_heads(
         instruction; to first order the head's sensitivity) and turned (whether the competitor leads
         without the head).
     """
-    layers, heads = (indices.ravel() for indices in np.indices((subject.n_layers, subject.n_heads)))
+    layers = np.repeat(range(subject.n_layers) if layers is None else layers, subject.n_heads)
+    heads = np.tile(np.arange(subject.n_heads), len(layers) // subject.n_heads)
     gains = torch.ones(len(layers), subject.n_layers, subject.n_heads)
     gains[torch.arange(len(layers)), torch.from_numpy(layers), torch.from_numpy(heads)] = 0.0
     frames = []

@@ -1,8 +1,9 @@
 """Whether what a record says is what this code measures on this machine.
 
-Of the prompts that a record has, a few of each direction are measured again. Which ones follows
-from the code's version: whoever writes a record cannot choose them. Where every column agrees, the
-record is used whole; where one does not, none of it is.
+Of the prompts that a record has, a few of each direction are measured again; of what is tried on a
+prompt by the dozen, a part (`question.Question.tried`). Which ones follows from the code's version:
+whoever writes a record cannot choose them. Where every column agrees, the record is used whole;
+where one does not, none of it is.
 """
 
 import hashlib
@@ -21,6 +22,9 @@ from arbitration.files.given import quote
 CHECKED = 2
 #: Of what is asked for one by one, as in a search, the share that is asked again.
 ASKED_AGAIN = 1 / 32
+#: Of what a measure tries on a prompt one by one, such as the draws of a control, the first and one
+#: of every so many are tried again.
+TRIED_AGAIN = 8
 #: How far numbers may be apart: nats and shares, unless the model's dtype rounds more coarsely
 #: (`recorded.bound_rounding`); logits and derivatives, in shares of their range.
 NEAR, NEAR_OF_RANGE = 1e-4, 1e-3
@@ -66,6 +70,8 @@ class Attestation:
         those that were measured here for want of a record.
     recorded, code : frozenset of str
         Days on which, and versions of the code by which, the record was made.
+    tried : frozenset of str
+        What the prompts that were measured again were not asked in whole: "draw", "layer".
     largest : float
         Difference of a number that was measured again.
     faults : tuple of Fault
@@ -79,6 +85,7 @@ class Attestation:
     here: frozenset = frozenset()
     recorded: frozenset = frozenset()
     code: frozenset = frozenset()
+    tried: frozenset = frozenset()
     largest: float = 0.0
     faults: tuple[Fault, ...] = ()
 
@@ -129,6 +136,17 @@ def draw_prompts(prompts: Sequence, code: str) -> list:
         )
         found += own[: len(own) if np.isinf(count) else count]
     return found
+
+
+def draw_tried(tried: Sequence[int], code: str) -> list[int]:
+    """Of numbered things that are tried on a prompt those that are tried again: the first, and one
+    of every `TRIED_AGAIN` neighbours, which the code's version draws; all of them with all prompts.
+    """
+    if np.isinf(count_checked()):
+        return list(tried)
+    runs = [tried[start : start + TRIED_AGAIN] for start in range(0, len(tried), TRIED_AGAIN)]
+    drawn = [min(run, key=lambda one: draw_number(code, f"tried {one}")) for run in runs]
+    return sorted({*tried[:1], *drawn})
 
 
 def is_asked_again(code: str, prompt: str) -> bool:
@@ -202,7 +220,7 @@ def combine(attestations: Iterable[Attestation]) -> list[Attestation]:
 def _unite(model: str, table: str, some: list[Attestation]) -> Attestation:
     sets = {
         name: frozenset().union(*(getattr(one, name) for one in some))
-        for name in ("taken", "checked", "here", "recorded", "code")
+        for name in ("taken", "checked", "here", "recorded", "code", "tried")
     }
     faults = dict.fromkeys(fault for one in some for fault in one.faults)
     largest = max(one.largest for one in some)
@@ -218,8 +236,9 @@ def tell(one: Attestation) -> str:
         return f"measured here, {len(one.here)} prompts"
     words = f"recorded on {_join(one.recorded)}, code {_join(one.code)}"
     if one.checked:
+        part = "".join(f", one in {TRIED_AGAIN} {name}s of each" for name in sorted(one.tried))
         words += (
-            f"; {len(one.checked)} of {len(one.taken)} prompts measured again here, largest "
+            f"; {len(one.checked)} of {len(one.taken)} prompts measured again here{part}, largest "
             f"difference {one.largest:.0e}"
         )
     else:

@@ -1,9 +1,10 @@
 """What a table asks of each prompt, and where the answer lies."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pandas as pd
 from arbitration.dataset.entities import EntityDictionary
 from arbitration.files.folders import cache
 from reproduction.results.origin import code_version, content_of, provenance
+
+#: By which keyword a measure is asked for a part of what it tries on a prompt, and the column of
+#: its rows that says what was tried.
+TRIED = {"layers": "layer", "kept": "draw"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,19 @@ class Question:
     def part(self, prompt) -> Path:
         """The file of a prompt's rows."""
         return self.folder / f"{prompt.id}-{self.content(prompt)}.parquet"
+
+    @cached_property
+    def tried(self) -> str | None:
+        """The column that tells apart what is tried on a prompt, if less of it can be asked for
+        (`narrow`).
+        """
+        takes = inspect.signature(self.rows).parameters
+        return next((column for keyword, column in TRIED.items() if keyword in takes), None)
+
+    def narrow(self, some: list[int]) -> "Question":
+        """The same question, of a part of what is tried."""
+        keyword = next(keyword for keyword, column in TRIED.items() if column == self.tried)
+        return replace(self, given={**self.given, keyword: some})
 
     @property
     def tables_of(self) -> partial:

@@ -109,8 +109,9 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
         refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
-    again = measure_parts(ask, drawn)[0]
-    checks = [_compare(ask, one, found[one.id], again[one.id]) for one in drawn]
+    part, some = _narrow(ask, [found[one.id] for one in drawn])
+    again = measure_parts(part, drawn)[0]
+    checks = [_compare(ask, one, _keep(ask, found[one.id], some), again[one.id]) for one in drawn]
     faults = tuple(fault for _, some in checks for fault in some)
     if faults:
         columns = {(fault.prompt, fault.column): fault for fault in reversed(faults)}
@@ -125,6 +126,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
             taken=frozenset(taken),
             checked=frozenset(prompt.id for prompt in drawn),
             here=frozenset(prompt.id for prompt in lacking),
+            tried=frozenset() if some is None else frozenset([ask.tried]),
             largest=max((largest for largest, _ in checks), default=0.0),
             faults=faults,
         )
@@ -168,6 +170,28 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     if faults:
         raise NotAttested(_tell_fault(ask, faults[0]))
     return strip_made(found)
+
+
+def _narrow(ask: Question, tables: list[pd.DataFrame]) -> tuple[Question, list[int] | None]:
+    """What is measured again of some prompts: of what is tried on each one by one, as the rows of
+    their record say, a part (`attest.draw_tried`); or all of it, and None, also where a record
+    speaks of other layers than are asked for.
+    """
+    if ask.tried is None or any(ask.tried not in rows for rows in tables):
+        return ask, None
+    tried = sorted({int(one) for rows in tables for one in rows[ask.tried].unique()})
+    if ask.tried == "layer":
+        asked = ask.given.get("layers") or range(ask.subject.n_layers)
+        if any(sorted(rows["layer"].unique()) != sorted(asked) for rows in tables):
+            return ask, None
+    some = attest.draw_tried(tried, ask.code)
+    return (ask, None) if some == tried else (ask.narrow(some), some)
+
+
+def _keep(ask: Question, rows: pd.DataFrame, some: list[int] | None) -> pd.DataFrame:
+    if some is None:
+        return rows
+    return rows[rows[ask.tried].isin(some)].reset_index(drop=True)
 
 
 def bound_rounding(dtype: torch.dtype) -> float:
