@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 
-from directives import claims
+from directives import claims, findings
 from directives.base import SHAPES
 from directives.contents import write_index
 from directives.judged import (
@@ -266,6 +266,15 @@ def test_a_heading_says_where_the_run_has_another_verdict_than_it_supposes(toy):
     title = finding.select_one(".finding-title").get_text().replace("\N{NO-BREAK SPACE}", " ")
     unmet = "Not in this run: smol-relay (planted), anchor-text ✕ contradicted"
     assert title == f"Nothing is found {unmet}"
+
+
+@pytest.mark.parametrize("text", ["smol anchor-text", "smol", "smol anchor-text agrees", "a b, c"])
+def test_what_a_heading_supposes_wrongly_is_named(text):
+    with pytest.raises(ValueError, match="write a model, a claim .* contradicted, not seen") as why:
+        findings.read_supposed(f"smol alignment holds; {text};")
+    assert repr(text) in str(why.value)
+    two = findings.read_supposed("smol alignment not seen; org/name steer.way_verdict holds;")
+    assert two == [("smol", "alignment", "not seen"), ("org/name", "steer.way_verdict", "holds")]
 
 
 def test_the_words_of_a_test_are_those_of_its_numbers(claim):

@@ -23,7 +23,7 @@ from directives.judged import judge_claim
 from directives.measured import Pictured
 from reproduction.claims import reported
 from reproduction.claims.predicted import predicted_claims
-from reproduction.claims.rules import worst
+from reproduction.claims.rules import VERDICTS, worst
 from reproduction.numbers.estimates import DIRECTIONS
 
 
@@ -36,6 +36,27 @@ def name_test(key: str) -> str:
                 return finer.what[0].upper() + finer.what[1:]
     way = next((way for way in DIRECTIONS if f"_{way}_" in key), "")
     return f"{way.capitalize()} following" if way else "As tested"
+
+
+def read_supposed(text: str) -> list[tuple[str, str, str]]:
+    """Model, name and verdict of each thing that a heading supposes.
+
+    Raises
+    ------
+    ValueError
+        If one of them is something else.
+    """
+    found = []
+    for supposed in filter(None, map(str.strip, text.split(";"))):
+        parts = supposed.split(maxsplit=2)
+        if len(parts) < 3 or parts[2] not in VERDICTS:
+            why = (
+                f"`if` supposes {supposed!r}; write a model, a claim or notebook.key, and one of "
+                f"{', '.join(VERDICTS)}, with ; between several"
+            )
+            raise ValueError(why)
+        found.append(tuple(parts))
+    return found
 
 
 class Finding(Pictured):
@@ -66,8 +87,11 @@ class Finding(Pictured):
     def tell_unmet(self) -> list[nodes.Node]:
         """What the heading supposes and this run does not show."""
         told: list[nodes.Node] = []
-        for supposed in filter(None, map(str.strip, self.options.get("if", "").split(";"))):
-            model, name, expected = supposed.split(maxsplit=2)
+        try:
+            supposed = read_supposed(self.options.get("if", ""))
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        for model, name, expected in supposed:
             found = self.judge_one(name)[1].get(model, "not measured")
             if found != expected:
                 told += [nodes.Text(f" Not in this run: {heading(model)}, {name} ")]
