@@ -56,7 +56,7 @@ def contributed_runs(notebooks, folder=NOTEBOOKS) -> list[Run]:
 
     home = records.home()
     recorded = {path.parent.relative_to(home).as_posix() for path in records.list_records(home)}
-    models = sorted(recorded - {*embedded.NAMES})
+    models = sorted(name for name in recorded if not embedded.known(name))
     full = {name: given | {"weights": "absent"} for name, given in full_parameters(folder).items()}
     alone = ("organisms", "controls")  # which build models of their own
     chosen = [name for name in notebooks if name not in alone]

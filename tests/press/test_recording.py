@@ -242,7 +242,7 @@ said = [model, weights, str(n), os.environ.get("ARBITRATION_RECORDED", "")]
 
 def test_a_contributed_record_adds_its_model_to_the_book(tmp_path, monkeypatch, capsys):
     """Without weights, at the record's size, from the record alone; a notebook that a record does
-    not reach is left out, and the models of this book are none of these.
+    not reach is left out, and the models of this book, and merges of them, are none of these.
     """
     sources, executed = tmp_path / "notebooks", tmp_path / "_executed"
     sources.mkdir()
@@ -250,7 +250,7 @@ def test_a_contributed_record_adds_its_model_to_the_book(tmp_path, monkeypatch, 
     (sources / "full.json").write_text(json.dumps({"toy": {"n": 9}}))
     (sources / "toy.py").write_text(CONTRIBUTED)
     (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
-    for model in ("smol", "internvl3", "llava-1.5", "org/name"):
+    for model in ("smol", "smol-merge-0.5", "internvl3", "llava-1.5", "org/name"):
         (tmp_path / "records" / model).mkdir(parents=True)
         for ending in ("parquet", "json"):
             (tmp_path / "records" / model / f"knockout.{ending}").touch()
