@@ -15,7 +15,7 @@ PINS = $(if $(filter 1,$(NEWEST)),,-c constraints.txt)
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
-PAGES = constraints.txt _config.yml _toc.yml CITATION.cff LICENSES.md $(wildcard data/*.json data/*.csv data/benchmarks/* data/first_runs/*/*.json data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
+PAGES = constraints.txt _config.yml _toc.yml CITATION.cff LICENSES.md $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction
 

@@ -17,7 +17,7 @@ from arbitration.files import folders, shipped
 from arbitration.files.checksums import Damaged
 from arbitration.models import load
 from press import columns
-from reproduction.claims import authors, predicted, recorded, reported
+from reproduction.claims import authors, predicted, reported
 from reproduction.cohorts import studies
 from reproduction.numbers import dataset as counts
 
@@ -163,7 +163,6 @@ READERS = {
     "questions.json": reported.questions,
     "authors_curves.json": authors.published_curves,
     "columns.json": columns.read_tables,
-    "first_runs/smol/sec4_heads.json": lambda: recorded.read_records("smol"),
     "scenes/icons.json": counts.list_pictures,
     "scenes/samples.jsonl": counts.list_pictures,
 }

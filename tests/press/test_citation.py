@@ -79,7 +79,6 @@ OWN = (
     "data/*/*/README.md",
     "data/scenes/LICENSES.md",
     "data/benchmarks/*",
-    "data/first_runs/*",
     "data/results/*",
     "data/columns.json",
     "data/questions.json",

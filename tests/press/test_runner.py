@@ -235,7 +235,6 @@ def test_inputs_are_the_code_and_data_that_a_notebook_can_reach_and_the_pinned_v
     } <= knockout.keys()
     assert not [name for name in knockout if name.startswith(("book/", "tests/", "press.run"))]
     pages_alone = (
-        "data/first_runs/",
         "data/results/",
         "data/paper_reported.json",
         "data/questions.json",

@@ -13,7 +13,6 @@ from directives.columns import Columns
 from directives.contents import add_notebooks, write_indices
 from directives.explorer import Explorer, add_scripts, look_again, write_files
 from directives.findings import Finding
-from directives.full_runs import FullRuns
 from directives.launch import add_launch, show_repository, write_notebooks
 from directives.measured import Measured, describe_outputs
 from directives.minds import Minds
@@ -33,7 +32,6 @@ DIRECTIVES = {
     "finding": Finding,
     "run": Run,
     "verdicts": Verdicts,
-    "full_runs": FullRuns,
     "minds": Minds,
     "columns": Columns,
     "measured": Measured,

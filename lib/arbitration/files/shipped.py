@@ -23,7 +23,6 @@ COVERED = (
     "text/*.txt",
     "models/*.json",
     "architectures/*.json",
-    "first_runs/*/*.json",
     "paper_*.json",
     "authors_curves.json",
     "columns.json",

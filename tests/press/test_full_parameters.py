@@ -1,0 +1,85 @@
+"""Full runs: their parameters in one place, checked before anything runs."""
+
+import ast
+import json
+
+import nbformat
+import papermill
+import pytest
+
+from press import pair, planned, run
+from toy_notebook import contents
+
+FULL = {"toy": {"n": 9, "shares": [0.1, 0.2]}}
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A folder with the notebook `toy` and its full parameters; a folder of published runs."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(
+                'model = "smol"\nn = 1\nshares = [0.1]', metadata={"tags": ["parameters"]}
+            )
+        ]
+    )
+    notebook.metadata["kernelspec"] = pair.KERNEL
+    sources = tmp_path / "notebooks"
+    sources.mkdir()
+    nbformat.write(notebook, sources / "toy.ipynb")
+    (tmp_path / "_toc.yml").write_text(contents("toy"))
+    (sources / "full.json").write_text(json.dumps(FULL))
+    return sources, tmp_path / "_executed"
+
+
+def test_every_notebook_has_full_parameters_that_it_knows():
+    full = planned.full_parameters()
+    known = run.plan([], ["smol"], {}, full=full)
+    assert {one.source.stem for one in known} == set(full)
+    for one in known:
+        defaults = papermill.inspect_notebook(one.source)
+        for name, value in full[one.source.stem].items():
+            default = ast.literal_eval(defaults[name]["default"])
+            assert type(value) is type(default), f"{one.source.stem}: {name}"
+            assert name == "stride" or value > default or len(value) > len(default), (
+                "a full run is the larger one"
+            )
+    assert all(
+        full[name]["draws"] >= 100 and full[name]["elsewhere"] >= 10 and full[name]["n"] == 60
+        for name in ("sec4_heads", "sec4_sensitivity")
+    )
+
+
+def test_a_given_parameter_goes_before_the_full_one(toy):
+    (one,) = run.plan(["toy"], ["smol"], {"n": 2}, toy[0], FULL)
+    assert one.parameters == {"n": 2, "shares": [0.1, 0.2], "model": "smol"}
+
+
+@pytest.mark.parametrize(
+    "full, message",
+    [
+        ({"toy": {"nn": 3}}, "unknown parameter of toy 'nn'; did you mean 'n'?"),
+        ({"toy": {}, "tyo": {}}, "unknown notebook of full.json 'tyo'; did you mean 'toy'?"),
+        ({}, "full.json says nothing about toy"),
+    ],
+)
+def test_wrong_full_parameters_are_refused_before_anything_runs(toy, full, message):
+    with pytest.raises(ValueError) as error:
+        run.plan([], ["smol"], {}, toy[0], full)
+    assert message in str(error.value)
+
+
+def test_the_command_hands_full_on_to_each_model(monkeypatch, tmp_path):
+    handed, models = [], []
+
+    def side_by_side(named, options):
+        models.append(named)
+        handed.append(options)
+        return 0
+
+    monkeypatch.setattr(run, "side_by_side", side_by_side)
+    assert run.main(["--full", "--into", str(tmp_path)]) == 0 == run.main(["--into", str(tmp_path)])
+    assert ["--full" in options for options in handed] == [True, False]
+    few, all_of_them = models[0]["smol-masked"], models[0]["smol"]
+    assert {"sec3_routes", "sec4_heads"} <= set(few) < set(all_of_them)
+    assert "organisms" in all_of_them and "organisms" not in models[0]["smol-relay"]
