@@ -77,7 +77,8 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         Values for names of the notebooks' parameters cells, also as typed text; `model` is set from
         `models`.
     full : dict of str to dict, optional
-        For each notebook (`full_parameters`) what holds where `parameters` says nothing.
+        For each notebook (`full_parameters`) what holds where `parameters` says nothing. Not on
+        `embedded.MASKED`, in which the answer is known: its full size is the notebooks' default.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         out.
     """
     # Only now, because it imports torch: --help and usage errors come at once.
-    from arbitration.models import hub
+    from arbitration.models import embedded, hub
 
     # In the book's order sections come before appendices and controls, which read what a section
     # has measured.
@@ -106,12 +107,13 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
             f"if the defaults are full"
         )
         raise ValueError(why)
-    given = {name: {**(full[name] if full else {}), **parameters} for name in chosen}
     pairs = [(model, name) for model in models for name in chosen] or book_runs(chosen)
-    return [
-        Run(sources[name], model, settled(sources[name], {**given[name], "model": model}))
-        for model, name in pairs
-    ]
+    runs = []
+    for model, name in pairs:
+        sizes = full[name] if full and model != embedded.MASKED else {}
+        given = settled(sources[name], {**sizes, **parameters, "model": model})
+        runs.append(Run(sources[name], model, given))
+    return runs
 
 
 def settled(source: Path, given: dict) -> dict:

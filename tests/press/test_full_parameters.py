@@ -7,6 +7,7 @@ import nbformat
 import papermill
 import pytest
 
+from arbitration.models import embedded
 from press import pair, planned, run
 from toy_notebook import contents
 
@@ -53,6 +54,12 @@ def test_every_notebook_has_full_parameters_that_it_knows():
 def test_a_given_parameter_goes_before_the_full_one(toy):
     (one,) = run.plan(["toy"], ["smol"], {"n": 2}, toy[0], FULL)
     assert one.parameters == {"n": 2, "shares": [0.1, 0.2], "model": "smol"}
+
+
+def test_the_positive_control_is_run_at_the_default_size(toy):
+    large, small = run.plan(["toy"], ["smol", embedded.MASKED], {}, toy[0], FULL)
+    assert large.parameters == {"n": 9, "shares": [0.1, 0.2], "model": "smol"}
+    assert small.parameters == {"model": "smol-masked"}
 
 
 @pytest.mark.parametrize(
