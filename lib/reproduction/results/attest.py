@@ -24,7 +24,7 @@ CHECKED = 2
 ASKED_AGAIN = 1 / 32
 #: Of what a measure tries on a prompt one by one, such as the draws of a control, the first and one
 #: of every so many are tried again.
-TRIED_AGAIN = 8
+TRIED_AGAIN = 16
 #: How far numbers may be apart: nats and shares, unless the model's dtype rounds more coarsely
 #: (`recorded.bound_rounding`); logits and derivatives, in shares of their range.
 NEAR, NEAR_OF_RANGE = 1e-4, 1e-3

@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -87,19 +87,38 @@ class Record:
     made: Mapping[str, dict]
 
     @cached_property
-    def by_case(self) -> dict[str, dict[tuple[str, str], pd.DataFrame]]:
+    def by_case(self) -> "dict[str, Parts]":
         """The parts of each case: told apart once, however many prompts are asked for."""
-        found: dict[str, dict] = {}
-        for (case, *key), rows in self.rows.groupby(KEY, sort=False, observed=True):
-            part = rows.drop(columns=KEY).reset_index(drop=True)
-            found.setdefault(case, {})[tuple(key)] = part
-        return found
+        places: dict[str, dict] = {}
+        for (case, *key), some in self.rows.groupby(KEY, sort=False, observed=True).indices.items():
+            places.setdefault(case, {})[tuple(key)] = some
+        rows = self.rows.drop(columns=KEY)
+        return {case: Parts(rows, own) for case, own in places.items()}
 
-    def parts(self, case: str) -> dict[tuple[str, str], pd.DataFrame]:
+    def parts(self, case: str) -> Mapping[tuple[str, str], pd.DataFrame]:
         """The rows of each (prompt, content) of a case, as they were measured, with the columns
         made and seconds.
         """
         return self.by_case.get(case, {})
+
+
+@dataclass(frozen=True)
+class Parts(Mapping):
+    """The parts of one case by (prompt, content), cut out of a record when they are asked for: a
+    search asks for few of thousands.
+    """
+
+    rows: pd.DataFrame
+    places: Mapping[tuple[str, str], np.ndarray]
+
+    def __getitem__(self, key: tuple[str, str]) -> pd.DataFrame:
+        return self.rows.take(self.places[key]).reset_index(drop=True)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 def name_case(subject, given: Mapping) -> tuple[str, dict]:

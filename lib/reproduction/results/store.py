@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -136,15 +137,21 @@ def _gathered(
     taken |= found
     if is_recording():
         record_parts(ask, measured)
-    tables = [_mark(taken[prompt.id], prompt) for prompt in prompts if prompt.id in taken]
-    return pd.concat(tables, ignore_index=True) if tables else empty[:0], reasons
+    tables = [(prompt, taken[prompt.id]) for prompt in prompts if prompt.id in taken]
+    return _join(tables) if tables else empty[:0], reasons
 
 
-def _mark(rows: pd.DataFrame, prompt) -> pd.DataFrame:
-    """A prompt's rows with the columns image and wording; those of another unit as they are."""
-    if not isinstance(prompt, Prompt):
-        return rows
-    return rows.assign(image=picture_of(prompt.sample), wording=prompt.wording)
+def _join(tables: list[tuple[object, pd.DataFrame]]) -> pd.DataFrame:
+    """The rows of some prompts as one table, with the columns image and wording; those of other
+    units without.
+    """
+    table = pd.concat([rows for _, rows in tables], ignore_index=True)
+    if not all(isinstance(prompt, Prompt) for prompt, _ in tables):
+        return table
+    lengths = [len(rows) for _, rows in tables]
+    images = [picture_of(prompt.sample) for prompt, _ in tables]
+    wordings = [prompt.wording for prompt, _ in tables]
+    return table.assign(image=np.repeat(images, lengths), wording=np.repeat(wordings, lengths))
 
 
 def remember(
