@@ -26,7 +26,7 @@ def measure_ability(
     rankings: dict[str, list[Head]],
     draws: int = 3,
     seed: int = 0,
-    kept: Container[int] | None = None,
+    kept_draws: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers to a conflict, and to the same question with the instructed modality alone, while
     heads are scaled at the instruction tokens.
@@ -39,7 +39,7 @@ def measure_ability(
         Strongest first; from samples other than this one.
     draws, seed
         Sets of each control per factor.
-    kept
+    kept_draws
         As in `head_sets.scale_sets`.
 
     Returns
@@ -55,7 +55,7 @@ def measure_ability(
         if one.heads in ("target", "random")
     ]
     both = zip(KINDS, (prompt, altered.encode_alone(subject, prompt.sample, prompt.following)))
-    how = ("ability", "instruction", kept)
+    how = ("ability", "instruction", kept_draws)
     tables = {kind: scale_sets(subject, one, dictionary, sets, *how) for kind, one in both}
     marked = [table.assign(kind=kind) for kind, table in tables.items()]
     return pd.concat(marked, ignore_index=True)

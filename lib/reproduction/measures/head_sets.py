@@ -203,7 +203,7 @@ def scale_sets(
     sets: Sequence[Setting],
     setting: str,
     positions: str,
-    kept: Container[int] | None = None,
+    kept_draws: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers of one prompt while sets of heads are scaled.
 
@@ -211,7 +211,7 @@ def scale_sets(
     ----------
     setting : {"blocking", "amplification"}
     positions : {"instruction", "last", "both"}
-    kept : container of int, optional
+    kept_draws : container of int, optional
         The draws that are measured, 0 for sets that are not drawn; all unless given.
 
     Returns
@@ -220,7 +220,7 @@ def scale_sets(
         model, sample, following, setting, positions, heads ("original" for no change), ranked_on,
         draw, share, count, own, factor, answer, outcome, ambiguous.
     """
-    sets = [one for one in sets if kept is None or one.draw in kept]
+    sets = [one for one in sets if kept_draws is None or one.draw in kept_draws]
     unchanged = {"heads": "original", "ranked_on": "", "draw": 0, "share": 0.0, "count": 0}
     rows = [unchanged | {"own": None, "factor": 1.0}]
     rows += [
@@ -255,17 +255,17 @@ def scale_paper_sets(
     places: Mapping[str, Sequence[Case]],
     setting: str,
     seed: int,
-    kept: Container[int] | None = None,
+    kept_draws: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers of one prompt while the sets of Fig. 9 are scaled (`list_paper_settings`), each case
-    at its positions; `kept` as in `scale_sets`.
+    at its positions; `kept_draws` as in `scale_sets`.
     """
     way = prompt.following
     sets = {
         place: list_paper_settings(subject, cases, rankings, way, seed)
         for place, cases in places.items()
     }
-    return _scale_places(subject, prompt, dictionary, sets, setting, kept)
+    return _scale_places(subject, prompt, dictionary, sets, setting, kept_draws)
 
 
 def scale_rankings(
@@ -277,23 +277,23 @@ def scale_rankings(
     setting: str,
     seed: int,
     same: dict | None = None,
-    kept: Container[int] | None = None,
+    kept_draws: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers of one prompt while the top heads of both rankings and their controls are scaled
-    (`list_settings`), each case at its positions; `kept` as in `scale_sets`.
+    (`list_settings`), each case at its positions; `kept_draws` as in `scale_sets`.
     """
     way = prompt.following
     sets = {
         place: list_settings(subject, cases, orders, place, way, same, seed)
         for place, cases in places.items()
     }
-    return _scale_places(subject, prompt, dictionary, sets, setting, kept)
+    return _scale_places(subject, prompt, dictionary, sets, setting, kept_draws)
 
 
-def _scale_places(subject, prompt, dictionary, sets, setting: str, kept) -> pd.DataFrame:
+def _scale_places(subject, prompt, dictionary, sets, setting: str, kept_draws) -> pd.DataFrame:
     """`scale_sets` at several positions, each with sets of its own."""
     frames = [
-        scale_sets(subject, prompt, dictionary, own, setting, place, kept)
+        scale_sets(subject, prompt, dictionary, own, setting, place, kept_draws)
         for place, own in sets.items()
     ]
     return pd.concat(frames)
@@ -308,7 +308,7 @@ def scale_ranked(
     setting: str,
     draws: int = 3,
     seed: int = 0,
-    kept: Container[int] | None = None,
+    kept_draws: Container[int] | None = None,
 ) -> pd.DataFrame:
     """Answers while the top heads of several rankings are scaled at the instruction tokens (Fig.
     14).
@@ -323,7 +323,7 @@ def scale_ranked(
     setting : {"blocking", "amplification"}
     draws, seed
         Random sets per case, the control.
-    kept
+    kept_draws
         As in `scale_sets`.
 
     Returns
@@ -345,4 +345,4 @@ def scale_ranked(
             )
             for draw in range(draws)
         ]
-    return scale_sets(subject, prompt, dictionary, sets, setting, "instruction", kept)
+    return scale_sets(subject, prompt, dictionary, sets, setting, "instruction", kept_draws)

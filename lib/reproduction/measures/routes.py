@@ -1,6 +1,6 @@
 """Routes to the answer that may stand in for each other: closed alone, in pairs and together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import pandas as pd
 from torch import Tensor
@@ -51,6 +51,7 @@ def measure_routes(
     sets: Sequence[Sequence[str]],
     places: Mapping[str, Mapping[str, Sequence[int]]],
     control: int | None = None,
+    kept_routes: Container[str] | None = None,
 ) -> pd.DataFrame:
     """Decision and answer with each set of routes closed, in each place.
 
@@ -64,6 +65,8 @@ def measure_routes(
     control : int, optional
         If given, random sources are closed instead, as many for each route as it has (this is the
         draws' seed).
+    kept_routes : container of str, optional
+        The sets that are closed, by their names (`join_names`); all unless given.
 
     Returns
     -------
@@ -73,7 +76,8 @@ def measure_routes(
         (nats), answer, outcome, follows (1 or 0).
     """
     own = {place: range(*ends) for place, ends in places[prompt.following].items()}
-    cases = [(place, some) for place in own for some in sets]
+    some = [one for one in sets if kept_routes is None or join_names(one) in kept_routes]
+    cases = [(place, one) for place in own for one in some]
     closed = [([route(prompt, name, control) for name in some], own[at]) for at, some in cases]
     clean, found, answers = generation.close_sets(subject, prompt, closed)
     before, after = (part.log_probabilities.double().cpu() for part in (clean, found))

@@ -25,6 +25,8 @@ ASKED_AGAIN = 1 / 32
 #: Of what a measure tries on a prompt one by one, such as the draws of a control, the first and one
 #: of every so many are tried again.
 TRIED_AGAIN = 16
+#: What they are called, by the column that tells them apart.
+TOLD = {"draw": "draws", "layer": "layers", "routes": "sets of routes"}
 #: How far numbers may be apart: nats and shares, unless the model's dtype rounds more coarsely
 #: (`recorded.bound_rounding`); logits and derivatives, in shares of their range.
 NEAR, NEAR_OF_RANGE = 1e-4, 1e-3
@@ -71,7 +73,7 @@ class Attestation:
     recorded, code : frozenset of str
         Days on which, and versions of the code by which, the record was made.
     tried : frozenset of str
-        What the prompts that were measured again were not asked in whole: "draw", "layer".
+        What the prompts that were measured again were not asked in whole (`TOLD`).
     largest : float
         Difference of a number that was measured again.
     faults : tuple of Fault
@@ -138,8 +140,8 @@ def draw_prompts(prompts: Sequence, code: str) -> list:
     return found
 
 
-def draw_tried(tried: Sequence[int], code: str) -> list[int]:
-    """Of numbered things that are tried on a prompt those that are tried again: the first, and one
+def draw_tried(tried: Sequence, code: str) -> list:
+    """Of things in order that are tried on a prompt those that are tried again: the first, and one
     of every `TRIED_AGAIN` neighbours, which the code's version draws; all of them with all prompts.
     """
     if np.isinf(count_checked()):
@@ -236,7 +238,7 @@ def tell(one: Attestation) -> str:
         return f"measured here, {len(one.here)} prompts"
     words = f"recorded on {_join(one.recorded)}, code {_join(one.code)}"
     if one.checked:
-        part = "".join(f", one in {TRIED_AGAIN} {name}s of each" for name in sorted(one.tried))
+        part = "".join(f", one in {TRIED_AGAIN} {TOLD[name]} of each" for name in sorted(one.tried))
         words += (
             f"; {len(one.checked)} of {len(one.taken)} prompts measured again here{part}, largest "
             f"difference {one.largest:.0e}"

@@ -16,7 +16,7 @@ from reproduction.results.origin import code_version, content_of, provenance
 
 #: By which keyword a measure is asked for a part of what it tries on a prompt, and the column of
 #: its rows that says what was tried.
-TRIED = {"layers": "layer", "kept": "draw"}
+TRIED = {"layers": "layer", "kept_draws": "draw", "kept_routes": "routes"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Question:
         takes = inspect.signature(self.rows).parameters
         return next((column for keyword, column in TRIED.items() if keyword in takes), None)
 
-    def narrow(self, some: list[int]) -> "Question":
+    def narrow(self, some: list) -> "Question":
         """The same question, of a part of what is tried."""
         keyword = next(keyword for keyword, column in TRIED.items() if column == self.tried)
         return replace(self, given={**self.given, keyword: some})

@@ -172,14 +172,14 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     return strip_made(found)
 
 
-def _narrow(ask: Question, tables: list[pd.DataFrame]) -> tuple[Question, list[int] | None]:
+def _narrow(ask: Question, tables: list[pd.DataFrame]) -> tuple[Question, list | None]:
     """What is measured again of some prompts: of what is tried on each one by one, as the rows of
     their record say, a part (`attest.draw_tried`); or all of it, and None, also where a record
     speaks of other layers than are asked for.
     """
     if ask.tried is None or any(ask.tried not in rows for rows in tables):
         return ask, None
-    tried = sorted({int(one) for rows in tables for one in rows[ask.tried].unique()})
+    tried = sorted({one for rows in tables for one in rows[ask.tried].unique().tolist()})
     if ask.tried == "layer":
         asked = ask.given.get("layers") or range(ask.subject.n_layers)
         if any(sorted(rows["layer"].unique()) != sorted(asked) for rows in tables):
@@ -188,7 +188,7 @@ def _narrow(ask: Question, tables: list[pd.DataFrame]) -> tuple[Question, list[i
     return (ask, None) if some == tried else (ask.narrow(some), some)
 
 
-def _keep(ask: Question, rows: pd.DataFrame, some: list[int] | None) -> pd.DataFrame:
+def _keep(ask: Question, rows: pd.DataFrame, some: list | None) -> pd.DataFrame:
     if some is None:
         return rows
     return rows[rows[ask.tried].isin(some)].reset_index(drop=True)
