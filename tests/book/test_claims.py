@@ -264,7 +264,7 @@ def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):
 def test_a_heading_says_where_the_run_has_another_verdict_than_it_supposes(toy):
     (finding,) = read(toy / "index.html").select(".finding")
     title = finding.select_one(".finding-title").get_text().replace("\N{NO-BREAK SPACE}", " ")
-    unmet = "Not in this run: smol-relay (planted), anchor-text ✕ contradicted"
+    unmet = "Not in this run: smol-relay (planted), Claim anchor-text ✕ contradicted"
     assert title == f"Nothing is found {unmet}"
 
 

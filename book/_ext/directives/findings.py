@@ -92,10 +92,12 @@ class Finding(Pictured):
         except ValueError as error:
             raise self.error(str(error)) from error
         for model, name, expected in supposed:
-            found = self.judge_one(name)[1].get(model, "not measured")
+            what, words = self.judge_one(name)
+            found = words.get(model, "not measured")
             if found != expected:
-                told += [nodes.Text(f" Not in this run: {heading(model)}, {name} ")]
-                told += [show_verdict(found)]
+                told += [nodes.Text(f" Not in this run: {heading(model)}, ")]
+                told += self.parse([what], nodes.Element())[0].children
+                told += [nodes.Text(" "), show_verdict(found)]
         return told
 
     def verdict_line(self, name: str) -> nodes.paragraph:
