@@ -33,6 +33,7 @@ CALLED = {
     "import-linter",
     "jupyter-book",
     "jupyterlab",
+    "pip",
     "pre-commit",
     "pytest-xdist",
     "ruff",
