@@ -15,7 +15,9 @@ PINS = $(if $(filter 1,$(NEWEST)),,-c constraints.txt)
 HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
-PAGES = constraints.txt _config.yml _toc.yml CITATION.cff LICENSES.md $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find lib -name '*.py') $(shell find book -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*')
+PAGES = constraints.txt _config.yml _toc.yml CITATION.cff LICENSES.md $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find lib -name '*.py')
+# Here too, under names that nobody has chosen with make in mind.
+TEXTS := book
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction
 
@@ -74,7 +76,7 @@ book: $(READY)
 # What has changed is told by content: times say nothing after a clock was set back, or in a copy.
 pages: $(INSTALLED)
 	@mkdir -p $(dir $(BUILT))
-	@{ cksum $(PAGES) && $(BIN)/python -m press.repository; } >$(BUILT).new
+	@{ cksum $(PAGES) && find $(TEXTS) -type f -not -path '*/.running*' -not -path 'book/_executed/*/index.md' -not -path '*/__pycache__*' -exec cksum {} + && $(BIN)/python -m press.repository; } >$(BUILT).new
 	@cmp -s $(BUILT).new $(BUILT) || $(MAKE) --no-print-directory html
 	@mv $(BUILT).new $(BUILT)
 

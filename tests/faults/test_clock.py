@@ -118,18 +118,23 @@ def test_rows_do_not_depend_on_the_clock(tmp_path):
 
 
 def test_pages_are_written_again_when_their_text_is_older_but_other(tmp_path):
-    """`make pages`, with a stand-in for what builds them."""
+    """`make pages`, with stand-ins for what builds them and for what tells the repository."""
     (tmp_path / "bin").mkdir()
-    builder = tmp_path / "bin" / "jupyter-book"
+    builder, address = (tmp_path / "bin" / name for name in ("jupyter-book", "python"))
     builder.write_text(f"#!/bin/sh\necho built >>{tmp_path}/log\n")
-    builder.chmod(0o755)
+    address.write_text("#!/bin/sh\necho none\n")
+    for program in (builder, address):
+        program.chmod(0o755)
     (page := tmp_path / "page.md").write_text("one")
+    (texts := tmp_path / "texts").mkdir()
+    (spaced := texts / "random weights.csv").write_text("1")
     (tmp_path / "installed").touch()
     given = {
         "BIN": tmp_path / "bin",
         "INSTALLED": tmp_path / "installed",
         "BUILT": tmp_path / "_build" / "built",
         "PAGES": page,
+        "TEXTS": texts,
     }
 
     def make():
@@ -142,6 +147,10 @@ def test_pages_are_written_again_when_their_text_is_older_but_other(tmp_path):
     page.write_text("two")
     os.utime(page, (1e9, 1e9))
     assert make() == (0, 2) and make() == (0, 2)
+    spaced.write_text("2")
+    assert make() == (0, 3) and make() == (0, 3)
+    address.write_text("#!/bin/sh\necho owner/name\n")
+    assert make() == (0, 4) and make() == (0, 4), "links lead to another repository"
     page.write_text("one")
     builder.write_text("#!/bin/sh\nexit 1\n")
     assert make()[0] != 0 and make()[0] != 0, "what failed is not taken for built"

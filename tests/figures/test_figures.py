@@ -675,6 +675,18 @@ def test_publish_writes_both_themes_with_the_same_bytes_each_time(tables, tmp_pa
     assert json.loads((folder / "fig5b.json").read_text(encoding="utf-8"))["alt"] == "Bars."
 
 
+def test_the_data_of_a_figure_have_names_without_a_space(tables, tmp_path, monkeypatch):
+    """A name with one is two for make, and for a reader's shell."""
+    monkeypatch.setenv("ARBITRATION_OUTPUT", str(tmp_path))
+    figure = figures.fig5b(tables["paths"])
+    figure.tables = {"paths": tables["paths"], "paths_random weights": tables["paths"]}
+    figures.publish(figure, "fig5b", "smol", "Bars.")
+    folder = tmp_path / "smol" / "figures"
+    data = json.loads((folder / "fig5b.json").read_text(encoding="utf-8"))["data"]
+    assert data == ["fig5b", "fig5b_paths_random_weights"]
+    assert {path.stem for path in folder.glob("*.csv")} == {*data}
+
+
 def test_a_published_figure_is_a_picture_in_a_notebook(tables, tmp_path, monkeypatch):
     from IPython.core.formatters import DisplayFormatter
 

@@ -304,7 +304,8 @@ def png(figure):
 
 def publish(figure, name, model, alt):
     """Write a figure for the book in both themes, with its alternative text and the tables that it
-    draws, as CSV and parquet: ``<name>`` is the first of these, ``<name>_<table>`` each further.
+    draws, as CSV and parquet: ``<name>`` is the first of these, ``<name>_<table>`` each further,
+    with ``_`` for a space.
 
     Parameters
     ----------
@@ -337,7 +338,7 @@ def publish(figure, name, model, alt):
     atomic.write_whole(target / f"{name}-dark.svg", darken(drawn))
     data = []
     for number, (kind, table) in enumerate(getattr(figure, "tables", {}).items()):
-        data.append(f"{name}_{kind}" if number else name)
+        data.append(f"{name}_{kind}".replace(" ", "_") if number else name)
         write_table(table, target / f"{data[-1]}.parquet")
         written = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         atomic.write_whole(target / f"{data[-1]}.csv", written)
