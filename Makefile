@@ -16,7 +16,7 @@ HTML := _build/html/index.html
 BUILT := _build/built
 # What the pages are made from; `make book` writes them again when one of these has changed.
 PAGES = constraints.txt _config.yml _toc.yml CITATION.cff LICENSES.md $(wildcard data/*.json data/*.csv data/benchmarks/* data/results/*/*.json) $(shell find lib -name '*.py')
-# Here too, under names that nobody has chosen with make in mind.
+# The folder with the texts and the runs. Its files are listed by find, because names may have spaces.
 TEXTS := book
 
 EXAMPLES := lib/arbitration/dataset lib/arbitration/equations lib/arbitration/uncertainty.py lib/press/changelog.py lib/press/markdown.py lib/press/repository.py lib/reproduction

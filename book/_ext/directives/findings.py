@@ -71,7 +71,7 @@ class Finding(Pictured):
         name, verdicts = self.options["figure"], split_names(self.options["verdicts"])
         page = self.options["page"]
         title = nodes.paragraph(classes=["finding-title"])
-        title += self.parse([f"[{self.arguments[0]}]({page}.md)"], nodes.Element())[0].children
+        title += self.parse_line(f"[{self.arguments[0]}]({page}.md)")
         title += self.tell_unmet()
         told = nodes.container(classes=["finding-told"])
         told += self.parse(self.content, nodes.Element()).children
@@ -83,6 +83,10 @@ class Finding(Pictured):
         box = nodes.container(classes=["finding"])
         box += [title, told, shown]
         return [box]
+
+    def parse_line(self, text: str) -> list[nodes.Node]:
+        """What one line of MyST says, without its paragraph."""
+        return self.parse([text], nodes.Element())[0].children
 
     def tell_unmet(self) -> list[nodes.Node]:
         """What the heading supposes and this run does not show."""
@@ -96,7 +100,7 @@ class Finding(Pictured):
             found = words.get(model, "not measured")
             if found != expected:
                 told += [nodes.Text(f" Not in this run: {heading(model)}, ")]
-                told += self.parse([what], nodes.Element())[0].children
+                told += self.parse_line(what)
                 told += [nodes.Text(" "), show_verdict(found)]
         return told
 
@@ -104,7 +108,7 @@ class Finding(Pictured):
         """What is judged, and the verdict on each of this book's models that were measured."""
         line = nodes.paragraph(classes=["finding-verdict"])
         what, words = self.judge_one(name)
-        line += self.parse([what], nodes.Element())[0].children
+        line += self.parse_line(what)
         for number, (model, word) in enumerate(words.items()):
             before = ": " if number == 0 else "; "
             line += [nodes.Text(f"{before}{heading(model)} "), show_verdict(word)]

@@ -14,9 +14,9 @@ from arbitration.dataset.entities import EntityDictionary
 from arbitration.files.folders import cache
 from reproduction.results.origin import code_version, content_of, provenance
 
-#: By which keyword a measure is asked for a part of what it tries on a prompt, and the column of
-#: its rows that says what was tried.
-TRIED = {"layers": "layer", "kept_draws": "draw", "kept_routes": "routes"}
+#: The column that says what a measure tried on a prompt, and by which keyword it is asked for a
+#: part of that.
+TRIED = {"layer": "layers", "draw": "kept_draws", "routes": "kept_routes"}
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,11 @@ class Question:
         (`narrow`).
         """
         takes = inspect.signature(self.rows).parameters
-        return next((column for keyword, column in TRIED.items() if keyword in takes), None)
+        return next((column for column, keyword in TRIED.items() if keyword in takes), None)
 
     def narrow(self, some: list) -> "Question":
         """The same question, of a part of what is tried."""
-        keyword = next(keyword for keyword, column in TRIED.items() if column == self.tried)
-        return replace(self, given={**self.given, keyword: some})
+        return replace(self, given={**self.given, TRIED[self.tried]: some})
 
     @property
     def tables_of(self) -> partial:

@@ -109,9 +109,9 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
         refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
     drawn = attest.draw_prompts(having, ask.code) if can_measure(ask.subject) else []
-    part, some = _narrow(ask, [found[one.id] for one in drawn])
+    part, tried = _narrow(ask, [found[one.id] for one in drawn])
     again = measure_parts(part, drawn)[0]
-    checks = [_compare(ask, one, _keep(ask, found[one.id], some), again[one.id]) for one in drawn]
+    checks = [_compare(ask, one, _keep(ask, found[one.id], tried), again[one.id]) for one in drawn]
     faults = tuple(fault for _, some in checks for fault in some)
     if faults:
         columns = {(fault.prompt, fault.column): fault for fault in reversed(faults)}
@@ -126,7 +126,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
             taken=frozenset(taken),
             checked=frozenset(prompt.id for prompt in drawn),
             here=frozenset(prompt.id for prompt in lacking),
-            tried=frozenset() if some is None else frozenset([ask.tried]),
+            tried=frozenset() if tried is None else frozenset([ask.tried]),
             largest=max((largest for largest, _ in checks), default=0.0),
             faults=faults,
         )

@@ -46,11 +46,11 @@ def collect(
         ``<name>.json`` beside it.
     rows : callable
         ``rows(subject, prompts, **given)`` yields one DataFrame for each prompt, in their order
-        (`measures.each` makes one of a function of a single prompt). One with a parameter of
-        `question.TRIED` is asked for a part of what it tries when its record is attested; its rows
-        say in that column what was tried. It is asked for the prompts
+        (`measures.each` makes one of a function of a single prompt). It is asked for the prompts
         whose part is not on disk yet, and for those behind a prompt that turned out to be no use to
-        the model (`Unusable`) once more: that one is left out, counted, printed and recorded.
+        the model (`Unusable`) once more: that one is left out, counted, printed and recorded. One
+        with a keyword of `question.TRIED` is asked for a part of what it tries when its record is
+        attested; the column of its rows says what was tried.
     subject : Subject
     prompts : iterable of Prompt, or of other units (`question.Question`)
         Their `id` names the parts.
