@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from arbitration.files import folders
 from press.markdown import markdown
@@ -243,8 +244,12 @@ def soak(rooms: Rooms, minutes: float, seed: int) -> dict:
     seconds = time.monotonic() - began
     shutil.move(rooms.executed, rooms.whole)
     shutil.rmtree(rooms.parts)
-    rng, until = random.Random(seed), time.monotonic() + 60 * minutes
-    while time.monotonic() < until:
+    rng, disturbed = random.Random(seed), time.monotonic()
+    shape = "{l_bar}{bar}| {n:.1f}/{total:g} min{postfix}"
+    shown = tqdm(total=minutes, bar_format=shape)
+    while (lasted := (time.monotonic() - disturbed) / 60) < minutes:
+        shown.update(lasted - shown.n)
+        shown.set_postfix(rounds=rooms.found["rounds"], faults=len(rooms.faults))
         play_round(rooms, rng.choice(DEEDS), rng.uniform(0, 1.1 * seconds), rng)
         if rng.random() < 0.5:
             shutil.rmtree(rooms.executed, ignore_errors=True)
