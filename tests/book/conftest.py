@@ -1,9 +1,9 @@
-"""The browser, and the book that it opens: measured and built once for all of its tests."""
+"""The browser, and the book that it opens: built once for all of its tests."""
 
 import pytest
 
+from browser_book import build_book
 from chromium import browser
-from tiny_book import build_book
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +15,4 @@ def chromium(tmp_path_factory):
 @pytest.fixture(scope="session")
 def html(chromium, tmp_path_factory):
     """The folder of the book's pages, away from the reader's own book."""
-    return build_book(tmp_path_factory.mktemp("tiny"))
+    return build_book(tmp_path_factory.mktemp("browsed"), "--recorded")

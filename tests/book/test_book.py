@@ -1,4 +1,4 @@
-"""The book, built from a tiny run and opened in a browser that has no network."""
+"""The book, built from its records and opened in a browser that has no network."""
 
 import fnmatch
 import json
@@ -12,13 +12,13 @@ from bs4 import BeautifulSoup
 import by_hand
 from arbitration.files.folders import ROOT
 from arbitration.models import embedded
+from browser_book import ODD, PRIVATE
 from chromium import visit
 from directives.base import SHAPES
 from leaks import find_leaks
 from press.planned import book_runs
 from press.publish import listed
 from reproduction.claims import predicted
-from tiny_book import ODD, PRIVATE
 
 pytestmark = pytest.mark.browser
 

@@ -1,6 +1,5 @@
 """The soak finds a command that loses, mixes up or believes what was damaged, and nothing else."""
 
-import json
 import os
 import subprocess
 import sys

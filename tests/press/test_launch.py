@@ -8,11 +8,11 @@ import nbformat
 import pytest
 
 from arbitration.files.folders import ROOT
+from browser_book import write_model
 from press.launch import address_binder, address_colab, write_launched
 from press.planned import NOTEBOOKS
 from press.publish import listed
 from press.repository import Repository
-from tiny_book import write_model
 
 HERE = Repository("https://github.com/owner/name", "0123456789abcdef0123456789abcdef01234567")
 ELSEWHERE = Repository("https://git.example.org/group/name", HERE.commit)

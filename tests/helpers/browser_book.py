@@ -1,4 +1,6 @@
-"""The whole book, measured on very few samples, some of them hostile."""
+"""The book that the browser opens: every notebook from its records at full size, and beside them a
+reader's hostile set and oddly named model, measured on two samples.
+"""
 
 import json
 import os
@@ -15,12 +17,11 @@ from arbitration.models import embedded
 from press.planned import book_runs
 from press.publish import listed
 
-#: Parameters, beside two samples, of the notebooks that would otherwise take minutes.
-SMALLEST = {
-    "sec4_sensitivity": {"singles": 1, "draws": 2, "shares": [0.05], "factors": [2.0], "tries": 8},
-    "controls": {"n_weights": 1, "stride": 15},
-}
-
+#: What each kernel runs first. Attestation is most of a book's minutes and has tests of its own.
+UNATTESTED = """
+from reproduction.results import attest
+attest.CHECKED, attest.ASKED_AGAIN = 0, 0.0
+"""
 
 #: What a process may know of its machine and its owner, and a page may not.
 PRIVATE = {
@@ -71,24 +72,24 @@ def write_hostile(folder):
     return folder
 
 
-def measure(source, *options, **given):
-    """Run notebooks on two samples, and return what was printed."""
+def run_notebooks(source, *options):
+    """Run notebooks into the book of a folder, and return what was printed."""
     home = source.parent / "canaryhome"
-    home.mkdir(exist_ok=True)
+    startup = source.parent / "ipython" / "profile_default" / "startup"
+    for folder in (home, startup):
+        folder.mkdir(parents=True, exist_ok=True)
+    (startup / "unattested.py").write_text(UNATTESTED)
     environment = {
         **os.environ,
         **PRIVATE,
         "HOME": str(home),
+        "IPYTHONDIR": str(source.parent / "ipython"),
         "ARBITRATION_CACHE": str(folders.cache()),
     }
-    parameters = [
-        word for name, value in {"n": 2, **given}.items() for word in ("-p", name, str(value))
-    ]
     command = [
         sys.executable,
         ROOT / "notebooks" / "run.py",
         *options,
-        *parameters,
         "--into",
         source / "book" / "_executed",
     ]
@@ -99,31 +100,34 @@ def measure(source, *options, **given):
     return done.stdout
 
 
-def build_book(source):
-    """Lay out a copy of the book in a folder, measure and build it; the folder of its pages."""
+def measure(source, notebook, model, **given):
+    """Run a notebook on two samples of what no record has."""
+    options = [word for name, value in given.items() for word in ("-p", name, str(value))]
+    run_notebooks(source, f"--notebook={notebook}", f"--model={model}", "-p", "n", "2", *options)
+
+
+def build_book(source, *options):
+    """Lay out a copy of the book in a folder, run its notebooks with some options and build it; the
+    folder of its pages.
+    """
     shutil.copytree(
         ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_executed", "__pycache__")
     )
     shutil.copytree(ROOT / "data" / "benchmarks", source / "data" / "benchmarks")
     for name in ("_config.yml", "_toc.yml", "LICENSES.md"):
         shutil.copy(ROOT / name, source)
-    hostile = {"data": write_hostile(source.parent / "hostile"), "only_following": False}
-    own = {**SMALLEST, "sec2_dataset": {}}
-    own["steer"] = {**hostile, "draws": 2, "instruction": HOSTILE}
-    for name, given in own.items():
-        measure(source, f"--notebook={name}", **given)
+    said = run_notebooks(source, *options)
+    assert "default n" not in said, "a record does not reach"
+    again = run_notebooks(source, *options)
+    assert again.count("unchanged") == len(book_runs(listed())), "runs repeat themselves"
     # The pages quote of the first model what only the shipped set has.
-    other = f"--model={embedded.TRAINED[1]}"
-    measure(source, "--notebook=sec2_dataset", other, data=hostile["data"])
-    odd = f"--model={write_model(source.parent / 'models' / ODD)}"
-    measure(source, "--notebook=sec2_dataset", odd)
-    measure(source, "--notebook=sec3_beliefs", odd, only_following=False)
-    others = [name for name in listed() if name not in own]
-    options = [f"--notebook={name}" for name in others]
-    measure(source, *options)
-    assert measure(source, *options).count("unchanged") == len(book_runs(others)), (
-        "runs repeat themselves although nothing changed"
-    )
+    first, other, _ = embedded.NAMES
+    hostile = {"data": write_hostile(source.parent / "hostile"), "only_following": False}
+    measure(source, "steer", first, **hostile, draws=2, instruction=HOSTILE)
+    measure(source, "sec2_dataset", other, **hostile)
+    odd = write_model(source.parent / "models" / ODD)
+    measure(source, "sec2_dataset", odd)
+    measure(source, "sec3_beliefs", odd, only_following=False)
     command = [
         Path(sys.executable).with_name("jupyter-book"),
         "build",
