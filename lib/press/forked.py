@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -98,7 +99,15 @@ def serve_kernel(arguments: list[str], environment: dict[str, str], folder: str)
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.environ.clear()
-    # The kernel ends when this parent, which ends with its own, is gone.
-    os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(environment)
     os.chdir(folder)
+    threading.Thread(target=end_with_parent, daemon=True).start()
     IPKernelApp.launch_instance(argv=arguments)
+
+
+def end_with_parent() -> None:
+    """End this process when that for which it was forked is gone, also by `kill -9`. The process
+    that forked it lives on while a fork does, and Jupyter's own watch is for parents by birth.
+    """
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -33,7 +33,7 @@ def side_by_side(
     Returns
     -------
     int
-        The worst exit status.
+        The worst exit status; of a process that a signal ended, 128 and the signal's number.
     """
     threads = str(max(1, (os.cpu_count() or 1) // len(models)))
     running, stopped = {}, threading.Event()
@@ -65,11 +65,19 @@ def side_by_side(
             reader.start()
         for reader in readers:
             reader.join()
-        return max(process.wait() for process in running.values())
+        return max(read_status(model, process.wait()) for model, process in running.items())
     except BaseException:
         stopped.set()
         end(list(running.values()))
         raise
+
+
+def read_status(model: str, returncode: int) -> int:
+    """A process's exit status as a shell gives it; that a signal ended it is printed."""
+    if returncode >= 0:
+        return returncode
+    print(f"{model} was ended by signal {-returncode}; what it had measured is kept", flush=True)
+    return 128 - returncode
 
 
 def end(processes: list[subprocess.Popen], patience: float = 20.0) -> None:

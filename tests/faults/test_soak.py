@@ -1,6 +1,7 @@
 """The soak finds a command that loses, mixes up or believes what was damaged, and nothing else."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -73,6 +74,15 @@ def test_a_part_that_a_kill_takes_along_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "DEEDS", (lose,))
     monkeypatch.setattr(soak, "ENDING", (lose,))
     assert soak.soak(rooms_of(tmp_path, True), 0.1, seed=0)["parts_lost"] > 0
+
+
+def test_a_command_that_does_not_end_is_found(tmp_path, monkeypatch):
+    def hold(rooms, process, rng):
+        os.kill(process.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(soak, "DEEDS", (hold,))
+    found = soak.soak(rooms_of(tmp_path, True), 0.1, seed=0)
+    assert any(fault.startswith("hold: had not ended after") for fault in found["faults"])
 
 
 def test_the_summary_names_every_deed_and_counts_what_is_wrong():

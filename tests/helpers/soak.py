@@ -195,8 +195,12 @@ def compare_tables(rooms: Rooms) -> list[str]:
     )
 
 
-def play_round(rooms: Rooms, deed: Callable, after: float, rng: random.Random) -> None:
-    """Start the command, do something to it after some seconds, and see what comes of it."""
+def play_round(
+    rooms: Rooms, deed: Callable, after: float, patience: float, rng: random.Random
+) -> None:
+    """Start the command, do something to it after some seconds, and see what comes of it; it has
+    failed if it has not ended some seconds later.
+    """
     before, process = {*kept(rooms)}, start(rooms)
     try:
         said, _ = process.communicate(timeout=after)
@@ -205,7 +209,14 @@ def play_round(rooms: Rooms, deed: Callable, after: float, rng: random.Random) -
         deed(rooms, process, rng)
         rooms.found[deed.__name__] += 1
         before = before | with_parts if deed in ENDING else set()
-        said, _ = process.communicate()
+        try:
+            said, _ = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            rooms.faults.append(f"{deed.__name__}: had not ended after {patience:.0f} s")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.stdout.close()
+            process.wait()
+            return
     rooms.found["rounds"] += 1
     rooms.found["measured_again"] += said.count("measured again")
     rooms.found["parts_lost"] += len(before - {*kept(rooms)})
@@ -250,11 +261,12 @@ def soak(rooms: Rooms, minutes: float, seed: int) -> dict:
     while (lasted := (time.monotonic() - disturbed) / 60) < minutes:
         shown.update(lasted - shown.n)
         shown.set_postfix(rounds=rooms.found["rounds"], faults=len(rooms.faults))
-        play_round(rooms, rng.choice(DEEDS), rng.uniform(0, 1.1 * seconds), rng)
+        after, patience = rng.uniform(0, 1.1 * seconds), 10 * seconds
+        play_round(rooms, rng.choice(DEEDS), after, patience, rng)
         if rng.random() < 0.5:
             shutil.rmtree(rooms.executed, ignore_errors=True)
     shutil.rmtree(rooms.executed, ignore_errors=True)
-    play_round(rooms, interrupt, 100 * seconds, rng)
+    play_round(rooms, interrupt, 100 * seconds, seconds, rng)
     return {"seconds": round(seconds, 1), **rooms.found, "faults": rooms.faults}
 
 

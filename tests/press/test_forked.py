@@ -2,12 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from test_runner import contents
 
+from apart import wait_for
 from arbitration.files.folders import ROOT
 from press import forked, pair
 
@@ -68,6 +72,51 @@ def seen(tmp_path_factory):
     )
     files = [home / str(n) / "smol" / "figures" / f"{n}.json" for n in (1, 2)]
     return [json.loads(path.read_text()) for path in files], done.stdout
+
+
+@pytest.mark.parametrize("killed", ["the command", "the process that is forked"])
+def test_a_kernel_ends_with_what_it_was_made_by(killed, tmp_path):
+    """`kill -9` lets nobody tell it, and what it prints to would be read until it ends."""
+    (sources := tmp_path / "notebooks").mkdir()
+    (tmp_path / "_toc.yml").write_text(contents("toy"))
+    mark = tmp_path / "begun"
+    begun = f"import os, time\nfrom pathlib import Path\nmark = Path({str(mark)!r})\n"
+    begun += "mark.with_suffix('.free').write_text(f'{os.getpid()} {os.getppid()}')\n"
+    begun += "mark.with_suffix('.free').rename(mark)\ntime.sleep(120)\n"
+    (sources / "toy.py").write_text(TOY.partition("# %%\nimport sys")[0] + "# %%\n" + begun)
+    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    program = (
+        "import sys; from press import run\n"
+        f"runs = run.plan(['toy'], ['smol'], {{}}, {str(sources)!r})\n"
+        f"run.run_all(runs * 2, run.Path({str(tmp_path / 'out')!r}))"
+    )
+    paths = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
+    going = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        wait_for(mark)
+        kernel, server = map(int, mark.read_text().split())
+        os.kill(going.pid if killed == "the command" else server, signal.SIGKILL)
+        said, _ = going.communicate(timeout=60)
+    finally:
+        going.kill()
+    assert going.returncode != 0, said
+    until = time.monotonic() + 20
+    while is_running(kernel):
+        assert time.monotonic() < until, "the kernel goes on"
+        time.sleep(0.1)
+
+
+def is_running(process):
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_libraries_are_there_and_nothing_of_this_project(seen):

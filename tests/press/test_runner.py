@@ -41,6 +41,17 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
     )
 
 
+def test_a_model_that_is_killed_has_not_succeeded(tmp_path, capfd):
+    """A signal's number is negative: less than the 0 of the others."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal, sys\nif sys.argv[2] == 'second': os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    models = {"first": [], "second": [], "third": []}
+    assert processes.side_by_side(models, [], (str(program),)) == 128 + signal.SIGKILL
+    assert "second was ended by signal 9; what it had measured is kept" in capfd.readouterr().out
+
+
 @pytest.fixture
 def toy(tmp_path):
     """A folder with the notebook `toy`, and an empty folder for the published runs."""
