@@ -314,7 +314,7 @@ def test_blocking_undoes_the_plant_and_no_decoy(plant, way):
         subject, [measures.head_sets.Case(1 / len(EVERY_HEAD), 0.0, draws=0)], rankings, way
     )
     table = measures.head_sets.scale_sets(
-        subject, prompt, DICTIONARY, sets, "blocking", plant.place
+        subject, prompt, DICTIONARY, {plant.place: sets}, "blocking"
     )
     outcomes = table.set_index("heads")["outcome"]
     undone = {0.0: "other", HABIT: "follow", -HABIT: "competitor"}[habit_of(plant, way)]

@@ -1,13 +1,14 @@
 """A toy book with the book's directives, built by Sphinx in a process of its own."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+import myst_nb  # noqa: F401
 import nbformat
+from sphinx.cmd.build import main
 
-from arbitration.files.folders import ROOT
+import directives  # noqa: F401 - imported once, here, and not by each build
+from apart import run_apart
 
 
 def build(folder: Path, **settings: str) -> subprocess.CompletedProcess:
@@ -17,15 +18,9 @@ def build(folder: Path, **settings: str) -> subprocess.CompletedProcess:
     settings = {"extensions": "myst_nb,directives", "root_doc": "index"} | settings
     options = [word for name, value in settings.items() for word in ("-D", f"{name}={value}")]
     options = [] if (folder / "conf.py").is_file() else ["-C", *options]
-    command = [sys.executable, "-m", "sphinx", *options, "-E", "-W", "--keep-going", "-q"]
-    path = os.pathsep.join(map(str, (ROOT / "book/_ext", ROOT / "lib")))
-    return subprocess.run(
-        [*command, "-b", "html", folder, folder / "html"],
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    options += ["-E", "-W", "--keep-going", "-q", "-b", "html", str(folder), str(folder / "html")]
+    status, said = run_apart(lambda: main(options))
+    return subprocess.CompletedProcess(options, status, said, said)
 
 
 def glue(name: str, value) -> nbformat.NotebookNode:

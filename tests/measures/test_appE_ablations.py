@@ -204,7 +204,7 @@ def test_rankings_are_blocked_as_in_section_4(subject, dictionary, prompt):
             seed=5,
         )
         theirs = measures.head_sets.scale_sets(
-            subject, prompt, dictionary, sets, "blocking", "instruction"
+            subject, prompt, dictionary, {"instruction": sets}, "blocking"
         )
         for own, other in ((reading, "target"), ("random", "random"), ("original", "original")):
             columns = ["draw", "share", "count", "factor", "answer", "outcome"]

@@ -277,28 +277,33 @@ def test_settings_hold_targets_comparisons_and_controls():
 
 
 def test_interventions_are_the_answers_with_those_heads_scaled():
+    """At every place, although all come from one clean pass."""
     subject, prompt = case("internvl", "text")
-    sets = list(
-        measures.head_sets.list_settings(
-            subject, [Case(0.2, 0.0, 1), Case(0.2, 3.0, 0)], orders(subject), "instruction", "text"
-        )
-    )
-    table = measures.head_sets.scale_sets(
-        subject, prompt, tiny_dictionary(), sets, "blocking", "instruction"
-    )
-    assert table["heads"].tolist() == ["original", *(one.heads for one in sets)]
-    assert table["count"].tolist() == [0] + [6] * len(sets) and table["factor"].tolist() == [
-        1.0,
-        *(one.case.factor for one in sets),
-    ]
-    for row, one in zip(table["answer"].tolist()[1:], sets):
-        gains = heads.gain_table(subject, one.chosen, one.case.factor)[None]
-        assert (
-            row
-            == generation.answers(
-                subject, prompt, gains, prompt.groups.instruction, engine="plain"
+    cases = [Case(0.2, 0.0, 1), Case(0.2, 3.0, 0)]
+    groups = prompt.groups
+    where = {"instruction": groups.instruction, "last": groups.last}
+    where["both"] = torch.cat([groups.instruction, groups.last])
+    listed = measures.head_sets.list_settings
+    sets = {place: list(listed(subject, cases, orders(subject), place, "text")) for place in where}
+    table = measures.head_sets.scale_sets(subject, prompt, tiny_dictionary(), sets, "blocking")
+    plain = generation.answers(subject, prompt, engine="plain")
+    for place, own in sets.items():
+        rows = table[table["positions"] == place]
+        assert len(own) > 2
+        assert rows["heads"].tolist() == ["original", *(one.heads for one in own)]
+        assert rows["count"].tolist() == [0] + [6] * len(own)
+        assert rows["factor"].tolist() == [1.0, *(one.case.factor for one in own)]
+        expected = [
+            generation.answers(
+                subject,
+                prompt,
+                heads.gain_table(subject, one.chosen, one.case.factor)[None],
+                where[place],
+                engine="plain",
             )[0]
-        )
+            for one in own
+        ]
+        assert rows["answer"].tolist() == plain + expected
     assert table["answer"].nunique() > 2
 
 

@@ -1,5 +1,9 @@
 """What a model answers, plainly, with heads scaled, and with pathways closed."""
 
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+
 import torch
 from torch import Tensor
 
@@ -15,7 +19,7 @@ def answers(
     subject,
     prompt,
     gains: Tensor | None = None,
-    positions: Tensor | None = None,
+    positions: Tensor | Sequence[Tensor] | None = None,
     max_new_tokens: int | None = None,
     engine: str = "auto",
 ) -> list[str]:
@@ -27,8 +31,9 @@ def answers(
     prompt : Prompt
     gains : Tensor, optional, (n_settings, L, n_heads)
         A factor for each head; the settings run side by side. One plain answer unless given.
-    positions : Tensor, optional
-        Where the heads are scaled; all of the prompt unless given.
+    positions : Tensor or sequence of Tensor, optional
+        Where the heads are scaled, in all settings alike or in each; all of the prompt unless
+        given.
     max_new_tokens : int, optional
         As many as the prompt's answers may take (`Prompt.room`) unless given.
     engine : {"auto", "plain"}
@@ -38,18 +43,24 @@ def answers(
     -------
     list of str
     """
-    positions = torch.arange(prompt.groups.length) if positions is None else positions
+    places = torch.arange(prompt.groups.length) if positions is None else positions
+    if isinstance(places, Tensor):
+        places = [places] * (1 if gains is None else len(gains))
     max_new_tokens = max_new_tokens or prompt.room
+    decode = partial(subject.tokenizer.batch_decode, skip_special_tokens=True)
     if gains is None or engine == "plain" or subject.resume_obstacle:
-        ids, _ = _generated(subject, prompt, gains, positions, max_new_tokens)
-    else:
-        ids = resume.greedy(
-            subject,
-            prompt,
-            [Variant(prompt, gains=one, positions=positions) for one in gains],
-            max_new_tokens,
-        )
-    return subject.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        found, start = [], 0
+        for _, alike in groupby(places, key=id):
+            stop = start + len(list(alike))
+            own = None if gains is None else gains[start:stop]
+            found += decode(_generated(subject, prompt, own, places[start], max_new_tokens)[0])
+            start = stop
+        return found
+    variants = [
+        Variant(prompt, gains=one, positions=place)
+        for one, place in zip(gains, places, strict=True)
+    ]
+    return decode(resume.greedy(subject, prompt, variants, max_new_tokens))
 
 
 def first_answer(subject, prompt, last: Recent | None = None) -> tuple[str, int]:

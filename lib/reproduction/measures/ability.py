@@ -55,8 +55,8 @@ def measure_ability(
         if one.heads in ("target", "random")
     ]
     both = zip(KINDS, (prompt, altered.encode_alone(subject, prompt.sample, prompt.following)))
-    how = ("ability", "instruction", kept_draws)
-    tables = {kind: scale_sets(subject, one, dictionary, sets, *how) for kind, one in both}
+    how = ({"instruction": sets}, "ability", kept_draws)
+    tables = {kind: scale_sets(subject, one, dictionary, *how) for kind, one in both}
     marked = [table.assign(kind=kind) for kind, table in tables.items()]
     return pd.concat(marked, ignore_index=True)
 

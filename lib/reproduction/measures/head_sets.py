@@ -4,7 +4,7 @@ A `Case` says what is done to which share of the heads; a `Setting` is one set o
 top heads of a ranking stand beside as many heads of the same layers and of the whole model.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -200,50 +200,54 @@ def scale_sets(
     subject,
     prompt,
     dictionary,
-    sets: Sequence[Setting],
+    sets: Mapping[str, Iterable[Setting]],
     setting: str,
-    positions: str,
     kept_draws: Container[int] | None = None,
 ) -> pd.DataFrame:
-    """Answers of one prompt while sets of heads are scaled.
+    """Answers of one prompt while sets of heads are scaled, all from one clean pass.
 
     Parameters
     ----------
+    sets : mapping of {"instruction", "last", "both"} to iterable of Setting
+        Which are scaled at which positions.
     setting : {"blocking", "amplification"}
-    positions : {"instruction", "last", "both"}
     kept_draws : container of int, optional
         The draws that are measured, 0 for sets that are not drawn; all unless given.
 
     Returns
     -------
     DataFrame
-        model, sample, following, setting, positions, heads ("original" for no change), ranked_on,
-        draw, share, count, own, factor, answer, outcome, ambiguous.
+        model, sample, following, setting, positions, heads ("original" for no change, one row for
+        each of the positions), ranked_on, draw, share, count, own, factor, answer, outcome,
+        ambiguous.
     """
-    sets = [one for one in sets if kept_draws is None or one.draw in kept_draws]
+    rows, gains, scaled_at = [], [gain_table(subject, [], 1.0)], [positions_of(prompt, "last")]
     unchanged = {"heads": "original", "ranked_on": "", "draw": 0, "share": 0.0, "count": 0}
-    rows = [unchanged | {"own": None, "factor": 1.0}]
-    rows += [
-        {
-            "heads": one.heads,
-            "ranked_on": one.ranked_on,
-            "draw": one.draw,
-            "share": one.case.share,
-            "count": len(one.chosen),
-            "own": one.own,
-            "factor": one.case.factor,
-        }
-        for one in sets
-    ]
-    gains = [
-        gain_table(subject, [], 1.0),
-        *(gain_table(subject, one.chosen, one.case.factor) for one in sets),
-    ]
-    answers = generation.answers(
-        subject, prompt, torch.stack(gains), positions_of(prompt, positions)
-    )
-    names = {**identity(subject, prompt), "setting": setting, "positions": positions}
-    table = pd.DataFrame([names | row for row in rows]).assign(answer=answers)
+    for place, settings in sets.items():
+        at = positions_of(prompt, place)
+        rows.append({"positions": place, **unchanged, "own": None, "factor": 1.0, "variant": 0})
+        for one in settings:
+            if kept_draws is not None and one.draw not in kept_draws:
+                continue
+            rows.append(
+                {
+                    "positions": place,
+                    "heads": one.heads,
+                    "ranked_on": one.ranked_on,
+                    "draw": one.draw,
+                    "share": one.case.share,
+                    "count": len(one.chosen),
+                    "own": one.own,
+                    "factor": one.case.factor,
+                    "variant": len(gains),
+                }
+            )
+            gains.append(gain_table(subject, one.chosen, one.case.factor))
+            scaled_at.append(at)
+    answers = generation.answers(subject, prompt, torch.stack(gains), scaled_at)
+    names = {**identity(subject, prompt), "setting": setting}
+    table = pd.DataFrame([names | row for row in rows])
+    table = table.assign(answer=[answers[variant] for variant in table.pop("variant")])
     return add_outcomes(table, prompt, dictionary)
 
 
@@ -265,7 +269,7 @@ def scale_paper_sets(
         place: list_paper_settings(subject, cases, rankings, way, seed)
         for place, cases in places.items()
     }
-    return _scale_places(subject, prompt, dictionary, sets, setting, kept_draws)
+    return scale_sets(subject, prompt, dictionary, sets, setting, kept_draws)
 
 
 def scale_rankings(
@@ -287,16 +291,7 @@ def scale_rankings(
         place: list_settings(subject, cases, orders, place, way, same, seed)
         for place, cases in places.items()
     }
-    return _scale_places(subject, prompt, dictionary, sets, setting, kept_draws)
-
-
-def _scale_places(subject, prompt, dictionary, sets, setting: str, kept_draws) -> pd.DataFrame:
-    """`scale_sets` at several positions, each with sets of its own."""
-    frames = [
-        scale_sets(subject, prompt, dictionary, own, setting, place, kept_draws)
-        for place, own in sets.items()
-    ]
-    return pd.concat(frames)
+    return scale_sets(subject, prompt, dictionary, sets, setting, kept_draws)
 
 
 def scale_ranked(
@@ -345,4 +340,4 @@ def scale_ranked(
             )
             for draw in range(draws)
         ]
-    return scale_sets(subject, prompt, dictionary, sets, setting, "instruction", kept_draws)
+    return scale_sets(subject, prompt, dictionary, {"instruction": sets}, setting, kept_draws)
