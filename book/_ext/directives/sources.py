@@ -10,6 +10,9 @@ import pandas as pd
 
 from press.markdown import escape_words, fence_for, markdown, quote_code
 
+#: Tables behind a figure whose links stand under it; those of more are folded.
+FEW = 2
+
 
 def find_run(executed: Path, name: str) -> str:
     """The notebook of a model that published a figure; empty where none says so.
@@ -92,21 +95,25 @@ def write_sources(executed: Path, model: str, name: str) -> list[str]:
         return []
     known = json.loads((folder / "figures" / f"{name}.json").read_text(encoding="utf-8"))
     notebook = json.loads((folder / f"{run}.ipynb").read_text(encoding="utf-8"))
-    told = [f"[source](#{label_cell(model, name)})"]
-    for table in known.get("data", ()):
-        for kind in ("csv", "parquet"):
-            said = f"{table} ({kind})" if len(known["data"]) > 1 else f"data ({kind})"
-            told.append(f"{{download}}`{said} <_executed/{model}/figures/{table}.{kind}>`")
+    told, data = [f"[source](#{label_cell(model, name)})"], known.get("data", ())
+    links = [
+        f"{{download}}`{table if len(data) > 1 else 'data'} ({kind}) "
+        f"<_executed/{model}/figures/{table}.{kind}>`"
+        for table in data
+        for kind in ("csv", "parquet")
+    ]
+    folded = len(data) > FEW
     provenance = list_provenance(folder, run, notebook["metadata"])
     rows = [["", ""], *map(list, provenance)]
     command = write_command(notebook, run)
     fence = fence_for(command)
     return [
-        " · ".join(told),
+        " · ".join(told if folded else told + links),
         "",
-        f"{fence}`{{dropdown}} Run again, and provenance",
+        f"{fence}`{{dropdown}} {'Data, run again' if folded else 'Run again'}, and provenance",
         ":class-container: fold sources",
         "",
+        *([" · ".join(links), ""] if folded else []),
         f"{fence}sh",
         *command.split("\n"),
         fence,
