@@ -103,9 +103,8 @@ def test_without_natural_failures_nothing_is_told_of_them():
 def test_failures_are_counted_by_source_and_wording(found):
     assert found["failures_source_vision"] == "natural, weakened"
     assert found["failures_wordings_vision"].split("; ") == [
-        "3 weakened, in the wording of the paper (restored: top heads 3, random 3)",
-        "2 natural, mind it (restored: top heads 2, random 1)",
-        "1 natural, see it (restored: top heads 0, random 0)",
+        "3 natural in 2 wordings, at most 2 in one (restored: top heads 2, random 1)",
+        "3 weakened in one wording (restored: top heads 3, random 3)",
     ]
 
 

@@ -9,7 +9,7 @@ def short(name, found, wanted):
 
 
 def tell_wordings(rows, restoring):
-    """How many failures each source and wording gives, the most frequent first, and how many of
+    """How many failures each source gives, the largest first, in how many wordings, and how many of
     them each set of heads restores, in words: where all have one wording, what is restored is the
     reading of one sentence.
 
@@ -23,16 +23,16 @@ def tell_wordings(rows, restoring):
     """
     if not len(rows) or not {"source", "wording"} <= set(rows):
         return "not told"
-    keys = ["source", "wording"]
-    told, each = [], rows.groupby(keys)["sample"].nunique()
-    for place, count in each.sort_values(ascending=False, kind="stable").items():
-        source, wording = place
+    told, each = [], rows.groupby("source")["sample"].nunique()
+    for source, count in each.sort_values(ascending=False, kind="stable").items():
+        worded = rows[rows["source"] == source].groupby("wording")["sample"].nunique()
+        among = f"{len(worded)} wordings, at most {worded.max()} in one"
         restored = []
         for name, some in restoring.items():
-            own = some[(some[keys] == list(place)).all(axis=1)]
+            own = some[some["source"] == source]
             restored.append(f"{name} {followed(own).sum():.3g}")
-        said = wording or "in the wording of the paper"
-        told.append(f"{count} {source}, {said} (restored: {', '.join(restored)})")
+        said = "one wording" if len(worded) == 1 else among
+        told.append(f"{count} {source} in {said} (restored: {', '.join(restored)})")
     return "; ".join(told)
 
 
