@@ -5,6 +5,7 @@ Any number of runs may go on at the same time, also of one notebook on one model
 folder of its own, and one at a time publishes.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -83,7 +84,7 @@ def inputs(source: Path) -> dict[str, str]:
     ]
     lines = [line for line in "\n".join(cells).splitlines() if not line.startswith(("%", "!"))]
     modules: dict[str, Path] = {}
-    for name in code.find_imports("\n".join(lines)):
+    for name in code.find_imports(ast.parse("\n".join(lines))):
         modules |= code.reach(name)
     # Records count in the fingerprint of those runs alone that take rows from them.
     data = [path for path in code.data_files(modules) if DATA / "results" not in path.parents]

@@ -330,7 +330,7 @@ def _single_tokens(forms, tokenizer) -> set[int]:
         for case in (form, form.lower(), form[:1].upper() + form[1:])
         for space in ("", " ")
     }
-    tokens = [_tokens(form, tokenizer) for form in spelt]
+    tokens = tokenizer(sorted(spelt), add_special_tokens=False)["input_ids"] if spelt else []
     return {ids[0] for ids in tokens if len(ids) == 1}
 
 

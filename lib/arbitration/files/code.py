@@ -20,19 +20,19 @@ from arbitration.files.folders import DATA, LIBRARIES
 PACKAGES = ("arbitration", "press", "recipe", "reproduction")
 
 
-def hash_meaning(source: str) -> str:
+def hash_meaning(tree: ast.Module) -> str:
     """Hash of a program's syntax tree without docstrings: comments and layout do not count.
 
     Parameters
     ----------
-    source : str
+    tree : ast.Module
+        Left without docstrings.
 
     Returns
     -------
     str
         64 hexadecimal digits.
     """
-    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node, clean=False) is not None:
@@ -51,14 +51,14 @@ def find_module(name: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
-def find_imports(source: str) -> list[str]:
+def find_imports(tree: ast.Module) -> list[str]:
     """The modules of these libraries that a program imports, wherever in it the statement stands.
 
     Of ``from package import name`` that is the module `name` where there is one: a package's face
     counts only where a name is taken from it.
     """
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -67,11 +67,11 @@ def find_imports(source: str) -> list[str]:
     return [name for name in dict.fromkeys(found) if find_module(name)]
 
 
-def find_face(source: str) -> list[str]:
+def find_face(tree: ast.Module) -> list[str]:
     """The modules that a package's face names in a dictionary ``FACE`` and imports when a name is
     asked for.
     """
-    for node in ast.parse(source).body:
+    for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACE":
             return list(dict.fromkeys(ast.literal_eval(node.value).values()))
     return []
@@ -103,10 +103,10 @@ def look_again() -> None:
         known.cache_clear()
 
 
-def find_data(source: str) -> set[str]:
+def find_data(tree: ast.Module) -> set[str]:
     """The names right below ``data/`` that a program builds a path with, ``DATA / "name"``."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)):
             continue
         left = (
@@ -154,5 +154,5 @@ def _parse(path: Path, state: tuple) -> _Contents:
     """A file's contents in one of its states: a runner looks again for every notebook, and few
     files change meanwhile.
     """
-    text = path.read_text(encoding="utf-8")
-    return _Contents(find_imports(text), find_face(text), find_data(text), hash_meaning(text))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return _Contents(find_imports(tree), find_face(tree), find_data(tree), hash_meaning(tree))
