@@ -138,7 +138,7 @@ release-check: check
 	$(BIN)/python -m press.release .venv/cffconvert/bin/cffconvert
 
 browser-test: $(INSTALLED)
-	$(BIN)/python -m pytest -m browser </dev/null
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -n 2 --dist loadfile </dev/null
 
 # The wheel, in an environment and a folder of its own.
 wheel-test: $(INSTALLED)

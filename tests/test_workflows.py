@@ -278,7 +278,7 @@ def test_a_broken_week_opens_one_issue_and_adds_to_it(number, called, tmp_path):
 
 @pytest.mark.slow
 def test_the_book_is_made_from_a_fresh_clone_by_the_workflows_own_step(tmp_path):
-    """With everything that it installs: hours on two cores."""
+    """With everything that it installs."""
     folder = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     (step,) = [one for one in MAKES if one.workflow == "book"]

@@ -1,6 +1,7 @@
-"""The browser, and the book that it opens: built once for all of its tests."""
+"""The browser, and the book that it opens: built once for all tests of all workers."""
 
 import pytest
+from filelock import FileLock
 
 from browser_book import build_book
 from chromium import browser
@@ -13,6 +14,14 @@ def chromium(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def html(chromium, tmp_path_factory):
+def html(chromium, tmp_path_factory, worker_id):
     """The folder of the book's pages, away from the reader's own book."""
-    return build_book(tmp_path_factory.mktemp("browsed"), "--recorded")
+    alone = worker_id == "master"
+    home = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    source, built = home / "browsed", home / "browsed.built"
+    with FileLock(home / "browsed.lock"):
+        if not source.exists():
+            build_book(source, "--recorded")
+            built.touch()
+    assert built.exists(), "another worker's book was not built"
+    return source / "_build" / "html"

@@ -101,7 +101,7 @@ def largest_difference(name: str, n: int) -> tuple[float, float]:
 
 
 #: Samples of each direction; the mask alone is new in the last, whose weights are the second's.
-FEW = {"smol": 4, "smol-relay": 4, "smol-masked": 1}
+FEW = {"smol": 2, "smol-relay": 2, "smol-masked": 1}
 
 
 @pytest.mark.parametrize(

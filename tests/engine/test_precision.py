@@ -348,6 +348,7 @@ def test_rounding_is_measured_on_the_prompt(architecture):
     assert exactness.rounding(tiny.subject(architecture), None) == 1e-10
 
 
+@pytest.mark.exact
 def test_a_trained_model_conforms_in_bfloat16(monkeypatch):
     subject = load("smol-relay", dtype=NARROW)
     prompt = subject.encode(tiny.samples()[0], "vision")

@@ -275,9 +275,12 @@ def test_resuming_gives_the_plain_way_s_numbers(architecture, width):
     assert len(tables[0]) == 2 * len(pathways) * subject.n_layers
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", embedded.NAMES)
 def test_resuming_is_exact_on_the_embedded_models(name):
-    """Three layers of one sample; `test_exactness` has all of them (make exact-test)."""
+    """Three layers of one sample against the engine's own plain way; `test_exactness` has all of
+    them against another program.
+    """
     subject = load(name)
     [sample] = dataset.shuffled(dataset.load("scenes", "held"), seed=5)[:1]
     prompts = [subject.encode(sample, following) for following in dataset.MODALITIES]

@@ -382,6 +382,7 @@ assert n""",
 )
 
 
+@pytest.mark.faults
 def test_two_commands_at_once_leave_the_whole_run_of_one(toy, monkeypatch):
     sources, executed = toy
     (sources / "toy.py").write_text(AT_ONCE)
@@ -550,6 +551,7 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
         ]
 
 
+@pytest.mark.faults
 def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
@@ -577,6 +579,7 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
             os.kill(int((tmp_path / name).read_text()), 0)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("times", [1, 2], ids=["its own process", "a fork"])
 def test_ctrl_c_ends_a_run_its_kernel_and_its_folder(toy, times):
     sources, executed = toy

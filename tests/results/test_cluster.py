@@ -77,6 +77,7 @@ def inside():
         assert PreTrainedModel.tie_weights.__name__ == "tie_weights", "two were made at once"
 
 
+@pytest.mark.faults
 def test_workers_that_die_and_join_give_the_tables_of_one_process(room, subject, monkeypatch):
     """Six samples a direction are no whole passes: the last pass of one direction goes on in the
     other, or stops there, as the measure wants it.
