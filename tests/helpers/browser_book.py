@@ -122,9 +122,10 @@ def build_book(source, *options):
     assert again.count("unchanged") == len(book_runs(listed())), "runs repeat themselves"
     # The pages quote of the first model what only the shipped set has.
     first, other, _ = embedded.NAMES
-    hostile = {"data": write_hostile(source.parent / "hostile"), "only_following": False}
-    measure(source, "steer", first, **hostile, draws=2, instruction=HOSTILE)
-    measure(source, "sec2_dataset", other, **hostile)
+    hostile = write_hostile(source.parent / "hostile")
+    unfollowed = {"data": hostile, "only_following": False}
+    measure(source, "steer", first, **unfollowed, draws=2, instruction=HOSTILE)
+    measure(source, "sec2_dataset", other, data=hostile)
     odd = write_model(source.parent / "models" / ODD)
     measure(source, "sec2_dataset", odd)
     measure(source, "sec3_beliefs", odd, only_following=False)

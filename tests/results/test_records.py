@@ -203,11 +203,11 @@ Layered.__module__ = Measure.__module__
 def test_of_what_is_tried_layer_by_layer_a_part_is_measured_again(
     folders, subject, prompts, monkeypatch
 ):
-    """One of every sixteen and the first; a false value there is found, and with all prompts
+    """One of every thirty-two and the first; a false value there is found, and with all prompts
     everywhere. Layers that nobody asked for are no reason to look away.
     """
     name = "layered"
-    monkeypatch.setattr(type(subject), "n_layers", 40)
+    monkeypatch.setattr(type(subject), "n_layers", 80)
     monkeypatch.setenv("ARBITRATION_RECORD", "1")
     first = results.gather(name, Layered(), subject, prompts)
     monkeypatch.delenv("ARBITRATION_RECORD")
@@ -217,9 +217,9 @@ def test_of_what_is_tried_layer_by_layer_a_part_is_measured_again(
     pd.testing.assert_frame_equal(found, first, check_exact=True)
     [some] = {tuple(layers) for layers in measure.layers}
     assert len(measure.layers) == 4 and some[0] == 0 and 3 <= len(some) <= 4
-    assert [sum(start <= one < start + 16 for one in some[1:]) for start in (16, 32)] == [1, 1]
+    assert [sum(start <= one < start + 32 for one in some[1:]) for start in (32, 64)] == [1, 1]
     [line] = list_origins().itertuples()
-    assert "4 of 10 prompts measured again here, one in 16 layers of each, largest" in line.origin
+    assert "4 of 10 prompts measured again here, one in 32 layers of each, largest" in line.origin
 
     path = records.record_path(subject.name, name)
     true = records.read_record(path)
@@ -231,7 +231,7 @@ def test_of_what_is_tried_layer_by_layer_a_part_is_measured_again(
         forget(folders)
         return results.gather(name, Layered(), subject, prompts)
 
-    unseen = next(layer for layer in range(40) if layer not in some)
+    unseen = next(layer for layer in range(80) if layer not in some)
     pd.testing.assert_frame_equal(plant(some[-1]), first)
     assert not plant(unseen).equals(first), "taken for true"
     monkeypatch.setenv("ARBITRATION_ATTEST", "all")

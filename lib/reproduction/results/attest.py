@@ -21,10 +21,10 @@ from arbitration.files.given import quote
 #: another number, or "all".
 CHECKED = 2
 #: Of what is asked for one by one, as in a search, the share that is asked again.
-ASKED_AGAIN = 1 / 32
+ASKED_AGAIN = 1 / 64
 #: Of what a measure tries on a prompt one by one, such as the draws of a control, the first and one
 #: of every so many are tried again.
-TRIED_AGAIN = 16
+TRIED_AGAIN = 32
 #: What they are called, by the column that tells them apart.
 TOLD = {"draw": "draws", "layer": "layers", "routes": "sets of routes"}
 #: How far numbers may be apart: nats and shares, unless the model's dtype rounds more coarsely
