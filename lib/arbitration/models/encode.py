@@ -257,6 +257,7 @@ def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
     offsets = subject.tokenizer(text, return_offsets_mapping=True, **_start(subject, text))[
         "offset_mapping"
     ]
+    numbers, image = ids.tolist(), subject.image_token_id
     found: dict[str, list[int]] = {}
     for position, (start, end) in enumerate(offsets):
         token = text[start:end]
@@ -266,7 +267,7 @@ def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
             if end > start
             else "template"
         )
-        if group == "vision" and ids[position] != subject.image_token_id:
+        if group == "vision" and numbers[position] != image:
             group = "template"
         if position == len(ids) - 1:
             group = "last"
