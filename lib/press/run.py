@@ -31,6 +31,7 @@ from press.command import add_parameters
 from press.planned import contributed_runs, full_parameters, plan, settled
 from press.processes import side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
+from press.sockets import lend_sockets
 
 KERNEL = {  # what a notebook's kernel finds in its environment
     # this interpreter's kernel, also when the user has another python3 kernel
@@ -67,7 +68,7 @@ def execute(run: Run, executed: Path, **environment: str) -> None:
     # Taken now: what is edited while the notebook runs makes its result stale.
     made_from, before = fingerprint(run), seen(run, executed)
     before_it = dict(os.environ)
-    with staged(run, executed) as staging:
+    with staged(run, executed) as staging, lend_sockets() as sockets:
         output = {"ARBITRATION_OUTPUT": str(staging / "output")}
         os.environ.update(KERNEL | output | environment)
         try:
@@ -85,7 +86,8 @@ def execute(run: Run, executed: Path, **environment: str) -> None:
                 # a cell that glues hundreds of numbers on a busy machine needs more than the
                 # default 4 s
                 iopub_timeout=300,
-                # each kernel would warn that it speaks TCP, on this machine only
+                config=sockets,
+                # one that has no sockets would warn that it speaks TCP, on this machine only
                 extra_arguments=["--log-level=ERROR"],
             )
         finally:

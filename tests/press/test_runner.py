@@ -3,16 +3,19 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from jupyter_client import connect
 
 from arbitration.files.folders import ROOT
-from press import pair, processes, publish, run
+from press import forked, pair, processes, publish, run, sockets
 from press import planned as plans
 from toy_notebook import TOY, contents, files_of
 
@@ -380,6 +383,31 @@ for _ in range(400):
 else: raise RuntimeError("the other run did not come")
 assert n""",
 )
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["its own process", "a fork"])
+def test_a_kernel_needs_no_port_that_another_program_may_take(toy, times, monkeypatch):
+    """The one that Jupyter found free is taken when the kernel begins."""
+    sources, executed = toy
+    monkeypatch.setattr(forked, "IMPORTED", ["ipykernel.kernelapp"])
+    before = {*Path(tempfile.gettempdir()).glob("kernel-*")}
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(connect.LocalPortCache, "find_available_port", lambda *ignored: taken)
+        run.run_all(planned(sources) * times, executed)
+    assert files_of(executed)
+    assert {*Path(tempfile.gettempdir()).glob("kernel-*")} <= before
+
+
+def test_where_files_cannot_be_sockets_ports_are(monkeypatch):
+    with sockets.lend_sockets() as found:
+        assert found["KernelManager"]["transport"] == "ipc"
+        assert len(found["KernelManager"]["connection_file"]) < 104
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/" + 100 * "a")
+    with sockets.lend_sockets() as found:
+        assert found == {}
 
 
 @pytest.mark.faults
