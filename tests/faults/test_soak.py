@@ -60,10 +60,11 @@ def test_of_a_sound_command_nothing_is_told(tmp_path, monkeypatch):
     assert found["compared"] > 1 and found["rounds"] > found["compared"]
 
 
-def test_a_command_that_believes_what_was_damaged_is_found(tmp_path, monkeypatch):
+def test_a_command_that_believes_what_was_damaged_is_found(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(soak, "DEEDS", (soak.flip_bit,))
     found = soak.soak(rooms_of(tmp_path, False), 0.12, seed=0)
     assert "flip_bit: smol/tables/toy.parquet differs" in found["faults"]
+    assert "fault: flip_bit: smol/tables/toy.parquet differs" in capfd.readouterr().out, "at once"
 
 
 def test_a_part_that_a_kill_takes_along_is_counted(tmp_path, monkeypatch):

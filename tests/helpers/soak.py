@@ -79,6 +79,11 @@ class Rooms:
     def whole(self) -> Path:
         return self.home / "whole"
 
+    def tell_fault(self, fault: str) -> None:
+        """Keep what was not as it should be, and print it: a soak that is stopped has told it."""
+        self.faults.append(fault)
+        tqdm.write(f"fault: {fault}")
+
 
 def kept(rooms: Rooms) -> list[Path]:
     return sorted(rooms.parts.rglob("*.parquet"))
@@ -212,7 +217,7 @@ def play_round(
         try:
             said, _ = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
-            rooms.faults.append(f"{deed.__name__}: had not ended after {patience:.0f} s")
+            rooms.tell_fault(f"{deed.__name__}: had not ended after {patience:.0f} s")
             os.killpg(process.pid, signal.SIGKILL)
             process.stdout.close()
             process.wait()
@@ -221,9 +226,9 @@ def play_round(
     rooms.found["measured_again"] += said.count("measured again")
     rooms.found["parts_lost"] += len(before - {*kept(rooms)})
     if process.returncode not in TOLD and deed is not kill_one:
-        rooms.faults.append(f"{deed.__name__}: status {process.returncode}: {said[-2000:]}")
+        rooms.tell_fault(f"{deed.__name__}: status {process.returncode}: {said[-2000:]}")
     if "Traceback" in said and deed is not kill_one:
-        rooms.faults.append(f"{deed.__name__}: {said[said.index('Traceback') :][:2000]}")
+        rooms.tell_fault(f"{deed.__name__}: {said[said.index('Traceback') :][:2000]}")
     if process.returncode == 0:
         check(rooms, deed)
 
@@ -234,7 +239,8 @@ def check(rooms: Rooms, deed: Callable) -> None:
         shutil.rmtree(rooms.executed)
         return
     rooms.found["compared"] += 1
-    rooms.faults += [f"{deed.__name__}: {name} differs" for name in compare_tables(rooms)]
+    for name in compare_tables(rooms):
+        rooms.tell_fault(f"{deed.__name__}: {name} differs")
 
 
 def soak(rooms: Rooms, minutes: float, seed: int) -> dict:

@@ -7,16 +7,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 from jupyter_client import connect
+from nbclient import NotebookClient
 
 from arbitration.files.folders import ROOT
 from press import forked, pair, processes, publish, run, sockets
 from press import planned as plans
+from press.glued import read_glued
 from toy_notebook import TOY, contents, files_of
 
 
@@ -399,6 +402,24 @@ def test_a_kernel_needs_no_port_that_another_program_may_take(toy, times, monkey
         run.run_all(planned(sources) * times, executed)
     assert files_of(executed)
     assert {*Path(tempfile.gettempdir()).glob("kernel-*")} <= before
+
+
+def test_no_number_is_lost_that_the_runner_has_not_read_yet(toy, monkeypatch):
+    """A kernel glues them faster than papermill reads, and keeps some thousand messages."""
+    sources, executed = toy
+    read = NotebookClient.process_message
+
+    def read_slowly(client, *given):
+        time.sleep(0.002)
+        return read(client, *given)
+
+    monkeypatch.setattr(NotebookClient, "process_message", read_slowly)
+    glue = "from press.glued import glue_all\nglue_all({f'n{one}': one for one in range(4000)})\n"
+    (sources / "toy.py").write_text(f"{TOY}\n# %%\n{glue}")
+    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    run.run_all(planned(sources), executed)
+    kept = read_glued(json.loads((executed / "smol" / "toy.ipynb").read_text()))
+    assert kept == {f"n{one}": one for one in range(4000)}
 
 
 def test_where_files_cannot_be_sockets_ports_are(monkeypatch):
