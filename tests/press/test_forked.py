@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_runner import contents
 
 from apart import wait_for
 from arbitration.files.folders import ROOT
-from press import forked, pair
+from press import forked
+from toy_notebook import write_toy
 
 TOY = """# %% tags=["parameters"]
 model = "smol"
@@ -48,24 +48,26 @@ print("printed by", n)
 pytestmark = pytest.mark.skipif(not forked.POSSIBLE, reason="kernels are forked on Linux alone")
 
 
+def environment():
+    """That of a command which imports this project's libraries."""
+    paths = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": paths}
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """What the kernels of two runs of one command see, and what the command printed."""
     home = tmp_path_factory.mktemp("forked")
-    (sources := home / "notebooks").mkdir()
-    (home / "_toc.yml").write_text(contents("toy"))
-    (sources / "toy.py").write_text(TOY)
-    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    sources = write_toy(home, TOY)
     program = (
         "import sys; from press import run\n"
         "for n in (1, 2):\n"
         f"    runs = run.plan(['toy'], ['smol'], {{'n': n}}, {str(sources)!r})\n"
         f"    run.run_all(runs * 2, run.Path({str(home)!r}) / str(n))"
     )
-    paths = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(),
         capture_output=True,
         text=True,
         check=True,
@@ -78,24 +80,20 @@ def seen(tmp_path_factory):
 @pytest.mark.parametrize("killed", ["the command", "the process that is forked"])
 def test_a_kernel_ends_with_what_it_was_made_by(killed, tmp_path):
     """`kill -9` lets nobody tell it, and what it prints to would be read until it ends."""
-    (sources := tmp_path / "notebooks").mkdir()
-    (tmp_path / "_toc.yml").write_text(contents("toy"))
     mark = tmp_path / "begun"
     begun = f"import os, time\nfrom pathlib import Path\nmark = Path({str(mark)!r})\n"
     begun += "mark.with_suffix('.free').write_text(f'{os.getpid()} {os.getppid()}')\n"
     begun += "mark.with_suffix('.free').rename(mark)\ntime.sleep(120)\n"
-    (sources / "toy.py").write_text(TOY.partition("# %%\nimport sys")[0] + "# %%\n" + begun)
-    (sources / "toy.ipynb").write_text(pair.convert(sources / "toy.py"))
+    sources = write_toy(tmp_path, TOY.partition("# %%\nimport sys")[0] + "# %%\n" + begun)
     program = (
         "from press import forked, run\n"
         "forked.IMPORTED[:] = ['ipykernel.kernelapp']\n"
         f"runs = run.plan(['toy'], ['smol'], {{}}, {str(sources)!r})\n"
         f"run.run_all(runs * 2, run.Path({str(tmp_path / 'out')!r}))"
     )
-    paths = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
     going = subprocess.Popen(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
