@@ -19,6 +19,7 @@ from directives.minds import Minds
 from directives.origins import Origins, Records
 from directives.reference import Face, Room, link_equations, shorten_signature
 from directives.runs import Run
+from directives.summary import Summary
 from directives.tables import Controls, Conventions
 from directives.verdicts import Verdicts
 
@@ -30,6 +31,7 @@ DIRECTIVES = {
     "question": Question,
     "tests": Tests,
     "finding": Finding,
+    "summary": Summary,
     "run": Run,
     "verdicts": Verdicts,
     "minds": Minds,

@@ -96,19 +96,16 @@ class Compared(Directive):
     required_arguments = 1
     option_spec = MODELS
 
-    def found(self) -> reported.Comparison:
-        """The claim or question that the argument names."""
+    def found(self, name: str) -> reported.Comparison:
+        """The claim or question of a name."""
         for file in ("paper_claims.json", "paper_claims_2.json", "paper_reported.json"):
             self.env.note_dependency(str(folders.DATA / file))
         self.env.note_dependency(str(folders.DATA / "questions.json"))
         known = {one.id: one for one in (*reported.reported_claims(), *reported.questions())}
-        if self.arguments[0] not in known:
-            why = (
-                f"there is no claim and no question {self.arguments[0]!r}; there are: "
-                f"{', '.join(known)}"
-            )
+        if name not in known:
+            why = f"there is no claim and no question {name!r}; there are: {', '.join(known)}"
             raise self.error(why)
-        return known[self.arguments[0]]
+        return known[name]
 
     def words(self, claim, model) -> list[str]:
         """The verdicts of a claim's finer tests on a model; of one that is missing a warning."""
@@ -123,7 +120,7 @@ class Claim(Compared):
     """A claim's tabs: a verdict a model, and the test that decides it."""
 
     def run(self):
-        claim = self.found()
+        claim = self.found(self.arguments[0])
         known = {one.id: one for one in predicted_claims()}[claim.id]
         figure = f", Fig. {claim.figure}" if claim.figure != "–" else ""
         said = f"*The paper* ({known.where}{figure}): {claim.statement}"
@@ -145,7 +142,7 @@ class Question(Compared):
     """A question's tabs: how many of its tests got which verdict."""
 
     def run(self):
-        claim = self.found()
+        claim = self.found(self.arguments[0])
         box = self.box(
             [f"*Asked here:* {claim.statement}"],
             "claimed",
@@ -167,7 +164,7 @@ class Tests(Compared):
     """All that is measured of a claim or question, and the finer tests of its section, folded."""
 
     def run(self):
-        claim = self.found()
+        claim = self.found(self.arguments[0])
         about = any(claim is one for one in reported.reported_claims())
         lines = self.table(claim, self.models(claim.notebook))
         if about:

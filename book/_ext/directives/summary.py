@@ -1,0 +1,81 @@
+"""The directive ``summary``: what a page finds, in two lines at its top.
+
+    ```{summary}
+    Closing context→instruction costs `smol` {glue:text}`…` nats.
+    ```
+
+The content is the sentence with the numbers that decide. Under it stands, for each model, how many
+of the page's claims and how many of the tests of its questions got which verdict. The page's own
+text says which these are: every ``claim`` and ``question`` in it.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from docutils import nodes
+
+from directives.base import MODELS, heading, show_verdict
+from directives.claims import Compared
+from directives.judged import NBSP, judge_claim
+from reproduction.claims.predicted import predicted_claims
+from reproduction.claims.reported import Comparison
+from reproduction.claims.rules import VERDICTS, worst
+
+FENCE = re.compile(r"^```\{(claim|question)\} (\S+)$", re.MULTILINE)
+
+
+def list_asked(text: str, kind: str) -> list[str]:
+    """The names of all claims, or of all questions, in a page's text.
+
+    Examples
+    --------
+    >>> list_asked("Text.\\n```{claim} relay\\n```\\n```{tests} relay\\n```", "claim")
+    ['relay']
+    """
+    return [name for found, name in FENCE.findall(text) if found == kind]
+
+
+class Summary(Compared):
+    """What a page finds."""
+
+    required_arguments = 0
+    has_content = True
+    option_spec = MODELS
+
+    def run(self):
+        text = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
+        box = nodes.container(classes=["summary"])
+        self.parse(["**Finding.** " + self.content[0], *self.content[1:]], box)
+        claims = [self.found(name) for name in list_asked(text, "claim")]
+        questions = [self.found(name) for name in list_asked(text, "question")]
+        if claims:
+            what = f"Verdicts on its {len(claims)} claims" if claims[1:] else "Verdict on its claim"
+            box += self.count_line(what, claims, self.judge)
+        if questions := [one for one in questions if one.verdicts]:
+            box += self.count_line("Verdicts on the tests of its questions", questions, self.words)
+        return [box]
+
+    def judge(self, claim: Comparison, model: str) -> list[str]:
+        """The verdict on a claim of the paper."""
+        predicted = next(one for one in predicted_claims() if one.id == claim.id)
+        return [worst(one.word for one in judge_claim(predicted, partial(self.numbers, model)))]
+
+    def count_line(self, what: str, asked: list[Comparison], judge: Callable) -> nodes.paragraph:
+        """How often each verdict was given on each model, the best first."""
+        words = defaultdict(list)
+        for one in asked:
+            for model in self.models(one.notebook):
+                words[model] += judge(one, model)
+        line = nodes.paragraph(classes=["summary-verdicts"])
+        before = f"{what}: "
+        for model, given in words.items():
+            line += nodes.Text(f"{before}{heading(model)} ")
+            found = Counter(given)
+            for number, word in enumerate(filter(found.get, reversed(VERDICTS))):
+                line += nodes.Text(f"{', ' * (number > 0)}{found[word]}{NBSP}")
+                line += show_verdict(word)
+            before = "; "
+        return line
