@@ -174,7 +174,7 @@ def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
                 elif not cell.startswith(
                     "–"
                 ):  # the share of a lead that is not there, a plateau where nothing is restored
-                    assert float(cell.split(" [")[0]) == pytest.approx(
+                    assert float(cell.split(" [")[0].replace("−", "-")) == pytest.approx(
                         numbers[prediction.key], abs=0.000501
                     ), (claim.id, prediction.key)
                     read += 1

@@ -172,7 +172,7 @@ def test_every_model_has_a_tab_with_its_verdict_and_the_test_that_decides(toy):
     told = [one.get_text() for one in page.select("#claim-anchor-text .decisive")]
     assert "1.000 [0.500,\N{NO-BREAK SPACE}1.500]" in told[0] and "Of 3 tests, 3 hold." in told[0]
     assert (
-        "-1.000 [-1.500,\N{NO-BREAK SPACE}-0.500]" in told[1] and "Of 3 tests, 0 hold." in told[1]
+        "−1.000 [−1.500,\N{NO-BREAK SPACE}−0.500]" in told[1] and "Of 3 tests, 0 hold." in told[1]
     )
     link = page.select_one("#claim-anchor-text .decisive a")
     assert link["href"] == "claims.html#verdict-anchor-text"

@@ -139,4 +139,4 @@ def test_the_page_has_a_box_for_every_claim_and_counts_every_verdict(tmp_path):
     counts = [int(row.select("td")[1].text) for row in html.select("table")[0].select("tbody tr")]
     assert sum(counts) == len(claims) and counts[-1] >= len(claims) - 1
     first = html.select_one(f"#minds-{claims[0].id}").get_text()
-    assert "0.020 [-0.010, 0.050] nats, n = 64" in first
+    assert "0.020 [−0.010, 0.050] nats, n = 64" in first

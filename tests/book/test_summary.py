@@ -53,7 +53,7 @@ def write_runs(folder, model, shallow, words):
     in either direction.
     """
     (folder / "_executed" / model).mkdir(parents=True)
-    beliefs, components = {}, {"gap": 2.5}
+    beliefs, components = {}, {"gap": -2.5}
     for way in ("text", "vision"):
         n = {f"n_{way}": 64.0}
         beliefs |= n | with_interval(f"ldar_shallow_{way}", shallow - 0.02, shallow + 0.02)
@@ -80,7 +80,7 @@ def test_it_says_the_finding_and_counts_the_verdicts_of_each_model(tmp_path):
     said = [one.get_text().replace("\N{NO-BREAK SPACE}", " ") for one in page.select(".summary p")]
     other = f"other 1 ◐ weaker, {len(keys) - 1} ○ not seen"
     assert said == [
-        "Finding. The gap is 2.5 logits.",
+        "Finding. The gap is −2.5 logits.",
         "Verdicts on its 2 claims: toy 2 ● holds; other 1 ● holds, 1 ✕ contradicted",
         f"Verdicts on the tests of its questions: toy {len(keys)} ● holds; {other}",
     ]

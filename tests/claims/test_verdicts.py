@@ -312,8 +312,8 @@ def test_the_page_computes_every_verdict_from_the_notebooks(book):
         "\N{NO-BREAK SPACE}", " "
     )
     # 0.1 to either side is seen from 1.429 · 0.1, and 0.5 from 0.715.
-    assert "-0.300 [-0.400, -0.200], n = 12, seen from 0.143: ● holds" in page
-    assert "0.000 [-0.500, 0.500], n = 0, seen from 0.715: ○ not seen" in page
+    assert "−0.300 [−0.400, −0.200], n = 12, seen from 0.143: ● holds" in page
+    assert "0.000 [−0.500, 0.500], n = 0, seen from 0.715: ○ not seen" in page
     assert "–: – not measured" in page
     assert "n = 0: ✕ contradicted" in page, "a word alone"
     for change in predicted.rule_changes():

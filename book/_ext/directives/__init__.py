@@ -16,6 +16,7 @@ from directives.findings import Finding
 from directives.launch import add_launch, show_repository, write_notebooks
 from directives.measured import Measured, describe_outputs
 from directives.minds import Minds
+from directives.minus import set_minus_signs
 from directives.origins import Origins, Records
 from directives.reference import Face, Room, link_equations, shorten_signature
 from directives.runs import Run
@@ -84,6 +85,7 @@ def setup(app):
     app.add_js_file("book.js")
     app.connect("doctree-read", describe_outputs)
     app.connect("doctree-read", link_equations)
+    app.connect("doctree-resolved", set_minus_signs)
     app.setup_extension("sphinx.ext.autodoc")
     # Where a function's first sentence ends, for the lists of functions.
     autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Eqs.", "Fig.", "Figs.")
