@@ -22,7 +22,8 @@ def test_a_hyphen_before_a_number_becomes_a_minus_sign(written, shown):
 
 
 def test_code_and_formulas_keep_theirs(tmp_path):
-    text = "# By -1\n\n- `-2` and {math}`-3` and **-4**\n\n```python\nx = -5\n```\n\n| -6 |\n|---|\n| -7 |\n"
+    text = "# By -1\n\n- `-2` and {math}`-3` and **-4**\n\n```python\nx = -5\n```\n\n"
+    text += "| -6 |\n|---|\n| -7 |\n"
     (tmp_path / "index.md").write_text(text, encoding="utf-8")
     done = build(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -102,6 +102,19 @@ def test_every_page_that_measures_says_at_its_top_what_it_finds(page):
     assert "\n## " not in top
 
 
+def test_a_page_can_name_the_claims_that_it_counts(tmp_path):
+    write_runs(tmp_path, "toy", 0.5, {})
+    top = PAGE.split("```{claim}")[0].replace("toy, other", "toy\n:claims: buffer, divergence")
+    runs = [f"_executed/toy/{name}" for name in ("sec3_beliefs", "sec4_components", "appF_meaning")]
+    text = "\n".join([top, "```{toctree}", *runs, "```\n"])
+    (tmp_path / "index.md").write_text(text, encoding="utf-8")
+    done = build(tmp_path, nb_execution_mode="off")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "html/index.html").read_text(encoding="utf-8")
+    lines = [line.get_text() for line in BeautifulSoup(page, "html.parser").select(".summary p")]
+    assert lines[1].replace("\N{NO-BREAK SPACE}", " ") == "Verdicts on its 2 claims: toy 2 ● holds"
+
+
 def test_claims_and_questions_are_those_of_the_page():
     text = (ROOT / "book/appE_ablations.md").read_text(encoding="utf-8")
     assert list_asked(text, "claim") == ["pooling", "top-k"]

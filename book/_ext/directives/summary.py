@@ -6,7 +6,7 @@
 
 The content is the sentence with the numbers that decide. Under it stands, for each model, how many
 of the page's claims and how many of the tests of its questions got which verdict. The page's own
-text says which these are: every ``claim`` and ``question`` in it.
+text says which these are: every ``claim`` and ``question`` in it; or else the option ``claims``.
 """
 
 import re
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from docutils import nodes
 
-from directives.base import MODELS, heading, show_verdict
+from directives.base import MODELS, heading, show_verdict, split_names
 from directives.claims import Compared
 from directives.judged import NBSP, judge_claim
 from reproduction.claims.predicted import predicted_claims
@@ -43,13 +43,14 @@ class Summary(Compared):
 
     required_arguments = 0
     has_content = True
-    option_spec = MODELS
+    option_spec = MODELS | {"claims": split_names}
 
     def run(self):
         text = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
         box = nodes.container(classes=["summary"])
         self.parse(["**Finding.** " + self.content[0], *self.content[1:]], box)
-        claims = [self.found(name) for name in list_asked(text, "claim")]
+        named = self.options.get("claims") or list_asked(text, "claim")
+        claims = [self.found(name) for name in named]
         questions = [self.found(name) for name in list_asked(text, "question")]
         if claims:
             what = f"Verdicts on its {len(claims)} claims" if claims[1:] else "Verdict on its claim"
