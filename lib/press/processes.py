@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 PROGRAM = ("-m", "press.run")
+#: By how much the model with the most notebooks goes before the others (`nice`).
+AHEAD = 5
 
 
 def side_by_side(
@@ -20,6 +22,9 @@ def side_by_side(
     Two cores are kept busier by two models than by one: half of a notebook's time is
     single-threaded. What the processes print comes out line by line under the model's name; of a
     progress bar, which rewrites its line, a state every ten seconds.
+
+    The model with the most notebooks comes first where cores are scarce; else it would run on alone
+    when the others have ended, and leave cores idle.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ def side_by_side(
     threads = str(max(1, (os.cpu_count() or 1) // len(models)))
     running, stopped = {}, threading.Event()
     width = max(map(len, models))
+    longest = max(models, key=lambda model: len(models[model]))
+    niceness = os.nice(0)
     try:
         for model in models:
             own = [f"--notebook={name}" for name in models[model]]
@@ -57,6 +64,8 @@ def side_by_side(
                 env=environment,
                 process_group=0,
             )
+            later = niceness + AHEAD * (model != longest)
+            os.setpriority(os.PRIO_PROCESS, running[model].pid, min(later, 19))
         readers = [
             threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped))
             for model, process in running.items()

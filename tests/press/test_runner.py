@@ -33,6 +33,7 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
         "for _ in range(200):\n    time.sleep(0.05)\n    if other.exists(): break\nelse: "
         "sys.exit(7)\n"
         "print('threads', os.environ['OMP_NUM_THREADS'], *sys.argv[3:])\n"
+        "print('nice', os.nice(0))\n"
         "for step in range(50): sys.stderr.write(f'\\r{step} of 50')\n"
         "sys.exit(3 if model == 'second' else 0)\n"
     )
@@ -42,6 +43,8 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
     printed = capfd.readouterr().out.splitlines()
     told = {"first  | threads 3 -p n 2", "second | threads 3 --notebook=toy -p n 2"}
     assert told <= set(printed)
+    own = os.nice(0)
+    assert {f"first  | nice {own + 5}", f"second | nice {own}"} <= set(printed), "the longer first"
     assert 2 <= sum("of 50" in line for line in printed) <= 6, (
         "a bar's states come now and then, and its last one"
     )

@@ -358,11 +358,9 @@ def among(target, control, sign):
     Parameters
     ----------
     target, control : DataFrame
-        Rows of the set and of all draws of the control.
+        Rows of the set and of all draws of the control, each of which has one row a sample.
     sign : {-1, 1}
         Which way is far: down when heads are blocked, up when they are amplified.
     """
-    return at_least_as_strong(
-        sign * followed(target).mean(),
-        [sign * followed(draw).mean() for _, draw in control.groupby("draw")],
-    )
+    draws = control.groupby("draw")["outcome"].agg(mfr).astype(float)
+    return at_least_as_strong(sign * followed(target).mean(), sign * draws)
