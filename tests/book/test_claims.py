@@ -241,17 +241,16 @@ def test_a_model_of_a_repository_or_a_folder_is_in_the_table_of_records(toy):
     assert {*MODELS} <= set(models)
 
 
-def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):
+def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy, claim):
     (finding,) = read(toy / "index.html").select(".finding")
     assert finding.select_one(".finding-title a")["href"] == "claims.html"
     assert "In 1 samples." in finding.select_one(".finding-told").get_text()
     lines = [one.get_text() for one in finding.select(".finding-verdict")]
     told = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-    claimed, tested = (one.split(": ") for one in told)
-    assert claimed == [
-        "Claim anchor-text",
-        f"smol ● holds; smol-relay (planted) ✕ contradicted; {ODD} ○ not seen; org/name ○ not seen",
-    ]
+    said = f"The paper: {claim.statement}".replace("'", "’")
+    words = "smol ● holds; smol-relay (planted) ✕ contradicted"
+    assert told[0] == f"{said} {words}; {ODD} ○ not seen; org/name ○ not seen"
+    tested = told[1].split(": ")
     (shown,) = [one for one in reported.reported_claims() if one.id == "anchor-text"]
     key = "contrast_anchor_text_verdict"
     (what,) = [finer.what for finer in shown.verdicts if finer.key == key]
@@ -261,10 +260,11 @@ def test_a_finding_has_its_sentence_its_verdicts_and_its_picture(toy):
     assert len(finding.select("img.only-light")) == len(MODELS)
 
 
-def test_a_heading_says_where_the_run_has_another_verdict_than_it_supposes(toy):
+def test_a_heading_says_where_the_run_has_another_verdict_than_it_supposes(toy, claim):
     (finding,) = read(toy / "index.html").select(".finding")
     title = finding.select_one(".finding-title").get_text().replace("\N{NO-BREAK SPACE}", " ")
-    unmet = "Not in this run: smol-relay (planted), Claim anchor-text ✕ contradicted"
+    said = claim.statement.replace("'", "’")
+    unmet = f"Not in this run: smol-relay (planted), The paper: {said} ✕ contradicted"
     assert title == f"Nothing is found {unmet}"
 
 

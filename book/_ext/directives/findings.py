@@ -75,13 +75,14 @@ class Finding(Pictured):
         title += self.tell_unmet()
         told = nodes.container(classes=["finding-told"])
         told += self.parse(self.content, nodes.Element()).children
-        told += [self.verdict_line(one) for one in verdicts]
+        judged = nodes.container(classes=["finding-judged"])
+        judged += [self.verdict_line(one) for one in verdicts]
         shown = nodes.container(classes=["finding-shown"])
         models = self.figure_models(name)
         pictures = {model: ([], self.picture(name, model)) for model in models}
         shown += self.tabs(pictures) if len(models) > 1 else pictures[models[0]][1]
         box = nodes.container(classes=["finding"])
-        box += [title, told, shown]
+        box += [title, told, shown, judged]
         return [box]
 
     def parse_line(self, text: str) -> list[nodes.Node]:
@@ -110,12 +111,12 @@ class Finding(Pictured):
         what, words = self.judge_one(name)
         line += self.parse_line(what)
         for number, (model, word) in enumerate(words.items()):
-            before = ": " if number == 0 else "; "
+            before = " " if number == 0 else "; "
             line += [nodes.Text(f"{before}{heading(model)} "), show_verdict(word)]
         return line
 
     def judge_one(self, name: str) -> tuple[str, dict[str, str]]:
-        """A claim's verdict, or a glued one, by model."""
+        """A claim in the paper's place, or what a glued verdict is on; and the verdict by model."""
         notebook, _, key = name.partition(".")
         if key:
             words = {}
@@ -124,7 +125,7 @@ class Finding(Pictured):
                 if numbers and key not in numbers:
                     self.warn(f"{notebook} of model {model!r} glues no {key}")
                 words[model] = numbers.get(key, "not measured")
-            return name_test(key), words
+            return f"{name_test(key)}:", words
         known = {claim.id: claim for claim in predicted_claims()}
         if name not in known:
             why = f"there is no claim {name!r}; there are: {', '.join(known)}"
@@ -133,4 +134,4 @@ class Finding(Pictured):
         for model in self.models():
             tests = judge_claim(known[name], partial(self.numbers, model))
             words[model] = worst(one.word for one in tests)
-        return f"Claim [{name}](#verdict-{name})", words
+        return f"*The paper:* [{known[name].statement}](#verdict-{name})", words
