@@ -32,7 +32,7 @@ def test_the_words_are_those_of_what_was_done():
     table = list_attestations([TAKEN, HERE, FALSE, HERE]).set_index("table")
     assert table.loc["knockout", "origin"] == (
         "recorded on 2026-11-29, code abc123; 4 of 256 prompts measured again here, largest "
-        "difference 3e-06"
+        "difference 3e-6"
     )
     assert table.loc["answers", "origin"] == "measured here, 2 prompts"
     assert table.loc["beliefs", "origin"] == (
@@ -40,7 +40,7 @@ def test_the_words_are_those_of_what_was_done():
     )
     assert tell_origins(table.reset_index()) == (
         "recorded on 2026-11-29, code abc123; 4 of 256 prompts measured again here, largest "
-        "difference 3e-06; 3 more measured here; the record of beliefs disagrees"
+        "difference 3e-6; 3 more measured here; the record of beliefs disagrees"
     )
     assert tell_origins(list_attestations([HERE])) == "measured here, 2 prompts in 1 table"
 
@@ -60,8 +60,8 @@ def test_all_tables_of_the_book_stand_in_one(executed):
     assert len(lines) == 2 + 3 and lines[2].startswith("| smol | sec2_dataset | answers | measured")
     assert tell_records(origins) == (
         "In this build 1 of 3 tables are recorded; 4 of their 256 prompts were measured again "
-        "here, with a largest difference of 3e-06; 3 prompts were measured here alone; 1 records "
-        "disagree and were left aside."
+        "here, with a largest difference of 3e-6; 3 prompts were measured here alone; 1 record "
+        "disagrees and was left aside."
     )
     here = gather_origins(executed).query("notebook == 'sec2_dataset'")
     assert tell_records(here) == (

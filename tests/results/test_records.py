@@ -115,7 +115,7 @@ def test_a_few_of_each_direction_are_measured_again_and_no_other(record, subject
     assert sorted(ways) == ["text", "text", "vision", "vision"]
     [line] = list_origins().itertuples()
     assert (line.taken, line.checked, line.here, line.largest) == (10, 4, 0, 0.0)
-    assert "4 of 10 prompts measured again here, largest difference 0e+00" in line.origin
+    assert "4 of 10 prompts measured again here, largest difference 0" in line.origin
 
 
 def test_sets_of_heads_are_recorded_and_attested_as_prompts_are(

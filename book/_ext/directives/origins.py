@@ -19,6 +19,7 @@ from sphinx.util import logging
 
 from directives.base import Directive, glued, list_models, split_names, write_heading
 from press.markdown import escape_words, markdown
+from reproduction.results.attest import tell_largest
 
 LOG = logging.getLogger(__name__)
 ENDING = "_origins.parquet"
@@ -89,10 +90,11 @@ def tell_records(origins: pd.DataFrame) -> str:
         f"In this build {len(of)} of {len(origins)} tables are recorded; {checked:,} of their "
         f"{taken:,} "
         f"prompts were measured again here, with a largest difference of "
-        f"{of['largest'].max():.0e}"
+        f"{tell_largest(of['largest'].max())}"
     )
     words += f"; {here:,} prompts were measured here alone" if here else ""
-    return words + (f"; {faulty} records disagree and were left aside." if faulty else ".")
+    disagree = "record disagrees and was" if faulty == 1 else "records disagree and were"
+    return words + (f"; {faulty} {disagree} left aside." if faulty else ".")
 
 
 class Records(Directive):

@@ -241,11 +241,22 @@ def tell(one: Attestation) -> str:
         part = "".join(f", one in {TRIED_AGAIN} {TOLD[name]} of each" for name in sorted(one.tried))
         words += (
             f"; {len(one.checked)} of {len(one.taken)} prompts measured again here{part}, largest "
-            f"difference {one.largest:.0e}"
+            f"difference {tell_largest(one.largest)}"
         )
     else:
         words += f"; {len(one.taken)} prompts, not attested here"
     return words + (f"; {len(one.here)} prompts measured here" if one.here else "")
+
+
+def tell_largest(difference: float) -> str:
+    """A largest difference, to one digit.
+
+    Examples
+    --------
+    >>> tell_largest(0.0000027), tell_largest(0.0)
+    ('3e-6', '0')
+    """
+    return f"{difference:.0e}".replace("e-0", "e-") if difference else "0"
 
 
 def _join(words: Iterable[str]) -> str:
@@ -290,7 +301,7 @@ def tell_origins(origins: pd.DataFrame) -> str:
         words = f"recorded on {', '.join(days)}, code {code}; "
         words += (
             f"{checked} of {taken} prompts measured again here, largest difference "
-            f"{of['largest'].max():.0e}"
+            f"{tell_largest(of['largest'].max())}"
             if checked
             else f"{taken} prompts, not attested here"
         )
