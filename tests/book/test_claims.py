@@ -178,13 +178,19 @@ def test_every_model_has_a_tab_with_its_verdict_and_the_test_that_decides(toy):
     assert link["href"] == "claims.html#verdict-anchor-text"
 
 
-def test_the_tests_of_a_claim_are_folded_with_a_column_a_model(toy):
+def test_the_tests_of_a_claim_are_folded_with_a_column_a_model(toy, claim):
     page = read(toy / "index.html")
     fold = page.select_one("details#tests-anchor-text, #tests-anchor-text details")
     assert fold is not None and not fold.has_attr("open")
-    heads = [cell.get_text() for cell in fold.select("th")]
-    assert heads[2:] == ["smol", "smol-relay (planted)", ODD, "org/name"]
-    rows = [row.get_text() for row in fold.select("tbody tr")]
+    deciding, measured = fold.select("table")
+    for table in (deciding, measured):
+        heads = [cell.get_text() for cell in table.select("th")]
+        assert heads[2:] == ["smol", "smol-relay (planted)", ODD, "org/name"]
+    rows = [[cell.get_text() for cell in row.select("td")] for row in deciding.select("tbody tr")]
+    assert [row[0].replace("’", "'") for row in rows] == [one.what for one in claim.predictions]
+    words = [cell.replace("\N{NO-BREAK SPACE}", " ").split(": ")[-1] for cell in rows[0][2:]]
+    assert words == ["● holds", "✕ contradicted", "○ not seen", "○ not seen"]
+    rows = [row.get_text() for row in measured.select("tbody tr")]
     assert sum("holds" in row for row in rows) >= 1 and any("1.00 [0.50" in row for row in rows)
 
 
@@ -286,6 +292,8 @@ def test_the_words_of_a_test_are_those_of_its_numbers(claim):
     assert (first.above, tested.word, tested.n) == (0.1, "not seen", (64.0,))
     assert tell_cell(tested).startswith("0.300 [0.100,\N{NO-BREAK SPACE}0.500], n")
     assert expected(first) == "above 0.1 nats"
+    flat = Tested(first, (0.3, 0.3, 0.3), (3.0,), "not seen")
+    assert tell_cell(flat).endswith("without width"), "not *seen from 0.000*"
     lacking = judge(first, {})
     assert lacking.word == "not measured" and set(lacking.missing) == {*first.keys, *first.n}
     assert tell_cell(lacking) == "–"

@@ -9,7 +9,7 @@ it, and all tests of it.
 
 ``claim`` writes tabs, one a model, whose labels bear the verdict (`reproduction.claims.rules`, rule
 2); in each stands the test that decides. ``tests`` writes, folded, the paper's numbers beside those
-measured on each model, the finer tests of the section, and a link to the tests that decide.
+measured on each model, the tests that decide, and the finer tests of the section.
 ``question`` is ``claim`` for what is asked in this book beside the paper's claims
 (`reproduction.claims.reported.questions`): its tabs count the verdicts of its tests.
 
@@ -25,7 +25,13 @@ from functools import partial
 
 from arbitration.files import folders
 from directives.base import MODELS, Directive, glued, show_verdict, write_heading
-from directives.judged import count_words, judge_claim, tell_decisive
+from directives.judged import (
+    NO_WIDTH,
+    count_words,
+    judge_claim,
+    tabulate_tests,
+    tell_decisive,
+)
 from press.markdown import markdown
 from reproduction.claims import reported
 from reproduction.claims.predicted import predicted_claims
@@ -51,14 +57,14 @@ def cell(quantity, model, notebook):
             glued(model, notebook, key, quantity.format)
             for key in (f"{quantity.key}_median", lead, f"{lead}_low", f"{lead}_high")
         )
-        text += f"; median {median}; lead {lost} [{low},\N{NO-BREAK SPACE}{high}]"
+        text += f"; median {median}; lead lost {lost} [{low},\N{NO-BREAK SPACE}{high}]"
     if quantity.key.startswith(BESIDE.get(notebook, ())) and quantity.interval:
         if not quantity.key.endswith(("_control", "_over")):
             median, lost = (
                 glued(model, notebook, f"{quantity.key}_{what}", quantity.format)
                 for what in ("median", "lead")
             )
-            text += f"; median {median}; lead {lost}"
+            text += f"; median {median}; lead lost {lost}"
     return text
 
 
@@ -75,13 +81,13 @@ LEADS = {"peak_": "lead_", "trough_": "lead_trough_"}
 
 
 def room_cell(model, notebook):
-    """What NSSD could have shown in each direction, whatever a path does."""
+    """NSSD if every sample gained, and if every sample lost, 10 nats of lead."""
     told = []
     for way in DIRECTIONS:
         sure, least, most = (
             glued(model, notebook, f"{name}_{way}", ".2f") for name in ("sure", "least", "most")
         )
-        told.append(f"{way}: {least} to {most}, sure {sure}")
+        told.append(f"{way}: {least}, {most} (sure in {sure})")
     return "; ".join(told)
 
 
@@ -166,9 +172,20 @@ class Tests(Compared):
     def run(self):
         claim = self.found(self.arguments[0])
         about = any(claim is one for one in reported.reported_claims())
-        lines = self.table(claim, self.models(claim.notebook))
+        models = self.models(claim.notebook)
+        lines = self.table(claim, models)
         if about:
-            lines += ["", f"The tests that decide the claim: [verdict](#verdict-{claim.id})."]
+            known = next(one for one in predicted_claims() if one.id == claim.id)
+            found = {one: judge_claim(known, partial(self.numbers, one)) for one in models}
+            lines = [
+                f"**The tests that decide it** ([verdict](#verdict-{claim.id})):",
+                "",
+                *tabulate_tests(known, found),
+                "",
+                "**What was measured**, and finer tests, which have no part in the verdict:",
+                "",
+                *lines,
+            ]
         title = "All numbers and tests of this " + ("claim" if about else "question")
         fold = self.fold(title, lines, "claim")
         self.mark(fold, f"tests-{claim.id}", f"all tests of {claim.id}")
@@ -185,7 +202,7 @@ class Tests(Compared):
         rows.append([f"samples, {sides} following", "–", *cells])
         if claim.notebook == "sec3_knockout":
             cells = [room_cell(model, claim.notebook) for model in models]
-            rows.append(["*what NSSD could have shown*", "–", *cells])
+            rows.append(["*NSSD if all gained, or lost, 10 nats of lead*", "–", *cells])
         words = {model: self.words(claim, model) for model in models}
         for number, finer in enumerate(claim.verdicts):
             cells = [
@@ -202,5 +219,6 @@ class Tests(Compared):
             return badge
         name = key.removesuffix("_verdict")
         size = glued(model, notebook, f"{name}_size", "s")
-        seen = glued(model, notebook, f"{name}_seen", ".2f")
-        return f"{badge} {size}, seen from {seen}"
+        seen = f"seen from {glued(model, notebook, f'{name}_seen', '.2f')}"
+        wide = self.numbers(model, notebook).get(f"{name}_seen", 1.0)
+        return f"{badge} {size}, {seen if wide else NO_WIDTH}"

@@ -4,13 +4,17 @@ Plain functions of numbers; the directives give them those of an executed notebo
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from directives.base import write_heading
+from press.markdown import markdown
 from reproduction.claims.predicted import Claim, Prediction
 from reproduction.claims.rules import VERDICTS, judge_prediction, seen_from
 
 NBSP = "\N{NO-BREAK SPACE}"
+#: Of what all samples agree on: such an interval says nothing of other samples.
+NO_WIDTH = "without width"
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,20 @@ def tell_cell(tested: Tested) -> str:
         return "–"
     if tested.prediction.several:
         return tested.count
-    seen = plain(seen_from(*tested.told[1:]))
-    return f"{tell_interval(tested)}, {tested.count}, seen from {seen}"
+    seen = seen_from(*tested.told[1:])
+    power = f"seen from {plain(seen)}" if seen else NO_WIDTH
+    return f"{tell_interval(tested)}, {tested.count}, {power}"
+
+
+def tabulate_tests(claim: Claim, found: Mapping[str, Sequence[Tested]]) -> list[str]:
+    """A table of the tests that decide a claim, as lines of Markdown: a line for each, a column for
+    each model.
+    """
+    rows = [["test", "predicted", *map(write_heading, found)]]
+    for prediction, *cells in zip(claim.predictions, *found.values()):
+        told = [f"{tell_cell(one)}: {{verdict}}`{one.word}`" for one in cells]
+        rows.append([prediction.what, expected(prediction), *told])
+    return markdown(rows)
 
 
 def tell_decisive(tests: Sequence[Tested]) -> str:

@@ -17,7 +17,7 @@ from collections import Counter
 
 from arbitration.files import folders
 from directives.base import MODELS, ONLY, Directive, split_names, write_heading
-from directives.judged import expected, judge, tell_cell
+from directives.judged import judge, tabulate_tests
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims, rule_changes
 from reproduction.claims.reported import reported_claims
@@ -147,12 +147,8 @@ class Verdicts(Directive):
         label, title = f"verdict-{claim.id}", f"verdict on {claim.id}"
         box = self.box(lines, "claim", label=label, title=title)
         if claim.predictions:
-            rows = [["test", "predicted", *map(write_heading, models)]]
-            tests = zip(claim.predictions, *(found[claim.id, model] for model in models))
-            for prediction, *cells in tests:
-                told = [f"{tell_cell(one)}: {badge(one.word)}" for one in cells]
-                rows.append([prediction.what, expected(prediction), *told])
-            box += self.fold("The tests that decide it", markdown(rows), "claim")
+            lines = tabulate_tests(claim, {model: found[claim.id, model] for model in models})
+            box += self.fold("The tests that decide it", lines, "claim")
         return box
 
     def test(self, prediction, model, rule=2):
