@@ -112,7 +112,11 @@ def measure_elsewhere(
 
 
 def _share_out(title, source, tables_of, prompts) -> Iterator[tuple[int, pd.DataFrame | Unusable]]:
-    """What the workers find; on the way out, whatever it is, tasks not yet done are taken back."""
+    """What the workers find; on the way out, whatever it is, tasks not yet done are taken back.
+
+    One that was sent a moment before may run all the same: Dask takes tasks in beside other
+    messages, and forgets to take back what it does not know yet. Its rows are not used.
+    """
     import cloudpickle
     from distributed import as_completed
 
