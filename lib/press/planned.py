@@ -26,6 +26,11 @@ def pick(given: str, valid: list[str], what: str) -> str:
     raise ValueError(why)
 
 
+#: The notebooks that have their full size on `embedded.MASKED` too: that the relay of this positive
+#: control is seen beyond as many random sources takes as many samples as elsewhere.
+CONTROL_FULL = ("sec3_knockout", "sec3_beliefs", "sec4_components")
+
+
 def full_parameters(folder=NOTEBOOKS) -> dict[str, dict]:
     """The parameters of every notebook's full run, from ``full.json``."""
     return json.loads((Path(folder) / "full.json").read_text(encoding="utf-8"))
@@ -77,8 +82,9 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         Values for names of the notebooks' parameters cells, also as typed text; `model` is set from
         `models`.
     full : dict of str to dict, optional
-        For each notebook (`full_parameters`) what holds where `parameters` says nothing. Not on
-        `embedded.MASKED`, in which the answer is known: its full size is the notebooks' default.
+        For each notebook (`full_parameters`) what holds where `parameters` says nothing. On
+        `embedded.MASKED`, in which the answer is known, of `CONTROL_FULL` alone: elsewhere its full
+        size is the notebooks' default.
 
     Raises
     ------
@@ -110,7 +116,8 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
     pairs = [(model, name) for model in models for name in chosen] or book_runs(chosen)
     runs = []
     for model, name in pairs:
-        sizes = full[name] if full and model != embedded.MASKED else {}
+        large = model != embedded.MASKED or name in CONTROL_FULL
+        sizes = full[name] if full and large else {}
         given = settled(sources[name], {**sizes, **parameters, "model": model})
         runs.append(Run(sources[name], model, given))
     return runs

@@ -56,10 +56,22 @@ def test_a_given_parameter_goes_before_the_full_one(toy):
     assert one.parameters == {"n": 2, "shares": [0.1, 0.2], "model": "smol"}
 
 
-def test_the_positive_control_is_run_at_the_default_size(toy):
+def test_the_positive_control_is_run_at_the_default_size(toy, monkeypatch):
     large, small = run.plan(["toy"], ["smol", embedded.MASKED], {}, toy[0], FULL)
     assert large.parameters == {"n": 9, "shares": [0.1, 0.2], "model": "smol"}
     assert small.parameters == {"model": "smol-masked"}
+    monkeypatch.setattr(planned, "CONTROL_FULL", ("toy",))
+    (large,) = run.plan(["toy"], [embedded.MASKED], {}, toy[0], FULL)
+    assert large.parameters == {"n": 9, "shares": [0.1, 0.2], "model": "smol-masked"}
+
+
+def test_what_closes_paths_in_the_positive_control_has_its_full_size():
+    sizes = {
+        one.source.stem: one.parameters
+        for one in run.plan([], [embedded.MASKED], {}, full=planned.full_parameters())
+    }
+    assert sizes["sec3_knockout"] == {"n": 128, "n_controls": 64, "model": "smol-masked"}
+    assert sizes["sec4_heads"] == {"model": "smol-masked"}
 
 
 @pytest.mark.parametrize(
