@@ -1,4 +1,6 @@
-"""Several runs of one command at the same time, one a model, and how they are stopped."""
+"""Several runs of one command at the same time, one a model, and how they are stopped: they end
+with the command that started them, however it ends.
+"""
 
 import io
 import os
@@ -10,6 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 PROGRAM = ("-m", "press.run")
+#: Tells a process that its input ends with the command that started it.
+STARTED = "ARBITRATION_STARTED"
 #: By how much the model with the most notebooks goes before the others (`nice`).
 AHEAD = 5
 
@@ -54,11 +58,12 @@ def side_by_side(
                 "OMP_NUM_THREADS": threads,
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONIOENCODING": "utf-8",
+                STARTED: "1",
             }
             # In a group of its own, so that Ctrl-C reaches it once, from here.
             running[model] = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=environment,
@@ -79,6 +84,23 @@ def side_by_side(
         stopped.set()
         end(list(running.values()))
         raise
+    finally:
+        for process in running.values():
+            process.stdin.close()
+
+
+def end_with_starter() -> None:
+    """End this process when the command that started it (`side_by_side`) is gone, also by `kill
+    -9`. It would publish beside the same command's next start, which does not know of it.
+    """
+    if os.environ.pop(STARTED, None):
+        threading.Thread(target=_await_end, daemon=True).start()
+
+
+def _await_end() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def read_status(model: str, returncode: int) -> int:
@@ -113,5 +135,6 @@ def pass_on(label: str, stream, stopped: threading.Event, every: float = 10.0) -
     ):  # a line ends at \r too
         bar = line.endswith("\r")
         if line.strip() and not stopped.is_set() and (not bar or time.monotonic() - shown > every):
-            print(f"{label}{line.strip()}", flush=True)
+            # One write: another thread's line could come before the end of this one.
+            print(f"{label}{line.strip()}\n", end="", flush=True)
             shown = time.monotonic() if bar else shown

@@ -259,8 +259,8 @@ def publish_run(run: Run, staging: Path, executed: Path, inputs: str, before: by
     Raises
     ------
     RuntimeError
-        When papermill's record in the staged notebook does not say that the run finished, or if a
-        run of other inputs was published meanwhile.
+        When papermill's record in the staged notebook does not say that the run finished, if a run
+        of other inputs was published meanwhile, or if somebody deletes the staging folder.
     """
     notebook = nbformat.read(staging / run.source.name, as_version=4)
     if not finished(notebook):
@@ -298,5 +298,12 @@ def publish_run(run: Run, staging: Path, executed: Path, inputs: str, before: by
             target = stamp.parent / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(produced / name, target)
+        # Then the list above may lack what was deleted before it was made.
+        if not (staging / run.source.name).is_file():
+            why = (
+                f"{run.title}: {executed} was deleted while it ran, and with it files of this run. "
+                f"Run it again."
+            )
+            raise RuntimeError(why)
         atomic.write_whole(stamp, json.dumps({"inputs": inputs, "files": files}, indent=1))
     return True

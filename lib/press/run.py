@@ -29,7 +29,7 @@ from arbitration.files.folders import EXECUTED
 from press import forked, workers
 from press.command import add_parameters
 from press.planned import contributed_runs, full_parameters, plan, settled
-from press.processes import side_by_side
+from press.processes import end_with_starter, side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 from press.sockets import lend_sockets
 
@@ -216,6 +216,7 @@ def conclude(work: Callable[[], int | None]) -> int:
     """The exit status of some work (`status`); 1, after what was wrong, when a run breaks off: of
     an error for readers its sentence.
     """
+    end_with_starter()
     try:
         return commands.status(work, KEPT)
     except (papermill.PapermillExecutionError, RuntimeError) as error:

@@ -198,6 +198,21 @@ def put(one, staging, executed, before=None):
     )
 
 
+def test_a_run_whose_folder_is_deleted_does_not_count_as_published(tmp_path, monkeypatch):
+    """What was deleted before its files were listed would be missing, and nobody would know."""
+    one, staging = staged(tmp_path)
+    executed, honest = tmp_path / "_executed", os.replace
+
+    def delete(path, target):
+        honest(path, target)
+        (staging / "toy.ipynb").unlink(missing_ok=True)
+
+    monkeypatch.setattr(publish.os, "replace", delete)
+    with pytest.raises(RuntimeError, match="was deleted while it ran"):
+        put(one, staging, executed)
+    assert not publish.is_current(one, executed)
+
+
 @pytest.mark.parametrize(
     "record, cell",
     [
@@ -601,6 +616,44 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
             f"one | {shown}",
             f"two | {shown}",
         ]
+
+
+@pytest.mark.faults
+def test_the_models_side_by_side_end_with_a_command_that_is_killed(tmp_path):
+    """Else they would publish beside the same command's next start."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, time\nfrom pathlib import Path\nfrom press import run\n"
+        "def work():\n    (Path(__file__).parent / sys.argv[2]).write_text(str(os.getpid()))\n"
+        "    print('begun', 'ARBITRATION_STARTED' in os.environ, flush=True)\n    time.sleep(60)\n"
+        "run.conclude(work)\n"
+    )
+    code = (
+        f"from press import processes; processes.PROGRAM = ({str(program)!r},); "
+        "processes.side_by_side({'one': [], 'two': []}, [])"
+    )
+    going = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "lib")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    # What they start in turn has an input of its own.
+    assert [going.stdout.readline().strip()[-11:] for _ in range(2)] == ["begun False"] * 2
+    going.kill()
+    going.communicate(timeout=30)
+    for name in ("one", "two"):
+        wait_for_end(int((tmp_path / name).read_text()))
+
+
+def wait_for_end(pid, seconds=20.0):
+    """Of a process that is nobody's child here: gone, or dead and not yet buried."""
+    until = time.monotonic() + seconds
+    status = Path(f"/proc/{pid}/stat")
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < until, "it lives on"
+        time.sleep(0.05)
 
 
 @pytest.mark.faults
