@@ -26,6 +26,8 @@ def pick(given: str, valid: list[str], what: str) -> str:
     raise ValueError(why)
 
 
+#: The notebooks that measure several models by themselves, and run once.
+SEVERAL = ("organisms",)
 #: The notebooks that have their full size on `embedded.MASKED` too: that the relay of this positive
 #: control is seen beyond as many random sources takes as many samples as elsewhere.
 CONTROL_FULL = ("sec3_knockout", "sec3_beliefs", "sec4_components")
@@ -48,7 +50,7 @@ def book_runs(notebooks) -> list[tuple[str, str]]:
     deciding.add("sec3_routes")
     first, *more = embedded.TRAINED
     pairs = [(first, name) for name in notebooks]
-    pairs += [(model, name) for model in more for name in notebooks if name != "organisms"]
+    pairs += [(model, name) for model in more for name in notebooks if name not in SEVERAL]
     return pairs + [(embedded.MASKED, name) for name in notebooks if name in deciding]
 
 
@@ -63,7 +65,7 @@ def contributed_runs(notebooks, folder=NOTEBOOKS) -> list[Run]:
     recorded = {path.parent.relative_to(home).as_posix() for path in records.list_records(home)}
     models = sorted(name for name in recorded if not embedded.known(name))
     full = {name: given | {"weights": "absent"} for name, given in full_parameters(folder).items()}
-    alone = ("organisms", "controls")  # which build models of their own
+    alone = (*SEVERAL, "controls")  # which build models of their own
     chosen = [name for name in notebooks if name not in alone]
     return plan(chosen, models, {}, folder, full) if models and chosen else []
 

@@ -14,26 +14,21 @@ from collections.abc import Mapping, Sequence
 PROGRAM = ("-m", "press.run")
 #: Tells a process that its input ends with the command that started it.
 STARTED = "ARBITRATION_STARTED"
-#: By how much the model with the most notebooks goes before the others (`nice`).
-AHEAD = 5
 
 
 def side_by_side(
-    models: Mapping[str, list[str]], options: list[str], program: Sequence[str] = ()
+    parts: Mapping[str, list[str]], options: list[str], program: Sequence[str] = ()
 ) -> int:
-    """Run a command once for each model at the same time, the cores shared among them.
+    """Run a command once for each part of its work at the same time, the cores shared among them.
 
     Two cores are kept busier by two models than by one: half of a notebook's time is
-    single-threaded. What the processes print comes out line by line under the model's name; of a
+    single-threaded. What the processes print comes out line by line under the part's name; of a
     progress bar, which rewrites its line, a state every ten seconds.
-
-    The model with the most notebooks comes first where cores are scarce; else it would run on alone
-    when the others have ended, and leave cores idle.
 
     Parameters
     ----------
-    models : mapping
-        The notebooks of each.
+    parts : mapping
+        By the name of each, such as a model's, the options that choose it.
     options : list of str
         What else is given to all.
     program : sequence of str
@@ -44,15 +39,12 @@ def side_by_side(
     int
         The worst exit status; of a process that a signal ended, 128 and the signal's number.
     """
-    threads = str(max(1, (os.cpu_count() or 1) // len(models)))
+    threads = str(max(1, (os.cpu_count() or 1) // len(parts)))
     running, stopped = {}, threading.Event()
-    width = max(map(len, models))
-    longest = max(models, key=lambda model: len(models[model]))
-    niceness = os.nice(0)
+    width = max(map(len, parts))
     try:
-        for model in models:
-            own = [f"--notebook={name}" for name in models[model]]
-            command = [sys.executable, *(program or PROGRAM), "--model", model, *own, *options]
+        for part, own in parts.items():
+            command = [sys.executable, *(program or PROGRAM), *own, *options]
             environment = {
                 **os.environ,
                 "OMP_NUM_THREADS": threads,
@@ -61,7 +53,7 @@ def side_by_side(
                 STARTED: "1",
             }
             # In a group of its own, so that Ctrl-C reaches it once, from here.
-            running[model] = subprocess.Popen(
+            running[part] = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -69,17 +61,15 @@ def side_by_side(
                 env=environment,
                 process_group=0,
             )
-            later = niceness + AHEAD * (model != longest)
-            os.setpriority(os.PRIO_PROCESS, running[model].pid, min(later, 19))
         readers = [
-            threading.Thread(target=pass_on, args=(f"{model:{width}} | ", process.stdout, stopped))
-            for model, process in running.items()
+            threading.Thread(target=pass_on, args=(f"{part:{width}} | ", process.stdout, stopped))
+            for part, process in running.items()
         ]
         for reader in readers:
             reader.start()
         for reader in readers:
             reader.join()
-        return max(read_status(model, process.wait()) for model, process in running.items())
+        return max(read_status(part, process.wait()) for part, process in running.items())
     except BaseException:
         stopped.set()
         end(list(running.values()))
@@ -103,11 +93,11 @@ def _await_end() -> None:
     os._exit(1)
 
 
-def read_status(model: str, returncode: int) -> int:
+def read_status(part: str, returncode: int) -> int:
     """A process's exit status as a shell gives it; that a signal ended it is printed."""
     if returncode >= 0:
         return returncode
-    print(f"{model} was ended by signal {-returncode}; what it had measured is kept", flush=True)
+    print(f"{part} was ended by signal {-returncode}; what it had measured is kept", flush=True)
     return 128 - returncode
 
 

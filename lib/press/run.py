@@ -28,7 +28,7 @@ import papermill
 from arbitration.files.folders import EXECUTED
 from press import forked, workers
 from press.command import add_parameters
-from press.planned import contributed_runs, full_parameters, plan, settled
+from press.planned import SEVERAL, contributed_runs, full_parameters, plan, settled
 from press.processes import end_with_starter, side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 from press.sockets import lend_sockets
@@ -250,15 +250,21 @@ def with_workers(
 
 
 def group_small(runs: list[Run]) -> dict[str, list[str]]:
-    """The notebooks of each model, where there are several and a machine can hold all of them;
-    else nothing.
+    """What can go on side by side, as options of a command: the notebooks of each model, where
+    there are several and a machine can hold all of them; else nothing.
+
+    What measures several models by itself goes on beside them: the model that it is run on would
+    end last, and leave cores idle.
     """
     from arbitration.models import embedded
 
     found: dict[str, list[str]] = {}
+    models = {run.model for run in runs}
     for run in runs:
-        found.setdefault(run.model, []).append(run.source.stem)
-    return found if len(found) > 1 and set(found) <= set(embedded.NAMES) else {}
+        name = run.source.stem
+        part = name if name in SEVERAL else run.model
+        found.setdefault(part, ["--model", run.model]).append(f"--notebook={name}")
+    return found if len(models) > 1 and models <= set(embedded.NAMES) else {}
 
 
 def run_contributed(executed: Path) -> None:

@@ -100,5 +100,7 @@ def test_the_command_hands_full_on_to_each_model(monkeypatch, tmp_path):
     assert run.main(["--full", "--into", str(tmp_path)]) == 0 == run.main(["--into", str(tmp_path)])
     assert ["--full" in options for options in handed] == [True, False]
     few, all_of_them = models[0]["smol-masked"], models[0]["smol"]
-    assert {"sec3_routes", "sec4_heads"} <= set(few) < set(all_of_them)
-    assert "organisms" in all_of_them and "organisms" not in models[0]["smol-relay"]
+    assert few[:2] == ["--model", "smol-masked"]
+    assert {"--notebook=sec3_routes", "--notebook=sec4_heads"} <= set(few[2:]) < set(all_of_them)
+    assert models[0]["organisms"] == ["--model", "smol", "--notebook=organisms"]
+    assert all_of_them[2:] == models[0]["smol-relay"][2:], "they end at the same time"

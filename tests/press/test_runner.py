@@ -33,18 +33,16 @@ def test_models_run_side_by_side_and_the_worst_status_counts(tmp_path, monkeypat
         "for _ in range(200):\n    time.sleep(0.05)\n    if other.exists(): break\nelse: "
         "sys.exit(7)\n"
         "print('threads', os.environ['OMP_NUM_THREADS'], *sys.argv[3:])\n"
-        "print('nice', os.nice(0))\n"
         "for step in range(50): sys.stderr.write(f'\\r{step} of 50')\n"
         "sys.exit(3 if model == 'second' else 0)\n"
     )
     monkeypatch.setattr(processes, "PROGRAM", (str(program),))
     monkeypatch.setattr(processes.os, "cpu_count", lambda: 6)
-    assert processes.side_by_side({"first": [], "second": ["toy"]}, ["-p", "n", "2"]) == 3
+    parts = {"first": ["--model", "first"], "second": ["--model", "second", "--notebook=toy"]}
+    assert processes.side_by_side(parts, ["-p", "n", "2"]) == 3
     printed = capfd.readouterr().out.splitlines()
     told = {"first  | threads 3 -p n 2", "second | threads 3 --notebook=toy -p n 2"}
     assert told <= set(printed)
-    own = os.nice(0)
-    assert {f"first  | nice {own + 5}", f"second | nice {own}"} <= set(printed), "the longer first"
     assert 2 <= sum("of 50" in line for line in printed) <= 6, (
         "a bar's states come now and then, and its last one"
     )
@@ -56,7 +54,7 @@ def test_a_model_that_is_killed_has_not_succeeded(tmp_path, capfd):
     program.write_text(
         "import os, signal, sys\nif sys.argv[2] == 'second': os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    models = {"first": [], "second": [], "third": []}
+    models = {name: ["--model", name] for name in ("first", "second", "third")}
     assert processes.side_by_side(models, [], (str(program),)) == 128 + signal.SIGKILL
     assert "second was ended by signal 9; what it had measured is kept" in capfd.readouterr().out
 
@@ -599,7 +597,7 @@ def test_output_in_another_encoding_is_passed_on(tmp_path):
         f"import sys; from arbitration import commands; from press import processes; "
         f"processes.PROGRAM = ({str(program)!r},); "
         "commands.status(lambda: None, ''); "
-        "sys.exit(processes.side_by_side({'one': [], 'two': []}, []))"
+        "sys.exit(processes.side_by_side({one: ['--model', one] for one in ('one', 'two')}, []))"
     )
     for encoding in ("latin-1", "ascii", "utf-8"):
         environment = {
@@ -630,7 +628,7 @@ def test_the_models_side_by_side_end_with_a_command_that_is_killed(tmp_path):
     )
     code = (
         f"from press import processes; processes.PROGRAM = ({str(program)!r},); "
-        "processes.side_by_side({'one': [], 'two': []}, [])"
+        "processes.side_by_side({one: ['--model', one] for one in ('one', 'two')}, [])"
     )
     going = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -666,7 +664,8 @@ def test_ctrl_c_ends_the_models_side_by_side_without_a_traceback(tmp_path):
     )
     code = (
         f"import sys; from press import processes, run; processes.PROGRAM = ({str(program)!r},); "
-        f"sys.exit(run.conclude(lambda: processes.side_by_side({{'one': [], 'two': []}}, [])))"
+        "parts = {one: ['--model', one] for one in ('one', 'two')}; "
+        "sys.exit(run.conclude(lambda: processes.side_by_side(parts, [])))"
     )
     going = subprocess.Popen(
         [sys.executable, "-c", code],
