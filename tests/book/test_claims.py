@@ -183,6 +183,7 @@ def test_the_tests_of_a_claim_are_folded_with_a_column_a_model(toy, claim):
     fold = page.select_one("details#tests-anchor-text, #tests-anchor-text details")
     assert fold is not None and not fold.has_attr("open")
     deciding, measured = fold.select("table")
+    assert fold.select(".deciding table") == [deciding], "which print leaves to the claims page"
     for table in (deciding, measured):
         heads = [cell.get_text() for cell in table.select("th")]
         assert heads[2:] == ["smol", "smol-relay (planted)", ODD, "org/name"]

@@ -180,7 +180,9 @@ class Tests(Compared):
             lines = [
                 f"**The tests that decide it** ([verdict](#verdict-{claim.id})):",
                 "",
+                "```{container} deciding",
                 *tabulate_tests(known, found),
+                "```",
                 "",
                 "**What was measured**, and finer tests, which have no part in the verdict:",
                 "",
