@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -79,6 +80,15 @@ def wait_for(mark: Path) -> None:
     while not mark.exists():
         assert time.monotonic() < until, f"nobody made {mark.name}"
         time.sleep(0.01)
+
+
+def wait_for_end(process: int) -> None:
+    """Wait until a process that is nobody's child here is gone, or dead and not yet buried."""
+    until, status = time.monotonic() + 20, Path(f"/proc/{process}/stat")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while status.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < until, "it lives on"
+            time.sleep(0.05)
 
 
 def strike_everywhere(

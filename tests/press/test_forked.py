@@ -5,12 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
-from apart import wait_for
+from apart import wait_for, wait_for_end
 from arbitration.files.folders import ROOT
 from press import forked
 from toy_notebook import write_toy
@@ -105,18 +103,7 @@ def test_a_kernel_ends_with_what_it_was_made_by(killed, tmp_path):
     finally:
         going.kill()
     assert going.returncode != 0, said
-    until = time.monotonic() + 20
-    while is_running(kernel):
-        assert time.monotonic() < until, "the kernel goes on"
-        time.sleep(0.1)
-
-
-def is_running(process):
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    wait_for_end(kernel)
 
 
 def test_libraries_are_there_and_nothing_of_this_project(seen):

@@ -16,6 +16,7 @@ import pytest
 from jupyter_client import connect
 from nbclient import NotebookClient
 
+from apart import wait_for_end
 from arbitration.files.folders import ROOT
 from press import forked, pair, processes, publish, run, sockets
 from press import planned as plans
@@ -643,15 +644,6 @@ def test_the_models_side_by_side_end_with_a_command_that_is_killed(tmp_path):
     going.communicate(timeout=30)
     for name in ("one", "two"):
         wait_for_end(int((tmp_path / name).read_text()))
-
-
-def wait_for_end(pid, seconds=20.0):
-    """Of a process that is nobody's child here: gone, or dead and not yet buried."""
-    until = time.monotonic() + seconds
-    status = Path(f"/proc/{pid}/stat")
-    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < until, "it lives on"
-        time.sleep(0.05)
 
 
 @pytest.mark.faults

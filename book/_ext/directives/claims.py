@@ -27,13 +27,15 @@ from arbitration.files import folders
 from directives.base import MODELS, Directive, glued, show_verdict, write_heading
 from directives.judged import (
     NO_WIDTH,
+    Tested,
+    badge,
     count_words,
     judge_claim,
     tabulate_tests,
     tell_decisive,
 )
 from press.markdown import markdown
-from reproduction.claims import reported
+from reproduction.claims import predicted, reported
 from reproduction.claims.predicted import predicted_claims
 from reproduction.claims.rules import worst
 from reproduction.numbers.estimates import DIRECTIONS
@@ -96,6 +98,11 @@ def samples_cell(claim, model):
     return " / ".join(glued(model, claim.notebook, name, ".0f") for name in claim.samples)
 
 
+def find_predicted(name: str) -> predicted.Claim:
+    """A claim of the paper, with the tests that decide it."""
+    return next(one for one in predicted_claims() if one.id == name)
+
+
 class Compared(Directive):
     """A directive about one claim of the paper, or one question of this book."""
 
@@ -113,6 +120,10 @@ class Compared(Directive):
             raise self.error(why)
         return known[name]
 
+    def judge(self, claim: predicted.Claim, model: str) -> list[Tested]:
+        """The tests that decide a claim, on a model."""
+        return judge_claim(claim, partial(self.numbers, model))
+
     def words(self, claim, model) -> list[str]:
         """The verdicts of a claim's finer tests on a model; of one that is missing a warning."""
         numbers = self.numbers(model, claim.notebook)
@@ -127,7 +138,7 @@ class Claim(Compared):
 
     def run(self):
         claim = self.found(self.arguments[0])
-        known = {one.id: one for one in predicted_claims()}[claim.id]
+        known = find_predicted(claim.id)
         figure = f", Fig. {claim.figure}" if claim.figure != "–" else ""
         said = f"*The paper* ({known.where}{figure}): {claim.statement}"
         if known.reported != "–":
@@ -138,10 +149,10 @@ class Claim(Compared):
 
     def tab(self, claim, model):
         """What stands on a model's tab, and in it."""
-        tests = judge_claim(claim, partial(self.numbers, model))
-        badge = show_verdict(worst(one.word for one in tests))
+        tests = self.judge(claim, model)
+        word = show_verdict(worst(one.word for one in tests))
         said = f"{tell_decisive(tests)} [How it was decided](#verdict-{claim.id})."
-        return [badge], [self.box([said], "decisive")]
+        return [word], [self.box([said], "decisive")]
 
 
 class Question(Compared):
@@ -175,8 +186,8 @@ class Tests(Compared):
         models = self.models(claim.notebook)
         lines = self.table(claim, models)
         if about:
-            known = next(one for one in predicted_claims() if one.id == claim.id)
-            found = {one: judge_claim(known, partial(self.numbers, one)) for one in models}
+            known = find_predicted(claim.id)
+            found = {one: self.judge(known, one) for one in models}
             lines = [
                 f"**The tests that decide it** ([verdict](#verdict-{claim.id})):",
                 "",
@@ -216,11 +227,10 @@ class Tests(Compared):
 
     def verdict(self, key, word, model, notebook):
         """A verdict with the size of its effect and n, where it is about one number."""
-        badge = f"{{verdict}}`{word}`"
         if key.startswith(reported.NUMBERLESS) or word == "not measured":
-            return badge
+            return badge(word)
         name = key.removesuffix("_verdict")
         size = glued(model, notebook, f"{name}_size", "s")
         seen = f"seen from {glued(model, notebook, f'{name}_seen', '.2f')}"
         wide = self.numbers(model, notebook).get(f"{name}_seen", 1.0)
-        return f"{badge} {size}, {seen if wide else NO_WIDTH}"
+        return f"{badge(word)} {size}, {seen if wide else NO_WIDTH}"

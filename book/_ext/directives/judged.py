@@ -102,13 +102,18 @@ def tell_cell(tested: Tested) -> str:
     return f"{tell_interval(tested)}, {tested.count}, {power}"
 
 
+def badge(word: str) -> str:
+    """A verdict as MyST."""
+    return f"{{verdict}}`{word}`"
+
+
 def tabulate_tests(claim: Claim, found: Mapping[str, Sequence[Tested]]) -> list[str]:
     """A table of the tests that decide a claim, as lines of Markdown: a line for each, a column for
     each model.
     """
     rows = [["test", "predicted", *map(write_heading, found)]]
     for prediction, *cells in zip(claim.predictions, *found.values()):
-        told = [f"{tell_cell(one)}: {{verdict}}`{one.word}`" for one in cells]
+        told = [f"{tell_cell(one)}: {badge(one.word)}" for one in cells]
         rows.append([prediction.what, expected(prediction), *told])
     return markdown(rows)
 

@@ -12,15 +12,13 @@ text says which these are: every ``claim`` and ``question`` in it; or else the o
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from docutils import nodes
 
 from directives.base import MODELS, heading, show_verdict, split_names
-from directives.claims import Compared
-from directives.judged import NBSP, judge_claim
-from reproduction.claims.predicted import predicted_claims
+from directives.claims import Compared, find_predicted
+from directives.judged import NBSP
 from reproduction.claims.reported import Comparison
 from reproduction.claims.rules import VERDICTS, worst
 
@@ -54,15 +52,14 @@ class Summary(Compared):
         questions = [self.found(name) for name in list_asked(text, "question")]
         if claims:
             what = f"Verdicts on its {len(claims)} claims" if claims[1:] else "Verdict on its claim"
-            box += self.count_line(what, claims, self.judge)
+            box += self.count_line(what, claims, self.verdict)
         if questions := [one for one in questions if one.verdicts]:
             box += self.count_line("Verdicts on the tests of its questions", questions, self.words)
         return [box]
 
-    def judge(self, claim: Comparison, model: str) -> list[str]:
+    def verdict(self, claim: Comparison, model: str) -> list[str]:
         """The verdict on a claim of the paper."""
-        predicted = next(one for one in predicted_claims() if one.id == claim.id)
-        return [worst(one.word for one in judge_claim(predicted, partial(self.numbers, model)))]
+        return [worst(one.word for one in self.judge(find_predicted(claim.id), model))]
 
     def count_line(self, what: str, asked: list[Comparison], judge: Callable) -> nodes.paragraph:
         """How often each verdict was given on each model, the best first."""

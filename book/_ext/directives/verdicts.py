@@ -17,16 +17,11 @@ from collections import Counter
 
 from arbitration.files import folders
 from directives.base import MODELS, ONLY, Directive, split_names, write_heading
-from directives.judged import judge, tabulate_tests
+from directives.judged import badge, judge, tabulate_tests
 from press.markdown import markdown
 from reproduction.claims.predicted import predicted_claims, rule_changes
 from reproduction.claims.reported import reported_claims
 from reproduction.claims.rules import VERDICTS, worst
-
-
-def badge(word: str) -> str:
-    """A verdict as MyST."""
-    return f"{{verdict}}`{word}`"
 
 
 class Verdicts(Directive):
