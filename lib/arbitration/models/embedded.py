@@ -13,6 +13,7 @@ import difflib
 import re
 
 import torch
+from accelerate import init_empty_weights
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import (
@@ -23,6 +24,7 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
 )
+from transformers.initialization import no_init_weights
 
 from arbitration.files.checksums import digest, make_once
 from arbitration.files.folders import DATA, cache
@@ -156,17 +158,13 @@ def build_merged(dose, dtype=torch.float32):
     if not 0 <= dose <= 1:
         why = f"dose={dose!r}; a merge lies between smol (0) and smol-relay (1)"
         raise ValueError(why)
-    base = {
-        key.removeprefix("model."): value.float() for key, value in load_file(dequantised()).items()
-    }
-    (one, half), (other, other_half) = (
-        (_deltas(*_shipped(name)[:2]), _shipped(name)[2]) for name in TRAINED
-    )
-    for layer in one:
-        base[layer] = base[layer] + torch.lerp(one[layer], other[layer], dose)
+    language = _without_prefix(load_file(dequantised()))
+    (one, scale, half), (other, other_scale, other_half) = map(_shipped, TRAINED)
+    language = _add_deltas(language, one, (1 - dose) * scale)
+    language = _add_deltas(language, other, dose * other_scale)
     vision = {key: torch.lerp(half[key].float(), other_half[key].float(), dose) for key in half}
     config = LlavaConfig.from_pretrained(MODELS)
-    return _finished(assemble(config, base, {}, 1.0, vision, dtype))
+    return _finished(assemble(config, language, {}, 1.0, vision, dtype))
 
 
 def known(name):
@@ -175,14 +173,22 @@ def known(name):
     return name in NAMES or (merge is not None and float(merge[1]) <= 1)
 
 
-def _deltas(adapter, scale):
-    """What an adapter adds to each weight: ``scale · B A`` by the weight's name."""
+def _without_prefix(state):
+    """The state of a language model in float32, by the names that adapters use."""
+    return {key.removeprefix("model."): value.float() for key, value in state.items()}
+
+
+def _add_deltas(state, adapter, scale):
+    """A copy of a state with ``scale · B A`` added to the weight of each adapted layer. Nothing of
+    it stays in the file that the state was read from, which may be overwritten.
+    """
     layers = sorted(key.removesuffix(".lora_A") for key in adapter if key.endswith(".lora_A"))
-    return {
-        f"{layer}.weight": scale
-        * (adapter[f"{layer}.lora_B"].float() @ adapter[f"{layer}.lora_A"].float())
-        for layer in layers
-    }
+    sums = {}
+    for layer in layers:
+        inner, outer = (adapter[f"{layer}.lora_{part}"].float() for part in "AB")
+        # In one step: a delta by itself is as large as the weight, twice.
+        sums[f"{layer}.weight"] = torch.addmm(state[f"{layer}.weight"], outer, inner, alpha=scale)
+    return {key: sums[key] if key in sums else value.clone() for key, value in state.items()}
 
 
 def _finished(model):
@@ -216,23 +222,29 @@ def assemble(config, base, adapter, scale, vision, dtype=torch.float32):
     ValueError
         If the parts do not fill the architecture exactly.
     """
-    language = {
-        key.removeprefix("model."): value.float()
-        for key, value in base.items()
-        if key != "lm_head.weight"
-    }
-    for weight, delta in _deltas(adapter, scale).items():
-        language[weight] = language[weight] + delta
+    language = _add_deltas(_without_prefix(base), adapter, scale)
+    language.pop("lm_head.weight", None)
     state = {"model.language_model." + key: value for key, value in language.items()}
-    state |= {"model." + key: value.float() for key, value in vision.items()}
+    state |= {"model." + key: value for key, value in vision.items()}
+    state = {key: value.to(dtype) for key, value in state.items()}
     state["lm_head.weight"] = state["model.language_model.embed_tokens.weight"]
-    model, report = LlavaForConditionalGeneration.from_pretrained(
-        None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
-    )
-    wrong = {key: sorted(map(str, found))[:3] for key, found in report.items() if found}
-    if wrong:
+    for part in (config, config.text_config, config.vision_config):
+        part.dtype = dtype
+    with init_empty_weights(), no_init_weights():
+        model = LlavaForConditionalGeneration(config)
+    known = {key: value.shape for key, value in model.state_dict().items()}
+    wrong = {
+        "missing": sorted(known.keys() - state.keys()),
+        "unexpected": sorted(state.keys() - known.keys()),
+        "of another shape": sorted(
+            key for key in known.keys() & state.keys() if known[key] != state[key].shape
+        ),
+    }
+    if wrong := {what: found[:3] for what, found in wrong.items() if found}:
         why = f"the parts do not fill the architecture of {MODELS / 'config.json'}: {wrong}"
         raise ValueError(why)
+    model.load_state_dict(state, assign=True)
+    model.tie_weights()
     return model
 
 
