@@ -87,7 +87,9 @@ def inputs(source: Path) -> dict[str, str]:
     for name in code.find_imports(ast.parse("\n".join(lines))):
         modules |= code.reach(name)
     # Records count in the fingerprint of those runs alone that take rows from them.
-    data = [path for path in code.data_files(modules) if DATA / "results" not in path.parents]
+    data = [
+        path for path in code.data_files(modules) if not path.is_relative_to(DATA / "results")
+    ]
     files = [*data, ROOT / "constraints.txt"]
     found = {name: code.hash_modules([name]) for name in sorted(modules)}
     return found | {

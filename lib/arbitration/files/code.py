@@ -40,6 +40,7 @@ def hash_meaning(tree: ast.Module) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
+@cache
 def find_module(name: str) -> Path | None:
     """The file of a module of these libraries, the ``__init__.py`` of a package; None for other
     people's code.
@@ -99,7 +100,7 @@ def reach(module: str) -> dict[str, Path]:
 
 def look_again() -> None:
     """Forget what files held, so that what was edited since counts as it is now."""
-    for known in (reach, _look):
+    for known in (find_module, reach, _look):
         known.cache_clear()
 
 
