@@ -21,7 +21,7 @@ measure = False  # True ignores records: everything is measured here
 from dataclasses import replace
 
 import arbitration as arb
-from arbitration.models import embedded
+from arbitration.models import catalogue
 from press.glued import glue_all
 from reproduction import cohorts, figures, numbers, results, tables
 from reproduction.numbers import controls
@@ -66,7 +66,7 @@ for measured in (paths, parts, margins):
 # embedded models are built this way.
 
 # %%
-if model in embedded.NAMES:
+if model in catalogue.EMBEDDED:
     untrained = replace(arb.load(model, "random"), spelling=subject.spelling)
     asked = [untrained.encode(one.sample, one.following) for one in prompts]
     some = cohorts.first(asked, n_weights)
@@ -76,7 +76,7 @@ if model in embedded.NAMES:
     paths[controls.WEIGHTS] = found
 
 # %%
-if model in embedded.NAMES:
+if model in catalogue.EMBEDDED:
     drawn = tables.gather_components(untrained, asked, dictionary, strangers)
     parts[controls.WEIGHTS] = drawn[drawn["dictionary"] == "own"]
     margins[controls.WEIGHTS] = tables.gather_heads(untrained, asked, dictionary)

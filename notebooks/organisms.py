@@ -22,7 +22,7 @@ measure = False  # True ignores records: everything is measured here
 # %%
 
 from arbitration.checks import planted
-from arbitration.models import embedded
+from arbitration.models import catalogue
 from press.glued import glue_all
 from reproduction import cohorts, figures, numbers, results
 from reproduction.measures import organisms
@@ -45,7 +45,7 @@ centres
 
 # %%
 swept, replies = {}, {}
-for name in [*organisms.DOSES, embedded.MASKED]:
+for name in [*organisms.DOSES, catalogue.MASKED]:
     one = cohorts.study({**globals(), "model": name})
     asked = one.everything[: 3 * n]
     replies[name] = cohorts.ask_samples(one.subject, asked, one.dictionary)

@@ -24,6 +24,7 @@ import papermill
 from press.publish import Run
 from press.record import full_runs
 from press.run import choosing_parser, conclude, execute, with_workers
+from reproduction.results.attest import read_count
 
 
 def attest_run(run: Run, prompts: str) -> tuple[str, pd.DataFrame | None]:
@@ -64,8 +65,6 @@ def attest(arguments=None) -> int:
     given = options.parse_args(arguments)
 
     def choose(given):
-        from reproduction.results.attest import read_count  # only now, because it imports torch
-
         read_count("--prompts", given.prompts)
         return full_runs(given)
 

@@ -11,6 +11,7 @@ import sys
 
 from arbitration import commands
 from arbitration.files import cached, folders
+from arbitration.models import catalogue
 from press import KEPT, workers
 
 #: Of what the cache holds, what takes hours to make again.
@@ -71,11 +72,10 @@ def choose_run(given: argparse.Namespace) -> list:
     ValueError
         As `plan`.
     """
-    from arbitration.models import embedded
     from press.planned import plan
 
     parameters = dict(given.parameter)
-    model = parameters.pop("model", embedded.TRAINED[0])
+    model = parameters.pop("model", catalogue.TRAINED[0])
     return plan([given.notebook], [model], parameters)
 
 

@@ -11,7 +11,11 @@ import papermill
 
 from arbitration.files.folders import ROOT
 from arbitration.files.given import quote_error
+from arbitration.models import catalogue
 from press.publish import Run, listed
+from reproduction.claims.predicted import predicted_claims
+from reproduction.parameters import check_parameters
+from reproduction.results import records
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -28,8 +32,8 @@ def pick(given: str, valid: list[str], what: str) -> str:
 
 #: The notebooks that measure several models by themselves, and run once.
 SEVERAL = ("organisms",)
-#: The notebooks that have their full size on `embedded.MASKED` too: that the relay of this positive
-#: control is seen beyond as many random sources takes as many samples as elsewhere.
+#: The notebooks that have their full size on `catalogue.MASKED` too: that the relay of this
+#: positive control is seen beyond as many random sources takes as many samples as elsewhere.
 CONTROL_FULL = ("sec3_knockout", "sec3_beliefs", "sec4_components")
 
 
@@ -40,30 +44,24 @@ def full_parameters(folder=NOTEBOOKS) -> dict[str, dict]:
 
 def book_runs(notebooks) -> list[tuple[str, str]]:
     """The (model, notebook) pairs that the book shows of some notebooks: all on the trained models;
-    on `embedded.MASKED` those that decide the paper's claims, and the routes. What measures several
-    models by itself runs once.
+    on `catalogue.MASKED` those that decide the paper's claims, and the routes. What measures
+    several models by itself runs once.
     """
-    from arbitration.models import embedded
-    from reproduction.claims.predicted import predicted_claims
-
     deciding = {test.notebook for claim in predicted_claims() for test in claim.predictions}
     deciding.add("sec3_routes")
-    first, *more = embedded.TRAINED
+    first, *more = catalogue.TRAINED
     pairs = [(first, name) for name in notebooks]
     pairs += [(model, name) for model in more for name in notebooks if name not in SEVERAL]
-    return pairs + [(embedded.MASKED, name) for name in notebooks if name in deciding]
+    return pairs + [(catalogue.MASKED, name) for name in notebooks if name in deciding]
 
 
 def contributed_runs(notebooks, folder=NOTEBOOKS) -> list[Run]:
     """The runs of models that others have recorded (``data/results``), without their weights, at
     the sizes of the records.
     """
-    from arbitration.models import embedded
-    from reproduction.results import records
-
     home = records.home()
     recorded = {path.parent.relative_to(home).as_posix() for path in records.list_records(home)}
-    models = sorted(name for name in recorded if not embedded.known(name))
+    models = sorted(name for name in recorded if not catalogue.is_embedded(name))
     full = {name: given | {"weights": "absent"} for name, given in full_parameters(folder).items()}
     alone = (*SEVERAL, "controls")  # which build models of their own
     chosen = [name for name in notebooks if name not in alone]
@@ -85,8 +83,8 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         `models`.
     full : dict of str to dict, optional
         For each notebook (`full_parameters`) what holds where `parameters` says nothing. On
-        `embedded.MASKED`, in which the answer is known, of `CONTROL_FULL` alone: elsewhere its full
-        size is the notebooks' default.
+        `catalogue.MASKED`, in which the answer is known, of `CONTROL_FULL` alone: elsewhere its
+        full size is the notebooks' default.
 
     Raises
     ------
@@ -95,15 +93,12 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
         cannot have; the message names the nearest that is right. Also if `full` leaves a notebook
         out.
     """
-    # Only now, because it imports torch: --help and usage errors come at once.
-    from arbitration.models import embedded, hub
-
     # In the book's order sections come before appendices and controls, which read what a section
     # has measured.
     sources = {name: Path(folder) / f"{name}.ipynb" for name in listed(Path(folder).parent)}
     chosen = [pick(name, list(sources), "notebook") for name in notebooks] or list(sources)
     for name in models:
-        hub.entry_of(name)
+        catalogue.entry_of(name)
     if "model" in parameters:
         why = f"the parameter model is set by --model {parameters['model']}"
         raise ValueError(why)
@@ -118,7 +113,7 @@ def plan(notebooks, models, parameters, folder=NOTEBOOKS, full=None) -> list[Run
     pairs = [(model, name) for model in models for name in chosen] or book_runs(chosen)
     runs = []
     for model, name in pairs:
-        large = model != embedded.MASKED or name in CONTROL_FULL
+        large = model != catalogue.MASKED or name in CONTROL_FULL
         sizes = full[name] if full and large else {}
         given = settled(sources[name], {**sizes, **parameters, "model": model})
         runs.append(Run(sources[name], model, given))
@@ -133,8 +128,6 @@ def settled(source: Path, given: dict) -> dict:
     ValueError
         As `plan`.
     """
-    from reproduction import parameters
-
     try:
         found = papermill.inspect_notebook(source)
     except ValueError as error:
@@ -144,7 +137,7 @@ def settled(source: Path, given: dict) -> dict:
     for name in ("model", *given):
         pick(name, list(declared), f"parameter of {source.stem}")
     try:
-        found = parameters.check_parameters(declared | given)
+        found = check_parameters(declared | given)
     except ValueError as error:
         why = f"{source.stem}: {error}"
         raise ValueError(why) from error

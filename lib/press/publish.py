@@ -22,10 +22,13 @@ import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
+from arbitration import dataset
 from arbitration.files import atomic, code
 from arbitration.files.checksums import digest, tell_state
 from arbitration.files.folders import DATA, ROOT
 from arbitration.files.given import parse_json
+from arbitration.models import catalogue
+from reproduction.results import records
 
 ALIVE = "alive.lock"
 # stands in a stamp's place for the inputs while files are being published, and if that was broken
@@ -44,9 +47,7 @@ class Run:
     @property
     def named(self) -> str:
         """What the model's tables and figures are called, and the folder that they are in."""
-        from arbitration.models import hub  # only now, because it imports torch
-
-        return hub.named(self.model)
+        return catalogue.named(self.model)
 
     @property
     def title(self) -> str:
@@ -87,9 +88,7 @@ def inputs(source: Path) -> dict[str, str]:
     for name in code.find_imports(ast.parse("\n".join(lines))):
         modules |= code.reach(name)
     # Records count in the fingerprint of those runs alone that take rows from them.
-    data = [
-        path for path in code.data_files(modules) if not path.is_relative_to(DATA / "results")
-    ]
+    data = [path for path in code.data_files(modules) if not path.is_relative_to(DATA / "results")]
     files = [*data, ROOT / "constraints.txt"]
     found = {name: code.hash_modules([name]) for name in sorted(modules)}
     return found | {
@@ -118,8 +117,6 @@ def fingerprint(run: Run) -> str:
 
 def hash_records() -> str:
     """Hash of all records, from which a run takes rows."""
-    from reproduction.results import records  # only now, because it imports torch
-
     found = [digest(path.with_suffix(".json")) for path in records.list_records(records.home())]
     return hashlib.sha256(" ".join(found).encode()).hexdigest()
 
@@ -128,8 +125,6 @@ def brought(run: Run) -> dict:
     """What a reader's own things that a run is given by their path contain: the data set, the
     model, and the picture.
     """
-    from arbitration import dataset
-
     found = {"data": dataset.content(run.parameters["data"])} if "data" in run.parameters else {}
     if run.named != run.model:
         weights = [

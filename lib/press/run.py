@@ -26,12 +26,14 @@ from pathlib import Path
 import papermill
 
 from arbitration.files.folders import EXECUTED
+from arbitration.models import catalogue
 from press import forked, workers
 from press.command import add_parameters
 from press.planned import SEVERAL, contributed_runs, full_parameters, plan, settled
 from press.processes import end_with_starter, side_by_side
 from press.publish import Run, fingerprint, is_current, listed, publish_run, seen, staged
 from press.sockets import lend_sockets
+from reproduction.results import records
 
 KERNEL = {  # what a notebook's kernel finds in its environment
     # this interpreter's kernel, also when the user has another python3 kernel
@@ -137,8 +139,6 @@ def execute_recorded(
     """Run a notebook on rows from records alone; where these lack something, or do not say what is
     measured here, run it at its default n instead, and measure.
     """
-    from reproduction.results import records  # only now, because it imports torch
-
     if not records.list_records(records.home() / run.named):
         print(f"{run.title}: at its default n, because nothing of it is recorded", flush=True)
         execute(instead_of(run, asked, measure=False), executed, **environment)
@@ -256,15 +256,13 @@ def group_small(runs: list[Run]) -> dict[str, list[str]]:
     What measures several models by itself goes on beside them: the model that it is run on would
     end last, and leave cores idle.
     """
-    from arbitration.models import embedded
-
     found: dict[str, list[str]] = {}
     models = {run.model for run in runs}
     for run in runs:
         name = run.source.stem
         part = name if name in SEVERAL else run.model
         found.setdefault(part, ["--model", run.model]).append(f"--notebook={name}")
-    return found if len(models) > 1 and models <= set(embedded.NAMES) else {}
+    return found if len(models) > 1 and models <= set(catalogue.EMBEDDED) else {}
 
 
 def run_contributed(executed: Path) -> None:

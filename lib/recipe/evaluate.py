@@ -114,7 +114,8 @@ def abilities(model, processor, n: int = 128, seed: int = 0) -> pd.DataFrame:
 
 
 def main():
-    from arbitration.models.embedded import TRAINED, build_embedded
+    from arbitration.models.catalogue import TRAINED
+    from arbitration.models.embedded import build_embedded
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", choices=TRAINED)

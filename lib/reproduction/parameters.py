@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arbitration.dataset import sample, sets
-from arbitration.equations.lens import POOLINGS
 from arbitration.files.given import find_path, quote
-from arbitration.models import hub
-from arbitration.models.prompt import TOKEN_GROUPS
-from reproduction.measures.steering import PLACES
+from arbitration.models import catalogue
+from arbitration.models.groups import TOKEN_GROUPS
 
 #: Names that a message lists; of more it says how many there are.
 LISTED = 20
@@ -59,7 +57,7 @@ class Model:
     def read(self, value) -> str:
         value = Text(wants="a name").read(value)
         try:
-            own = hub.named(value).removeprefix("local/")
+            own = catalogue.named(value).removeprefix("local/")
         except (OSError, ValueError):  # no file can be called so: `load` says it
             return value
         if Path(value).is_dir() and not PLAIN.fullmatch(own):
@@ -214,9 +212,11 @@ RULES = {
     "pathways": Several(Choice(_PATHS), "['vision→text', 'text→last']"),
     "answers": Several(Text(), "['apple', 'pear']", empty=True, length=2),
     "weights": Choice(("trained", "random", "absent")),
-    "pooling": Choice(POOLINGS),
     "positions": Choice(TOKEN_GROUPS),
-    "place": Choice(PLACES),
+    # As `lens.POOLINGS` and `steering.PLACES` have them: their modules import torch, for which
+    # whoever only plans a run would wait.
+    "pooling": Choice(("max", "mean")),
+    "place": Choice(("everywhere", "instruction")),
     "following": Choice(sample.MODALITIES),
 }
 

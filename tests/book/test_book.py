@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 
 import by_hand
 from arbitration.files.folders import ROOT
-from arbitration.models import embedded
+from arbitration.models import catalogue
 from browser_book import ODD, PRIVATE
 from chromium import visit
 from directives.base import SHAPES
@@ -29,7 +29,7 @@ def visits(chromium, html):
     pages = sorted((html / "book").rglob("*.html"))
     named = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
     named += [f"book/_executed/{model}/{notebook}" for model, notebook in book_runs(listed())]
-    named += [f"book/_executed/{model}/index" for model in embedded.NAMES]
+    named += [f"book/_executed/{model}/index" for model in catalogue.EMBEDDED]
     made = {page.relative_to(html).as_posix() for page in pages}
     assert made >= {f"{name}.html" for name in named} and len(named) > 60
     return {page.relative_to(html).as_posix(): visit(chromium, page) for page in pages}
@@ -157,7 +157,8 @@ def test_the_front_page_leads_to_the_book(chromium, html):
 def test_every_line_of_the_claims_page_says_what_the_tables_say(html):
     page = BeautifulSoup((html / "book" / "claims.html").read_text(encoding="utf-8"), "html.parser")
     measured = [
-        by_hand.numbers(html.parents[1] / "book" / "_executed" / model) for model in embedded.NAMES
+        by_hand.numbers(html.parents[1] / "book" / "_executed" / model)
+        for model in catalogue.EMBEDDED
     ]
     read = 0
     for claim in predicted.predicted_claims():

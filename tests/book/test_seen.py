@@ -11,7 +11,7 @@ import axe_core_python
 import pytest
 from selenium.webdriver.support.ui import WebDriverWait
 
-from arbitration.models import embedded
+from arbitration.models import catalogue
 
 pytestmark = pytest.mark.browser
 
@@ -101,7 +101,7 @@ def seen(chromium, html):
     others'.
     """
     pages = sorted((html / "book").glob("*.html"))
-    pages += sorted((html / "book" / "_executed" / embedded.NAMES[0]).glob("*.html"))
+    pages += sorted((html / "book" / "_executed" / catalogue.EMBEDDED[0]).glob("*.html"))
     assert len(pages) > 40
     found = {}
     for page in pages:
@@ -161,7 +161,7 @@ def test_a_chosen_model_is_kept_over_the_tabs_of_a_page_and_of_the_next(chromium
         "one => one.querySelector(':scope > input:checked + label').dataset.syncId)"
     )
     chromium.get((html / "book" / "sec3_anchors.html").as_uri())
-    other = embedded.TRAINED[1]
+    other = catalogue.TRAINED[1]
     chromium.execute_script(
         f"document.querySelector('.models > label[data-sync-id={other}]').click()"
     )

@@ -14,7 +14,7 @@ import toy_tables as toy
 from arbitration.dataset import entities
 from arbitration.dataset.sample import SOURCE
 from arbitration.files import folders
-from arbitration.models.embedded import MASKED
+from arbitration.models.catalogue import MASKED
 from reproduction.claims import predicted, rules
 from reproduction.claims.reported import NUMBERLESS, questions, reported_claims
 from reproduction.measures.organisms import DOSES, NOISES

@@ -11,7 +11,7 @@ import torch
 from arbitration import STANDARD_PATHWAYS, LayerWindow, dataset, knockout_sweep, load
 from arbitration.equations.hooks import hooks
 from arbitration.equations.metrics import nssd
-from arbitration.models import embedded
+from arbitration.models import catalogue
 
 
 def decoder_inputs(subject, prompt) -> dict:
@@ -106,8 +106,8 @@ FEW = {"smol": 2, "smol-relay": 2, "smol-masked": 1}
 
 @pytest.mark.parametrize(
     "name, n",
-    [pytest.param(name, FEW[name], marks=pytest.mark.exact) for name in embedded.NAMES]
-    + [pytest.param(name, 64, marks=pytest.mark.slow) for name in embedded.NAMES],
+    [pytest.param(name, FEW[name], marks=pytest.mark.exact) for name in catalogue.EMBEDDED]
+    + [pytest.param(name, 64, marks=pytest.mark.slow) for name in catalogue.EMBEDDED],
 )
 def test_every_nssd_of_n_samples_per_direction(name, n):
     off, size = largest_difference(name, n)

@@ -23,7 +23,7 @@ from arbitration.engine import plan, resume
 from arbitration.engine.plain import check_bites, next_token_logits
 from arbitration.equations.hooks import hooks
 from arbitration.equations.knockout import count_edges, draw_sources
-from arbitration.models import embedded
+from arbitration.models import catalogue
 
 every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 
@@ -276,7 +276,7 @@ def test_resuming_gives_the_plain_way_s_numbers(architecture, width):
 
 
 @pytest.mark.exact
-@pytest.mark.parametrize("name", embedded.NAMES)
+@pytest.mark.parametrize("name", catalogue.EMBEDDED)
 def test_resuming_is_exact_on_the_embedded_models(name):
     """Three layers of one sample against the engine's own plain way; `test_exactness` has all of
     them against another program.

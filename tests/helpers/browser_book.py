@@ -13,7 +13,7 @@ import tiny
 from arbitration import dataset
 from arbitration.files import folders
 from arbitration.files.folders import ROOT
-from arbitration.models import embedded
+from arbitration.models import catalogue
 from press.planned import book_runs
 from press.publish import listed
 
@@ -121,7 +121,7 @@ def build_book(source, *options):
     again = run_notebooks(source, *options)
     assert again.count("unchanged") == len(book_runs(listed())), "runs repeat themselves"
     # The pages quote of the first model what only the shipped set has.
-    first, other, _ = embedded.NAMES
+    first, other, _ = catalogue.EMBEDDED
     hostile = write_hostile(source.parent / "hostile")
     unfollowed = {"data": hostile, "only_following": False}
     measure(source, "steer", first, **unfollowed, draws=2, instruction=HOSTILE)

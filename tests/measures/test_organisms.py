@@ -15,7 +15,7 @@ from arbitration.checks import planted, planted_prompts
 from arbitration.dataset import MODALITIES
 from arbitration.engine.generation import first_answer
 from arbitration.equations.sensitivity import gain_gradients
-from arbitration.models import embedded, hub, load
+from arbitration.models import catalogue, embedded, load
 from reproduction import figures
 from reproduction.measures import organisms
 from reproduction.numbers import summarise_organisms
@@ -60,9 +60,9 @@ def test_deltas_are_merged_and_not_their_factors():
 
 
 def test_merges_are_loaded_by_name_and_stored_apart():
-    assert not set(organisms.DOSES) - {"smol", "smol-relay"} & set(embedded.NAMES)
+    assert not set(organisms.DOSES) - {"smol", "smol-relay"} & set(catalogue.EMBEDDED)
     subject = load.load("smol-merge-0.5")
-    hashes = [load.load(name).revision for name in embedded.TRAINED]
+    hashes = [load.load(name).revision for name in catalogue.TRAINED]
     assert subject.name == "smol-merge-0.5" and subject.revision == "-".join(hashes)
     assert subject.closed == ()
 
@@ -70,7 +70,7 @@ def test_merges_are_loaded_by_name_and_stored_apart():
 @pytest.mark.parametrize("name", ["smol-merge-1.5", "smol-merge-", "smol-merge-0.25b"])
 def test_a_name_that_is_no_merge_is_refused(name):
     with pytest.raises(ValueError, match="unknown model"):
-        hub.entry_of(name)
+        catalogue.entry_of(name)
     with pytest.raises(ValueError, match="between smol"):
         embedded.build_merged(1.5)
 
@@ -158,7 +158,7 @@ def ways(into, direct, n=4):
 
 
 SWEPT = {name: ways(10 * dose, 4 - 2 * dose) for name, dose in organisms.DOSES.items()} | {
-    embedded.MASKED: ways(12.0, 0.0)
+    catalogue.MASKED: ways(12.0, 0.0)
 }
 PLANTS = pd.DataFrame(
     [

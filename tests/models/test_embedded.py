@@ -16,7 +16,7 @@ import shares
 from arbitration import uncertainty
 from arbitration.files import packages
 from arbitration.files.folders import DATA, ROOT
-from arbitration.models import embedded
+from arbitration.models import catalogue, embedded
 from recipe import build, evaluate
 
 ABILITIES = json.loads((DATA / "models" / "abilities.json").read_text(encoding="utf-8"))
@@ -164,7 +164,7 @@ def test_random_weights_need_no_download_and_follow_their_seed(alone):
 
 def test_the_base_is_the_one_the_deltas_were_trained_on():
     found = hashlib.sha256(embedded.base_weights().read_bytes()).hexdigest()
-    for name in embedded.TRAINED:
+    for name in catalogue.TRAINED:
         with safe_open(embedded.MODELS / name / "adapter.safetensors", "pt") as file:
             assert file.metadata()["base"].endswith(found)
 
@@ -312,7 +312,7 @@ def agrees(name, ability, side, measured, hits, n):
     )
 
 
-@pytest.fixture(scope="module", params=embedded.TRAINED)
+@pytest.fixture(scope="module", params=catalogue.TRAINED)
 def subject(request):
     return arb.load(request.param)
 

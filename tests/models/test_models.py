@@ -29,7 +29,7 @@ from transformers import (
 import arbitration as arb
 import tiny
 from arbitration.files.folders import ROOT
-from arbitration.models import embedded, hub, memory
+from arbitration.models import catalogue, hub, memory
 from arbitration.models import load as load_
 from arbitration.models.subject import Subject, check_subject
 from reproduction import results
@@ -345,15 +345,18 @@ def test_pictures_have_the_stated_number_of_tokens(name, size, tokens):
 
 
 def test_every_entry_is_a_repository_that_the_readme_names():
-    assert len({entry.repository for entry in hub.HUB.values()}) == len(hub.HUB) and hub.NAMES == (
-        *embedded.NAMES,
-        *hub.HUB,
+    assert len({entry.repository for entry in catalogue.HUB.values()}) == len(
+        catalogue.HUB
+    ) and catalogue.NAMES == (
+        *catalogue.EMBEDDED,
+        *catalogue.HUB,
     )
     assert all(
-        hub.entry_of(entry.repository).repository == entry.repository for entry in hub.HUB.values()
+        catalogue.entry_of(entry.repository).repository == entry.repository
+        for entry in catalogue.HUB.values()
     )
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in hub.NAMES if f"`{name}`" not in readme] == [], (
+    assert [name for name in catalogue.NAMES if f"`{name}`" not in readme] == [], (
         "the README says of every model how it was tested"
     )
 

@@ -17,7 +17,8 @@ from arbitration.dataset import entities
 from arbitration.dataset.sample import PAPER_INSTRUCTION
 from arbitration.engine import generation
 from arbitration.models import altered, embedded, encode
-from arbitration.models.prompt import BASE_GROUPS, MARGIN, NoDecision, Unusable
+from arbitration.models.groups import BASE_GROUPS
+from arbitration.models.prompt import MARGIN, NoDecision, Unusable
 from arbitration.models.subject import Subject
 from reproduction.cohorts import answered
 from reproduction.measures.answers import outcome_of

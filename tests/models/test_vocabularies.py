@@ -15,7 +15,8 @@ from arbitration.dataset import entities, mc2
 from arbitration.dataset.sample import PAPER_INSTRUCTION
 from arbitration.files.folders import ROOT
 from arbitration.models import encode
-from arbitration.models.prompt import BASE_GROUPS, NoDecision
+from arbitration.models.groups import BASE_GROUPS
+from arbitration.models.prompt import NoDecision
 from reproduction.cohorts import answered
 from shared_folder import SHARED
 

@@ -2,12 +2,14 @@
 
 import ast
 import json
+import subprocess
+import sys
 
 import nbformat
 import papermill
 import pytest
 
-from arbitration.models import embedded
+from arbitration.models import catalogue
 from press import pair, planned, run
 from toy_notebook import contents
 
@@ -31,6 +33,24 @@ def toy(tmp_path):
     (tmp_path / "_toc.yml").write_text(contents("toy"))
     (sources / "full.json").write_text(json.dumps(FULL))
     return sources, tmp_path / "_executed"
+
+
+PLANS = """
+import sys
+from press import planned, publish, run
+
+runs = planned.plan([], [], {}, full=planned.full_parameters())
+assert {one.title for one in runs} and run.group_small(runs)
+assert publish.fingerprint(runs[0]) and planned.contributed_runs(publish.listed()) is not None
+print(sorted({"torch", "transformers"} & {*sys.modules}))
+"""
+
+
+def test_a_plan_waits_for_no_torch():
+    found = subprocess.run(
+        [sys.executable, "-c", PLANS], capture_output=True, encoding="utf-8", check=True
+    )
+    assert found.stdout == "[]\n"
 
 
 def test_every_notebook_has_full_parameters_that_it_knows():
@@ -57,18 +77,18 @@ def test_a_given_parameter_goes_before_the_full_one(toy):
 
 
 def test_the_positive_control_is_run_at_the_default_size(toy, monkeypatch):
-    large, small = run.plan(["toy"], ["smol", embedded.MASKED], {}, toy[0], FULL)
+    large, small = run.plan(["toy"], ["smol", catalogue.MASKED], {}, toy[0], FULL)
     assert large.parameters == {"n": 9, "shares": [0.1, 0.2], "model": "smol"}
     assert small.parameters == {"model": "smol-masked"}
     monkeypatch.setattr(planned, "CONTROL_FULL", ("toy",))
-    (large,) = run.plan(["toy"], [embedded.MASKED], {}, toy[0], FULL)
+    (large,) = run.plan(["toy"], [catalogue.MASKED], {}, toy[0], FULL)
     assert large.parameters == {"n": 9, "shares": [0.1, 0.2], "model": "smol-masked"}
 
 
 def test_what_closes_paths_in_the_positive_control_has_its_full_size():
     sizes = {
         one.source.stem: one.parameters
-        for one in run.plan([], [embedded.MASKED], {}, full=planned.full_parameters())
+        for one in run.plan([], [catalogue.MASKED], {}, full=planned.full_parameters())
     }
     assert sizes["sec3_knockout"] == {"n": 128, "n_controls": 64, "model": "smol-masked"}
     assert sizes["sec4_heads"] == {"model": "smol-masked"}

@@ -3,14 +3,18 @@ refused before anything is loaded.
 """
 
 import ast
+from dataclasses import fields
 
 import jupytext
 import papermill
 import pytest
 from papermill.cli import _resolve_type
 
+from arbitration.equations import lens
+from arbitration.models.prompt import TokenGroups
 from press import planned, publish
 from reproduction import parameters
+from reproduction.measures import steering
 from reproduction.parameters import check_parameters
 
 NOTEBOOKS = publish.listed()
@@ -31,6 +35,13 @@ def test_every_parameter_has_a_rule_and_its_default_keeps_it(name):
     defaults = declared(name)
     assert defaults.keys() <= parameters.RULES.keys()
     assert check_parameters(defaults) == defaults
+
+
+def test_the_words_of_a_rule_are_those_that_the_library_takes():
+    words = {name: rule.names for name, rule in parameters.RULES.items() if hasattr(rule, "names")}
+    assert words["pooling"] == lens.POOLINGS and words["place"] == steering.PLACES
+    groups = {one.name for one in fields(TokenGroups)} | {"text", "after"}
+    assert set(words["positions"]) == groups
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
-from arbitration.models import embedded
+from arbitration.models import catalogue
 from press.glued import read_glued
 from press.markdown import escape_words
 
@@ -71,7 +71,9 @@ def list_models(executed: Path, notebook: str = "*") -> list[str]:
 
 def sort_models(found: set[str]) -> list[str]:
     """Names of models, those of this book first."""
-    return [name for name in embedded.NAMES if name in found] + sorted(found - {*embedded.NAMES})
+    return [name for name in catalogue.EMBEDDED if name in found] + sorted(
+        found - {*catalogue.EMBEDDED}
+    )
 
 
 def show_verdict(word: str) -> nodes.inline:
@@ -112,7 +114,7 @@ class Directive(SphinxDirective):
         if (given := self.options.get("models")) is not None:
             return split_names(given)
         found = list_models(self.executed(""), notebook)
-        return [*embedded.TRAINED, *(name for name in found if name not in embedded.TRAINED)]
+        return [*catalogue.TRAINED, *(name for name in found if name not in catalogue.TRAINED)]
 
     def executed(self, model: str) -> Path:
         """The folder of a model's executed notebooks, tables and figures."""
@@ -124,7 +126,7 @@ class Directive(SphinxDirective):
         """
         path = self.executed(model) / f"{notebook}.ipynb"
         self.env.note_dependency(str(path))
-        if not path.is_file() and (model in embedded.NAMES or "models" in self.options):
+        if not path.is_file() and (model in catalogue.EMBEDDED or "models" in self.options):
             self.warn(f"{notebook} of model {model!r} is not there: run it")
         return read_numbers(path)
 

@@ -20,7 +20,7 @@ import torch
 from arbitration.checks import suite
 from arbitration.checks.verdict import Result
 from arbitration.dataset import checked
-from arbitration.models import hub, load, memory
+from arbitration.models import catalogue, load, memory
 
 
 def format_results(results: Iterable[Result]) -> str:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "model",
         help=(
-            f"{', '.join(hub.NAMES)}, a repository of the hub (org/name), or a folder with a "
+            f"{', '.join(catalogue.NAMES)}, a repository of the hub (org/name), or a folder with a "
             f"saved model and its processor"
         ),
     )

@@ -29,7 +29,8 @@ from arbitration.equations.hooks import hooks
 from arbitration.equations.knockout import Pathway, knockout, standing
 from arbitration.equations.lens import final_norm, logits
 from arbitration.equations.trace import precision, trace, widened
-from arbitration.models.prompt import BASE_GROUPS, NoDecision
+from arbitration.models.groups import BASE_GROUPS
+from arbitration.models.prompt import NoDecision
 
 NEW_TOKENS = 4
 
@@ -358,9 +359,7 @@ def _squeezed(words: str) -> str:
 
 
 def _decoder_input(subject, inputs: dict[str, Tensor]) -> Tensor:
-    """What the text decoder is given, (N, d): embeddings, with what was seen in the picture's
-    place.
-    """
+    """What the text decoder is given, (N, d): embeddings, in the picture's place what was seen."""
     seen: dict[str, Tensor] = {}
     keep = subject.decoder.register_forward_pre_hook(
         lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True

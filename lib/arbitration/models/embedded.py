@@ -10,7 +10,6 @@ projector. The result is transformers' own ``LlavaForConditionalGeneration`` wit
 """
 
 import difflib
-import re
 
 import torch
 from accelerate import init_empty_weights
@@ -29,13 +28,8 @@ from transformers.initialization import no_init_weights
 from arbitration.files.checksums import digest, make_once
 from arbitration.files.folders import DATA, cache
 from arbitration.files.packages import Package, fetched
+from arbitration.models.catalogue import EMBEDDED, MASKED, MERGE, TRAINED, is_embedded
 
-TRAINED = ("smol", "smol-relay")
-#: The control in which a relay is the only way.
-MASKED = "smol-masked"
-NAMES = (*TRAINED, MASKED)
-#: Between the two trained ones, by how much of the second they are: ``smol-merge-0.25``.
-MERGE = re.compile(r"smol-merge-(0(?:\.\d+)?|1(?:\.0+)?)")
 #: Whose parts a model has, if not its own.
 PARTS_OF = {MASKED: "smol-relay"}
 #: Between which groups of tokens a model never attends (`Subject.closed`).
@@ -112,10 +106,11 @@ def build_embedded(name, weights="trained", dtype=torch.float32, seed=0):
     ConnectionError
         If trained weights are asked for and the base model is neither cached nor fetchable.
     """
-    if not known(name):
-        near = difflib.get_close_matches(name, NAMES, 1)
+    if not is_embedded(name):
+        near = difflib.get_close_matches(name, EMBEDDED, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        why = f"unknown embedded model {name!r}{hint} The embedded models are {', '.join(NAMES)}."
+        models = ", ".join(EMBEDDED)
+        why = f"unknown embedded model {name!r}{hint} The embedded models are {models}."
         raise ValueError(why)
     if weights not in ("trained", "random"):
         why = f"weights must be 'trained' or 'random', got {weights!r}"
@@ -165,12 +160,6 @@ def build_merged(dose, dtype=torch.float32):
     vision = {key: torch.lerp(half[key].float(), other_half[key].float(), dose) for key in half}
     config = LlavaConfig.from_pretrained(MODELS)
     return _finished(assemble(config, language, {}, 1.0, vision, dtype))
-
-
-def known(name):
-    """Whether a name is that of an embedded model, or of a merge of them."""
-    merge = MERGE.fullmatch(name)
-    return name in NAMES or (merge is not None and float(merge[1]) <= 1)
 
 
 def _without_prefix(state):

@@ -13,7 +13,7 @@ from transformers import (
     ProcessorMixin,
 )
 
-from arbitration.models import embedded, hub, memory, snapshots, true_size
+from arbitration.models import catalogue, embedded, hub, memory, snapshots, true_size
 from arbitration.models.subject import Subject, check_subject
 
 #: Layers beyond which a configuration is not believed: laying them out would take hours.
@@ -59,7 +59,7 @@ def load(
     FileNotFoundError
         If the weights are neither at hand nor to be had, or not whole; says how to get them.
     """
-    entry = hub.entry_of(name)
+    entry = catalogue.entry_of(name)
     if weights not in ("trained", "random", "absent"):
         why = f"weights={weights!r}; choose 'trained', 'random' or 'absent'"
         raise ValueError(why)
@@ -98,8 +98,8 @@ def load(
         images = hub.picture_settings(model.config) if images is None else images
         return check_subject(Subject(name, model, processor, "random-0", images))
     if weights == "absent":
-        return _without_weights(hub.named(name), entry, dtype, images)
-    return _pretrained(hub.named(name), entry, dtype, device, images)
+        return _without_weights(catalogue.named(name), entry, dtype, images)
+    return _pretrained(catalogue.named(name), entry, dtype, device, images)
 
 
 def outline(name: str) -> PreTrainedModel | None:
@@ -111,8 +111,8 @@ def outline(name: str) -> PreTrainedModel | None:
     ValueError, FileNotFoundError
         As `load` does.
     """
-    entry = hub.entry_of(name)
-    return None if entry is None else _found(hub.named(name), entry)[0]
+    entry = catalogue.entry_of(name)
+    return None if entry is None else _found(catalogue.named(name), entry)[0]
 
 
 def _content_hash(folder: Path, *patterns: str) -> str:
@@ -130,7 +130,7 @@ def _content_hash(folder: Path, *patterns: str) -> str:
 
 
 def _found(
-    name: str, entry: hub.Entry, weights: bool = True
+    name: str, entry: catalogue.Entry, weights: bool = True
 ) -> tuple[PreTrainedModel, str, str, dict]:
     """A checked model without weights; the revision of its weights, and where and how transformers
     finds them, or without `weights` all else.
@@ -159,7 +159,7 @@ def _found(
 
 
 def _without_weights(
-    name: str, entry: hub.Entry, dtype: torch.dtype, images: dict | None
+    name: str, entry: catalogue.Entry, dtype: torch.dtype, images: dict | None
 ) -> Subject:
     """A model of the hub as its configuration has it, with its processor."""
     empty, revision, source, options = _found(name, entry, weights=False)
@@ -169,7 +169,7 @@ def _without_weights(
 
 
 def _pretrained(
-    name: str, entry: hub.Entry, dtype: torch.dtype, device: str, images: dict | None
+    name: str, entry: catalogue.Entry, dtype: torch.dtype, device: str, images: dict | None
 ) -> Subject:
     """Download (once) and load; the revision of the first download is written down and used from
     then.
@@ -199,7 +199,7 @@ def _pretrained(
     return subject
 
 
-def _processor(name: str, entry: hub.Entry, source: str, options: dict) -> ProcessorMixin:
+def _processor(name: str, entry: catalogue.Entry, source: str, options: dict) -> ProcessorMixin:
     """A model's processor, if it takes pictures and texts."""
     with hub.reported(name, entry):
         found = AutoProcessor.from_pretrained(source, **options)
@@ -270,7 +270,7 @@ def _check_filled(name: str, model: PreTrainedModel, report: dict) -> None:
     raise ValueError(why)
 
 
-def _outline(name: str, entry: hub.Entry, config) -> PreTrainedModel:
+def _outline(name: str, entry: catalogue.Entry, config) -> PreTrainedModel:
     """The model that a configuration describes, without weights."""
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         why = (

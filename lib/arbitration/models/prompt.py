@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from arbitration.dataset.sample import Sample
+from arbitration.models.groups import BASE_GROUPS, TOKEN_GROUPS
 
-BASE_GROUPS = ("vision", "context", "instruction", "last", "template")
-PARTS = ("modality", "question", "constraint", "neutral")
-TOKEN_GROUPS = (*BASE_GROUPS, "text", "after", *PARTS)
 #: Tokens that an answer may have beyond those of the answer as given: an article, a space, a mark
 #: at its end.
 MARGIN = 4

@@ -2,7 +2,7 @@
 
 from matplotlib.patches import Rectangle
 
-from arbitration.models.embedded import MASKED
+from arbitration.models.catalogue import MASKED
 from reproduction.claims.rules import VERDICTS
 from reproduction.figures.style import (
     BLUE,

@@ -7,7 +7,8 @@ import pandas as pd
 from arbitration.dataset.sample import Sample
 from arbitration.equations.attribution import signals
 from arbitration.equations.trace import trace
-from arbitration.models.prompt import BASE_GROUPS, identity
+from arbitration.models.groups import BASE_GROUPS
+from arbitration.models.prompt import identity
 from reproduction.measures.rows import to_numbers
 
 #: Prompts of each direction that are shown one by one.

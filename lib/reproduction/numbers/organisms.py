@@ -5,7 +5,7 @@ of hand-made ones.
 import numpy as np
 import pandas as pd
 
-from arbitration.models.embedded import MASKED
+from arbitration.models.catalogue import MASKED
 from arbitration.uncertainty import rank_correlation, resamples
 from reproduction.measures.organisms import DOSES
 from reproduction.numbers.counting import counts

@@ -28,7 +28,6 @@ import pandas as pd
 from arbitration.files import atomic, folders
 from arbitration.files.checksums import Damaged, digest, tell_state
 from arbitration.files.given import parse_json, quote_error
-from reproduction.results.origin import describe
 
 KEY = ["case", "prompt", "content"]
 #: Columns that say whose rows they are, and are none of the table itself.
@@ -131,6 +130,8 @@ def name_case(subject, given: Mapping) -> tuple[str, dict]:
     dict
         revision, spelling, images, dtype and parameters.
     """
+    from reproduction.results.origin import describe  # only now, because it imports torch
+
     about = {
         "revision": subject.revision,
         "spelling": subject.spelling,

@@ -21,7 +21,7 @@ import torch
 from arbitration.engine.sweep import TOGETHER, knockout_tables
 from arbitration.files import code
 from arbitration.files.shipped import check_shipped
-from arbitration.models import hub, load
+from arbitration.models import catalogue, hub, load
 from arbitration.models.prompt import Prompt, Unusable
 from reproduction.results.origin import code_version, provenance, sign
 
@@ -153,8 +153,8 @@ def tell_source(subject, rows: Callable) -> Source:
     if name.startswith("local/"):
         name = str(Path(subject.model.name_or_path).resolve())
     try:
-        entry = hub.entry_of(name)
-        found = hub.named(name) == subject.name
+        entry = catalogue.entry_of(name)
+        found = catalogue.named(name) == subject.name
     except ValueError:
         found = False
     if found and entry and weights == "trained" and not Path(entry.repository).is_dir():
