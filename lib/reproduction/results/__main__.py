@@ -27,7 +27,6 @@ from tqdm.auto import tqdm
 
 from reproduction.results import attest, records
 from reproduction.results.recorded import bound_rounding
-from reproduction.results.records import strip_made
 
 
 def describe_records(folder: Path) -> pd.DataFrame:
@@ -92,13 +91,12 @@ def merge_records(other: Path) -> int:
             new = []
             for (prompt, content), rows in theirs.parts(case).items():
                 if (prompt, content) in known:
-                    both = strip_made(known[prompt, content]), strip_made(rows)
                     where = f"{model}, {table}"
                     near = bound_rounding(getattr(torch, about["dtype"]))
-                    found = attest.compare_rows(prompt, *both, near)[1]
+                    found = attest.compare_rows(prompt, known[prompt, content], rows, near)[1]
                     faults += [f"{where}: {one}" for one in found]
                 else:
-                    new.append(records.read_part(prompt, content, rows, theirs.made))
+                    new.append(theirs.read_part(case, (prompt, content)))
             added = records.add_parts(model, table, case, about, new)
             if added:
                 tqdm.write(f"{model}, {table}: {added} parts taken in")

@@ -23,7 +23,6 @@ from reproduction.results.attest import Attestation, NotAttested, NotRecorded, c
 from reproduction.results.origin import PACKAGES
 from reproduction.results.parts import measure_one, measure_parts, read_table
 from reproduction.results.question import Question
-from reproduction.results.records import strip_made
 
 #: Whether this process takes rows from records at all (`use_records`).
 _USED = [True]
@@ -68,7 +67,7 @@ def is_strict(subject) -> bool:
     return _is_only() and _USED[0]
 
 
-def find_parts(ask: Question) -> dict[tuple[str, str], pd.DataFrame]:
+def find_parts(ask: Question) -> records.Parts | dict:
     """What the record of a table has of a question, by prompt and content. A damaged one has
     nothing, and that is said.
 
@@ -103,8 +102,9 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
         In a run that is to measure nothing (`is_strict`): if something is lacking, or disagrees.
     """
     known = find_parts(ask)
-    found = {prompt.id: known.get((prompt.id, ask.content(prompt))) for prompt in prompts}
-    found = {name: rows for name, rows in found.items() if rows is not None}
+    keys = {prompt.id: (prompt.id, ask.content(prompt)) for prompt in prompts}
+    keys = {name: key for name, key in keys.items() if key in known}
+    found = {name: known[key] for name, key in keys.items()}
     if is_strict(ask.subject):
         refuse_lacking(ask, [prompt for prompt in prompts if prompt.id not in found])
     having = [prompt for prompt in prompts if prompt.id in found]
@@ -122,7 +122,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     attest.SEEN.append(
         _attest(
             ask,
-            list(taken.values()),
+            {known.origin(keys[name])[0] for name in taken},
             taken=frozenset(taken),
             checked=frozenset(prompt.id for prompt in drawn),
             here=frozenset(prompt.id for prompt in lacking),
@@ -133,7 +133,7 @@ def take_recorded(ask: Question, prompts: list) -> dict[str, pd.DataFrame]:
     )
     if faults and is_strict(ask.subject):
         raise NotAttested(_tell_fault(ask, faults[0]))
-    return {name: strip_made(rows) for name, rows in taken.items()}
+    return taken
 
 
 def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
@@ -147,12 +147,13 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     """
     faulty = any(one.faults for one in attest.SEEN if _names(one) == _names(ask))
     known = {} if faulty else find_parts(ask)
-    found = known.get((prompt.id, ask.content(prompt)))
-    if found is None:
+    key = prompt.id, ask.content(prompt)
+    if key not in known:
         if is_strict(ask.subject):
             refuse_lacking(ask, [prompt])
-        attest.SEEN.append(_attest(ask, [], here=frozenset([prompt.id])))
+        attest.SEEN.append(_attest(ask, set(), here=frozenset([prompt.id])))
         return None
+    found = known[key]
     again = can_measure(ask.subject) and attest.is_asked_again(ask.code, prompt.id)
     largest, faults = 0.0, []
     if again:
@@ -160,7 +161,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     attest.SEEN.append(
         _attest(
             ask,
-            [found],
+            {known.origin(key)[0]},
             taken=frozenset([prompt.id]),
             checked=frozenset([prompt.id] if again else []),
             largest=largest,
@@ -169,7 +170,7 @@ def recall_recorded(ask: Question, prompt) -> pd.DataFrame | None:
     )
     if faults:
         raise NotAttested(_tell_fault(ask, faults[0]))
-    return strip_made(found)
+    return found
 
 
 def _narrow(ask: Question, tables: list[pd.DataFrame]) -> tuple[Question, list | None]:
@@ -209,7 +210,7 @@ def _compare(ask: Question, unit, recorded: pd.DataFrame, measured: pd.DataFrame
     near = bound_rounding(dtype)
     if dtype not in exactness.EXACT and isinstance(unit, Prompt):
         near = max(near, exactness.rounding(ask.subject, unit))
-    return compare_rows(unit.id, strip_made(recorded), measured, near)
+    return compare_rows(unit.id, recorded, measured, near)
 
 
 def _tell_fault(ask: Question, fault: attest.Fault) -> str:
@@ -225,10 +226,10 @@ def _names(one) -> tuple[str, str]:
     return one.model, one.table
 
 
-def _attest(ask: Question, parts: list[pd.DataFrame], **found) -> Attestation:
-    names = {name for rows in parts for name in rows["made"].unique()}
+def _attest(ask: Question, names: set[str], **found) -> Attestation:
+    """An attestation of parts that were made by what has some names (`records.Record.made`)."""
     path = records.record_path(ask.subject.name, ask.name)
-    made = [records.read_record(path).made[name] for name in names] if names else []
+    made = [records.read_record(path).made[name] for name in names]
     return Attestation(
         ask.subject.name,
         ask.name,

@@ -91,27 +91,48 @@ class Record:
         places: dict[str, dict] = {}
         for (case, *key), some in self.rows.groupby(KEY, sort=False, observed=True).indices.items():
             places.setdefault(case, {})[tuple(key)] = some
-        rows = self.rows.drop(columns=KEY)
-        return {case: Parts(rows, own) for case, own in places.items()}
+        rows, origins = self.rows.drop(columns=OWN), self.rows[["made", "seconds"]]
+        return {case: Parts(rows, origins, own) for case, own in places.items()}
 
-    def parts(self, case: str) -> Mapping[tuple[str, str], pd.DataFrame]:
-        """The rows of each (prompt, content) of a case, as they were measured, with the columns
-        made and seconds.
-        """
+    def parts(self, case: str) -> "Parts | dict":
+        """The rows of each (prompt, content) of a case, as they were measured."""
         return self.by_case.get(case, {})
+
+    def read_part(self, case: str, key: tuple[str, str]) -> Part:
+        """A part as it was put in."""
+        parts = self.by_case[case]
+        made, seconds = parts.origin(key)
+        return Part(*key, parts[key], self.made[made], seconds)
 
 
 @dataclass(frozen=True)
 class Parts(Mapping):
-    """The parts of one case by (prompt, content), cut out of a record when they are asked for: a
-    search asks for few of thousands.
+    """The parts of one case by (prompt, content), as they were measured, cut out of a record when
+    they are asked for: a search asks for few of thousands.
+
+    Attributes
+    ----------
+    rows, origins : DataFrame
+        Of the record the columns of its table, and made and seconds.
+    places : mapping of (prompt, content) to array of int
+        The rows of each part, ascending.
     """
 
     rows: pd.DataFrame
+    origins: pd.DataFrame
     places: Mapping[tuple[str, str], np.ndarray]
 
     def __getitem__(self, key: tuple[str, str]) -> pd.DataFrame:
-        return self.rows.take(self.places[key]).reset_index(drop=True)
+        some = self.places[key]
+        # Written together, they lie together, and to cut them out copies nothing.
+        together = some[-1] - some[0] == len(some) - 1
+        cut = self.rows.iloc[some[0] : some[-1] + 1] if together else self.rows.take(some)
+        return cut.reset_index(drop=True)
+
+    def origin(self, key: tuple[str, str]) -> tuple[str, float]:
+        """By what a part was made (`Record.made`), and in how many seconds."""
+        made, seconds = self.origins.iloc[self.places[key][0]]
+        return made, float(seconds)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.places)
@@ -307,24 +328,8 @@ def add_parts(model: str, table: str, case: str, about: Mapping, parts: Iterable
     return len(new)
 
 
-def strip_made(rows: pd.DataFrame) -> pd.DataFrame:
-    """A part of a record as it was measured."""
-    return rows.drop(columns=["made", "seconds"])
-
-
-def read_part(prompt: str, content: str, rows: pd.DataFrame, made: Mapping[str, dict]) -> Part:
-    """A part of a record (`Record.parts`) as it was put in."""
-    return Part(
-        prompt,
-        content,
-        strip_made(rows),
-        made[rows["made"].iloc[0]],
-        float(rows["seconds"].iloc[0]),
-    )
-
-
 def _same(known: pd.DataFrame | None, part: Part) -> bool:
-    return known is not None and strip_made(known).equals(part.rows)
+    return known is not None and known.equals(part.rows)
 
 
 def _mark(part: Part, case: str) -> pd.DataFrame:
