@@ -80,6 +80,8 @@ def execute(run: Run, executed: Path, **environment: str) -> None:
                 run.parameters,
                 kernel_name="python3",
                 progress_bar=False,
+                # only what has finished is published, so none but the last writing counts
+                request_save_on_cell_execute=False,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 # one that is asked to end prints how it was interrupted; its files are written

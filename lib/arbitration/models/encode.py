@@ -66,8 +66,8 @@ def encode(
     pieces = _pieces(subject, sample, instruction, layout)
     inputs = _processed(subject, sample, "".join(piece for piece, _ in pieces))
     ids = inputs["input_ids"][0]
-    spans, text = _expanded(subject, sample, pieces, ids)
-    groups = _groups(subject, spans, text, ids)
+    text, offsets, spans = _expanded(subject, sample, pieces, ids)
+    groups = _groups(subject, text, offsets, spans, ids)
     answers = [
         _answer_ids(subject, sample, text, ids, answer) for answer in sample.answers(following)
     ]
@@ -204,9 +204,9 @@ def _refuse_beyond_positions(subject, sample: Sample, length: int) -> None:
 
 def _expanded(
     subject, sample: Sample, pieces, ids: Tensor
-) -> tuple[list[tuple[int, int, str]], str]:
-    """Character spans of the pieces in the text with the image placeholder expanded as the
-    processor did it.
+) -> tuple[str, list[tuple[int, int]], list[tuple[int, int, str]]]:
+    """The text with the image placeholder expanded as the processor did it, and in it the character
+    spans of the tokens and of the pieces.
 
     Checked by tokenising that text: it must give the processor's ids, so offsets can be trusted.
     """
@@ -221,20 +221,21 @@ def _expanded(
     first, last = places[0], places[-1] + 1
     # What stands in the picture's place: its tokens, or those and one more on either side, or what
     # the processor itself says.
-    tokens = (
+    placeholders = (
         "".join(
             subject.tokenizer.convert_ids_to_tokens(ids[first - margin : last + margin].tolist())
         )
         for margin in (0, 1)
     )
-    for wrapped in (*tokens, getattr(subject.processor, "full_image_sequence", "")):
+    for wrapped in (*placeholders, getattr(subject.processor, "full_image_sequence", "")):
         spans, text = [], ""
         for piece, group in pieces:
             piece = wrapped if group == "vision" else piece
             spans.append((len(text), len(text) + len(piece), group))
             text += piece
-        if subject.tokenizer(text, **_start(subject, text))["input_ids"] == ids.tolist():
-            return spans, text
+        tokens = subject.tokenizer(text, return_offsets_mapping=True, **_start(subject, text))
+        if tokens["input_ids"] == ids.tolist():
+            return text, tokens["offset_mapping"], spans
     raise Unusable(
         sample,
         (
@@ -252,11 +253,8 @@ def _start(subject, text: str) -> dict:
     return {"add_special_tokens": False} if begins and text.startswith(begins) else {}
 
 
-def _groups(subject, spans, text: str, ids: Tensor) -> TokenGroups:
-    """Each token belongs to the group of its first non-space character."""
-    offsets = subject.tokenizer(text, return_offsets_mapping=True, **_start(subject, text))[
-        "offset_mapping"
-    ]
+def _groups(subject, text: str, offsets, spans, ids: Tensor) -> TokenGroups:
+    """Each token belongs to the group of its first non-space character (`_expanded`)."""
     numbers, image = ids.tolist(), subject.image_token_id
     found: dict[str, list[int]] = {}
     for position, (start, end) in enumerate(offsets):
