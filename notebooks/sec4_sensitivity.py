@@ -28,6 +28,8 @@ only_following = True  # False keeps samples that are not answered as instructed
 measure = False  # True ignores records: everything is measured here
 
 # %%
+from dataclasses import replace
+
 import pandas as pd
 
 from press.glued import glue_all
@@ -154,13 +156,14 @@ given |= {"places": {"instruction": gains, "last": twice, "both": twice}}
 given |= {"setting": "amplification"}
 
 # %%
-parts = [blocking[:0].assign(source="")]
-for source, failures in found.items():
-    name = "head_amplification_" + source.replace(" ", "_")
-    if failures:
-        part = results.collect(name, scale, subject, failures, **given)
-        parts.append(part.assign(source=source))
-amplification = pd.concat(parts[1:] or parts, ignore_index=True)
+failures = [
+    replace(prompt, variant=source) for source, some in found.items() for prompt in some
+]
+scale = measures.each(measures.head_sets.scale_failures)
+none = NO_ANSWERS.assign(source="")
+amplification = results.collect(
+    "head_amplification", scale, subject, failures, none, **given
+)
 
 # %%
 alt = (

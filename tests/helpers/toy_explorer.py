@@ -104,7 +104,7 @@ def make_tables(n: int = 8, seed: int = 0) -> dict[str, pd.DataFrame]:
     tested_here = _sets(half, random, "blocking", "other samples", tested)
     tables["head_blocking"] = pd.concat([tested_here, same], ignore_index=True)
     weak = _sets(half, random, "amplification", "other samples", tested)
-    tables["head_amplification_weak_evidence"] = weak
+    tables["head_amplification"] = weak.assign(source="weak evidence")
     beliefs = _grid(
         samples,
         layer=range(-1, LAYERS),

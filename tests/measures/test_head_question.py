@@ -19,7 +19,7 @@ from arbitration.engine import generation
 from arbitration.engine.plain import decision, next_token_logits
 from arbitration.equations import attribution, heads, sensitivity
 from arbitration.models import altered
-from reproduction import measures
+from reproduction import measures, results
 from reproduction.cohorts import failures
 from reproduction.measures import answers
 from reproduction.measures.head_sets import Case
@@ -305,6 +305,26 @@ def test_interventions_are_the_answers_with_those_heads_scaled():
         ]
         assert rows["answer"].tolist() == plain + expected
     assert table["answer"].nunique() > 2
+
+
+def test_failures_of_one_sample_are_told_apart_in_one_table(monkeypatch, tmp_path):
+    """What makes them fail is part of their `id`, under which parts and records are kept."""
+    monkeypatch.setenv("ARBITRATION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ARBITRATION_RECORDS", str(tmp_path / "results"))
+    subject, prompt = case("llava", "text")
+    failing = [replace(prompt, variant=source) for source in ("", *failures.SOURCES[:2])]
+    ends = ["", "-unread-wording", "-weakened-instruction"]
+    assert [one.id for one in failing] == [prompt.id + end for end in ends]
+    given = {"orders": orders(subject), "places": {"instruction": [Case(0.2, 3.0, 1)]}}
+    given |= {"dictionary": tiny_dictionary(), "setting": "amplification", "seed": 0}
+    scale = measures.each(measures.head_sets.scale_failures)
+    table = results.gather("failing", scale, subject, failing, **given)
+    each = [part.drop(columns="source") for _, part in table.groupby("source", sort=False)]
+    assert table["source"].unique().tolist() == ["", *failures.SOURCES[:2]]
+    assert each[0].equals(each[1].reset_index(drop=True))
+    assert each[0].equals(each[2].reset_index(drop=True))
+    asked = question.Question("failing", scale, subject, given)
+    assert asked.tried == "draw", "an attestation asks for a part of the draws"
 
 
 @pytest.mark.parametrize("way", ["vision", "text"])

@@ -106,10 +106,6 @@ def tiny_model(name, weights):
 SEEDLESS = ("loss_original",)
 
 
-#: Failures of these sources are sought only where a model follows.
-SOUGHT = {"head_amplification_weakened_instruction", "head_amplification_weak_evidence"}
-
-
 def check_described(notebook: str, written: dict) -> None:
     """The tables that a notebook has written, and their columns, are those that the book describes
     of it: none more, and none less.
@@ -117,7 +113,7 @@ def check_described(notebook: str, written: dict) -> None:
     said = {
         name.replace("*", notebook): table.columns.split()
         for name, table in columns.read_tables().items()
-        if table.saved_by in (notebook, "*") and name not in SOUGHT
+        if table.saved_by in (notebook, "*")
     }
     assert {name: sorted(some) for name, some in written.items()} == {
         name: sorted(some) for name, some in said.items()

@@ -104,6 +104,9 @@ class Prompt:
     wording : str
         Which sentence the instruction is (`Sample.wording`); empty where all samples of a set have
         the same one, or this prompt was given the paper's.
+    variant : str
+        What tells it, in its `id`, from other prompts of the same sample and direction that are
+        measured together.
     """
 
     inputs: dict[str, Tensor] = field(repr=False)
@@ -115,10 +118,12 @@ class Prompt:
     text: str = field(repr=False)
     room: int = 1 + MARGIN
     wording: str = ""
+    variant: str = ""
 
     @property
     def id(self) -> str:
-        return f"{self.sample.id}-{self.following}"
+        name = f"{self.sample.id}-{self.following}"
+        return f"{name}-{self.variant.replace(' ', '-')}" if self.variant else name
 
 
 def identity(subject, prompt: Prompt) -> dict[str, str]:

@@ -294,6 +294,12 @@ def scale_rankings(
     return scale_sets(subject, prompt, dictionary, sets, setting, kept_draws)
 
 
+def scale_failures(subject, prompt, *, kept_draws: Container[int] | None = None, **given):
+    """`scale_rankings` on a prompt that fails; its column source says why (`Prompt.variant`)."""
+    rows = scale_rankings(subject, prompt, kept_draws=kept_draws, **given)
+    return rows.assign(source=prompt.variant)
+
+
 def scale_ranked(
     subject,
     prompt,

@@ -150,7 +150,7 @@ def list_scaled(tables: Mapping[str, pd.DataFrame]) -> list[dict]:
         ("eq12", "blocking"): find_rows(tables, "blocking"),
         ("eq12", "amplification"): find_rows(tables, "amplification"),
         ("sensitivity", "blocking"): find_rows(tables, "head_blocking"),
-        ("sensitivity", "amplification"): _join_sources(tables),
+        ("sensitivity", "amplification"): find_rows(tables, "head_amplification"),
     }
     found = []
     for (name, setting), rows in sources.items():
@@ -162,18 +162,6 @@ def list_scaled(tables: Mapping[str, pd.DataFrame]) -> list[dict]:
         named = {"ranking": name, "setting": setting}
         found += [named | one for one in _list_sets(rows, along, SETS[name])]
     return found
-
-
-def _join_sources(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tables head_amplification_…, one for each source of failures, as one."""
-    start = "head_amplification_"
-    parts = [
-        table.assign(source=name.removeprefix(start).replace("_", " "))
-        for name, table in tables.items()
-        if name.startswith(start)
-    ]
-    joined = {"head_amplification": pd.concat(parts, ignore_index=True)} if parts else {}
-    return find_rows(joined, "head_amplification")
 
 
 def _list_sets(rows: pd.DataFrame, along: str, sets: Sequence[str]) -> Iterator[dict]:
