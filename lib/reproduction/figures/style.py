@@ -107,6 +107,8 @@ def draws(**needed):
             with settings():
                 figure = draw(*arguments, **options)
                 figure.draw_without_rendering()
+            # The panels have their places; each saving would look for them anew.
+            figure.set_layout_engine("none")
             figure.tables = drawn  # what `publish` writes beside the picture
             return figure
 
