@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -65,6 +66,22 @@ def test_a_command_that_believes_what_was_damaged_is_found(tmp_path, monkeypatch
     found = soak.soak(rooms_of(tmp_path, False), 0.12, seed=0)
     assert "flip_bit: smol/tables/toy.parquet differs" in found["faults"]
     assert "fault: flip_bit: smol/tables/toy.parquet differs" in capfd.readouterr().out, "at once"
+
+
+def test_the_moment_of_a_disturbance_is_drawn_within_the_last_whole_run(tmp_path, monkeypatch):
+    """Drawn within the first, which measures everything, most would come after the end."""
+    asked, lasted = [], iter([0.5, None, 0.02] + [None] * 10**6)
+
+    def play_round(rooms, deed, after, patience, rng):
+        asked.append(after)
+        time.sleep(0.001)
+        return next(lasted)
+
+    monkeypatch.setattr(soak, "play_round", play_round)
+    found = soak.soak(rooms_of(tmp_path, True), 0.01, seed=0)
+    *asked, last = asked
+    assert asked[0] <= found["seconds"] + 0.1 and max(asked[1:3]) <= 0.5
+    assert len(asked) > 20 and max(asked[3:]) <= 0.02 < last
 
 
 def test_a_part_that_a_kill_takes_along_is_counted(tmp_path, monkeypatch):

@@ -202,11 +202,16 @@ def compare_tables(rooms: Rooms) -> list[str]:
 
 def play_round(
     rooms: Rooms, deed: Callable, after: float, patience: float, rng: random.Random
-) -> None:
+) -> float | None:
     """Start the command, do something to it after some seconds, and see what comes of it; it has
     failed if it has not ended some seconds later.
+
+    Returns
+    -------
+    float, optional
+        How many seconds it took, if it has come to its end.
     """
-    before, process = {*kept(rooms)}, start(rooms)
+    began, before, process = time.monotonic(), {*kept(rooms)}, start(rooms)
     try:
         said, _ = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -221,7 +226,7 @@ def play_round(
             os.killpg(process.pid, signal.SIGKILL)
             process.stdout.close()
             process.wait()
-            return
+            return None
     rooms.found["rounds"] += 1
     rooms.found["measured_again"] += said.count("measured again")
     rooms.found["parts_lost"] += len(before - {*kept(rooms)})
@@ -229,8 +234,11 @@ def play_round(
         rooms.tell_fault(f"{deed.__name__}: status {process.returncode}: {said[-2000:]}")
     if "Traceback" in said and deed is not kill_one:
         rooms.tell_fault(f"{deed.__name__}: {said[said.index('Traceback') :][:2000]}")
-    if process.returncode == 0:
-        check(rooms, deed)
+    if process.returncode:
+        return None
+    lasted = time.monotonic() - began
+    check(rooms, deed)
+    return lasted
 
 
 def check(rooms: Rooms, deed: Callable) -> None:
@@ -261,14 +269,15 @@ def soak(rooms: Rooms, minutes: float, seed: int) -> dict:
     seconds = time.monotonic() - began
     shutil.move(rooms.executed, rooms.whole)
     shutil.rmtree(rooms.parts)
-    rng, disturbed = random.Random(seed), time.monotonic()
+    rng, disturbed, usual = random.Random(seed), time.monotonic(), seconds
     shape = "{l_bar}{bar}| {n:.1f}/{total:g} min{postfix}"
     shown = tqdm(total=minutes, bar_format=shape)
     while (lasted := (time.monotonic() - disturbed) / 60) < minutes:
         shown.update(lasted - shown.n)
         shown.set_postfix(rounds=rooms.found["rounds"], faults=len(rooms.faults))
-        after, patience = rng.uniform(0, 1.1 * seconds), 10 * seconds
-        play_round(rooms, rng.choice(DEEDS), after, patience, rng)
+        # Kept parts make most runs much shorter than the first: as long as the last whole one.
+        after, patience = rng.uniform(0, usual), 10 * seconds
+        usual = play_round(rooms, rng.choice(DEEDS), after, patience, rng) or usual
         if rng.random() < 0.5:
             shutil.rmtree(rooms.executed, ignore_errors=True)
     shutil.rmtree(rooms.executed, ignore_errors=True)
